@@ -1,0 +1,271 @@
+"""The composition root: every knob by one environment name, typed, with its number and its reason.
+
+Read through django-environ. A `.env` beside manage.py is read when it is there. What is missing stops the start with a
+sentence that names the setting.
+"""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from config import embedded
+from config.log import logging_config
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+environ.Env.read_env(BASE_DIR / ".env")
+
+
+def required(name: str, example: str) -> str:
+    """The value of a setting that has no sound default."""
+    value: str = env.str(name, default="")
+    if not value:
+        raise ImproperlyConfigured(f"{name} is not set. Set it, for example {name}={example} (see .env.example).")
+    return value
+
+
+# --- the process ------------------------------------------------------------------------------------------------
+
+DEBUG = env.bool("DEBUG", default=False)
+EMBEDDED = embedded.running(BASE_DIR)  # what `bin/run` started, if it runs; a second terminal joins it
+SECRET_KEY = env.str("SECRET_KEY", default="") or EMBEDDED.secret_key or required("SECRET_KEY", "$(openssl rand -base64 48)")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+PUBLIC_URL = env.str("PUBLIC_URL", default="http://127.0.0.1:8000").rstrip("/")
+HTTPS = env.bool("HTTPS", default=PUBLIC_URL.startswith("https://"))
+DEMO = env.bool("DEMO", default=False)  # the sign-in shortcuts of bin/run; never in production
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+LOG_JSON = env.bool("LOG_JSON", default=not DEBUG)
+
+ROOT_URLCONF = "config.urls"
+ASGI_APPLICATION = "config.asgi.application"
+WSGI_APPLICATION = "config.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+APPEND_SLASH = True
+
+INSTALLED_APPS = [
+    "daphne",
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "channels",
+    "core",
+    "preferences",
+    "notifications",
+    "channels_app",
+    "analytics",
+    "campaigns",
+]
+
+MIDDLEWARE = [
+    "core.request_id.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+WHITENOISE_USE_FINDERS = DEBUG or DEMO
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if WHITENOISE_USE_FINDERS
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+
+# --- PostgreSQL: the record -------------------------------------------------------------------------------------
+
+DATABASE_URL = env.str("DATABASE_URL", default="") or EMBEDDED.database_url or required(
+    "DATABASE_URL", "postgres://carillon:secret@127.0.0.1:5432/carillon"
+)
+DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=8)  # connections a process, at most
+DATABASE_STATEMENT_TIMEOUT_MS = env.int("DATABASE_STATEMENT_TIMEOUT_MS", default=30_000)
+
+_database: dict[str, Any] = dict(environ.Env.db_url_config(DATABASE_URL))
+_database["ENGINE"] = "django.db.backends.postgresql"
+_database["CONN_MAX_AGE"] = 0
+_database["OPTIONS"] = {
+    **_database.get("OPTIONS", {}),
+    "pool": {"min_size": 0, "max_size": DATABASE_POOL_SIZE, "timeout": 5, "max_idle": 60},
+    "connect_timeout": 5,
+    "application_name": "carillon",
+    "options": f"-c statement_timeout={DATABASE_STATEMENT_TIMEOUT_MS} -c timezone=UTC",
+}
+DATABASES = {"default": _database}
+
+# --- Redis: caches, sessions, channel layer; nothing that may not be lost ------------------------------------------
+
+REDIS_URL = env.str("REDIS_URL", default="") or EMBEDDED.redis_url or required("REDIS_URL", "redis://127.0.0.1:6379/0")
+REDIS_PREFIX = env.str("REDIS_PREFIX", default="carillon")
+REDIS_TIMEOUT_SECONDS = env.float("REDIS_TIMEOUT_SECONDS", default=0.25)  # a call to a hung Redis costs this much
+
+CACHES = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": REDIS_PREFIX,
+        "OPTIONS": {
+            "SOCKET_CONNECT_TIMEOUT": REDIS_TIMEOUT_SECONDS,
+            "SOCKET_TIMEOUT": REDIS_TIMEOUT_SECONDS,
+            "IGNORE_EXCEPTIONS": True,
+            "CONNECTION_POOL_KWARGS": {"retry": embedded.no_retry(), "max_connections": 64},
+        },
+    }
+}
+SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"  # survives Redis, costs a query when it is gone
+
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [REDIS_URL], "prefix": REDIS_PREFIX},
+    }
+}
+
+# --- the pipeline -------------------------------------------------------------------------------------------------
+
+BROKER_URL = env.str("BROKER_URL", default="")  # empty: the database transport
+if BROKER_URL and urlsplit(BROKER_URL).scheme not in {"amqp", "amqps"}:
+    raise ImproperlyConfigured("BROKER_URL must start with amqp:// or amqps://, or be empty for the database transport.")
+BROKER_PREFIX = env.str("BROKER_PREFIX", default="carillon.v1")  # versioned: queue arguments cannot change
+BROKER_MAX_QUEUE_LENGTH = env.int("BROKER_MAX_QUEUE_LENGTH", default=20_000)  # messages a queue; full: the relay waits
+BROKER_DELIVERY_LIMIT = env.int("BROKER_DELIVERY_LIMIT", default=10)  # redeliveries before a message is poison
+BROKER_CONFIRM_TIMEOUT_SECONDS = env.float("BROKER_CONFIRM_TIMEOUT_SECONDS", default=10.0)
+
+RELAY_POLL_SECONDS = env.float("RELAY_POLL_SECONDS", default=0.03)  # idle poll; accept to publish stays under 100 ms
+WORKER_POLL_SECONDS = env.float("WORKER_POLL_SECONDS", default=0.05)  # database transport only
+WORKER_THREADS = env.int("WORKER_THREADS", default=2)  # batches in flight a process: one computes, one waits
+VISIBILITY_SECONDS = env.int("VISIBILITY_SECONDS", default=120)  # database transport: an unacked row comes back
+LEASE_SECONDS = env.int("LEASE_SECONDS", default=90)  # a claim runs out; longer than any provider call
+DRAIN_SECONDS = env.float("DRAIN_SECONDS", default=25.0)  # SIGTERM to exit, at most
+PROVIDER_TIMEOUT_SECONDS = env.float("PROVIDER_TIMEOUT_SECONDS", default=30.0)  # one provider call of one batch
+
+MAX_ATTEMPTS = env.int("MAX_ATTEMPTS", default=8)  # then dead
+RETRY_BASE_SECONDS = env.float("RETRY_BASE_SECONDS", default=2.0)  # first window of the full-jitter backoff
+RETRY_CAP_SECONDS = env.float("RETRY_CAP_SECONDS", default=900.0)  # widest window, and the longest Retry-After obeyed
+
+PREFERENCE_CACHE_SECONDS = env.int("PREFERENCE_CACHE_SECONDS", default=300)
+RECONCILE_AFTER_SECONDS = env.int("RECONCILE_AFTER_SECONDS", default=300)  # older and unfinished: is it reachable?
+RETENTION_WEEKS = env.int("RETENTION_WEEKS", default=0)  # 0 keeps the record for ever
+PARTITIONS_AHEAD = env.int("PARTITIONS_AHEAD", default=4)  # weeks
+
+CAMPAIGN_CHUNK = env.int("CAMPAIGN_CHUNK", default=500)  # recipients a fan-out transaction
+API_MAX_BODY_BYTES = env.int("API_MAX_BODY_BYTES", default=2 * 1024 * 1024)
+DATA_UPLOAD_MAX_MEMORY_SIZE = API_MAX_BODY_BYTES
+FEED_ALLOWED_ORIGINS = env.list("FEED_ALLOWED_ORIGINS", default=[])  # other sites that embed the inbox
+
+# A provider is a class and its options; a chain names a channel's providers in order.
+SIMULATOR_OPTIONS = {
+    "seed": env.int("SIMULATOR_SEED", default=1),
+    "success_rate": env.float("SIMULATOR_SUCCESS_RATE", default=0.97),
+    "temporary_rate": env.float("SIMULATOR_TEMPORARY_RATE", default=0.02),
+    "invalid_rate": env.float("SIMULATOR_INVALID_RATE", default=0.002),
+    "throttle_rate": env.float("SIMULATOR_THROTTLE_RATE", default=0.0),
+    "latency_ms": env.float("SIMULATOR_LATENCY_MS", default=40.0),  # median
+    "latency_sigma": env.float("SIMULATOR_LATENCY_SIGMA", default=0.4),  # of the log-normal
+    "outage": env.bool("SIMULATOR_OUTAGE", default=False),
+    "receipts": env.bool("SIMULATOR_RECEIPTS", default=True),
+    "receipt_delay_ms": env.float("SIMULATOR_RECEIPT_DELAY_MS", default=1500.0),
+    "bounce_rate": env.float("SIMULATOR_BOUNCE_RATE", default=0.01),
+    "open_rate": env.float("SIMULATOR_OPEN_RATE", default=0.4),
+    "click_rate": env.float("SIMULATOR_CLICK_RATE", default=0.1),
+    "journal": env.str("SIMULATOR_JOURNAL", default=""),
+}
+_SIMULATED = "notifications.providers.simulated.SimulatedProvider"
+PROVIDERS: dict[str, dict[str, Any]] = {
+    "simulated_email": {"class": _SIMULATED, "options": SIMULATOR_OPTIONS},
+    "simulated_sms": {"class": _SIMULATED, "options": SIMULATOR_OPTIONS},
+    "simulated_push": {"class": _SIMULATED, "options": SIMULATOR_OPTIONS},
+    "simulated_in_app": {"class": _SIMULATED, "options": SIMULATOR_OPTIONS},
+    "feed": {"class": "channels_app.provider.InAppProvider", "options": {}},
+}
+PROVIDER_CHAINS = {
+    "email": env.list("PROVIDERS_EMAIL", default=["simulated_email"]),
+    "sms": env.list("PROVIDERS_SMS", default=["simulated_sms"]),
+    "push": env.list("PROVIDERS_PUSH", default=["simulated_push"]),
+    "in_app": env.list("PROVIDERS_IN_APP", default=["feed"]),
+}
+#: Where test keys end, whatever the chains say.
+TEST_PROVIDERS = {c: f"simulated_{c}" for c in ("email", "sms", "push", "in_app")}
+#: Told of every batch that is accepted or recorded, inside its transaction.
+DELIVERY_OBSERVERS = ["analytics.observer.MinuteCounts"]
+
+# --- the API ------------------------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["notifications.api.authentication.ApiKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["notifications.api.authentication.HasScope"],
+    "DEFAULT_RENDERER_CLASSES": ["core.api.rendering.OrjsonRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["core.api.parsing.OrjsonParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "core.api.problems.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Carillon",
+    "DESCRIPTION": "Notifications on push, email, SMS and the in-app feed.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api/v1/",
+    "COMPONENT_SPLIT_REQUEST": True,
+}
+
+# --- security -----------------------------------------------------------------------------------------------------
+
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", default=31_536_000 if HTTPS else 0)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+LOGGING_CONFIG = None
+logging_config(level=LOG_LEVEL, json=LOG_JSON)

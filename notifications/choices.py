@@ -1,0 +1,82 @@
+"""The one vocabulary: every status, event, reason and failure code of the pipeline."""
+
+from django.db.models import TextChoices
+
+from preferences.choices import Channel, Platform, Priority
+
+__all__ = ["Channel", "EventType", "FailureCode", "Platform", "Priority", "SkipReason", "Status"]
+
+
+class Status(TextChoices):
+    """Where a delivery stands: queued -> sending -> sent -> delivered, and the other ends."""
+
+    QUEUED = "queued", "Queued"
+    SENDING = "sending", "Sending"
+    SENT = "sent", "Sent"
+    DELIVERED = "delivered", "Delivered"
+    SKIPPED = "skipped", "Skipped"
+    BOUNCED = "bounced", "Bounced"
+    FAILED = "failed", "Failed"
+    DEAD = "dead", "Dead"
+
+
+#: Nothing more is to be done by us. `sent` counts: what follows is the provider's word, not our work.
+TERMINAL = frozenset(
+    {Status.SENT, Status.DELIVERED, Status.SKIPPED, Status.BOUNCED, Status.FAILED, Status.DEAD}
+)
+
+#: Forward only. A late receipt never moves a delivery to a lower rank.
+RANK = {
+    Status.QUEUED: 0,
+    Status.SENDING: 1,
+    Status.SENT: 2,
+    Status.DELIVERED: 3,
+    Status.SKIPPED: 4,
+    Status.BOUNCED: 4,
+    Status.FAILED: 4,
+    Status.DEAD: 4,
+}
+
+
+class SkipReason(TextChoices):
+    """Why a delivery was not attempted. A missing address is a skip with a reason, never a failure."""
+
+    OPTED_OUT = "opted_out", "Opted out"
+    NO_ADDRESS = "no_address", "No address"
+    SUPPRESSED = "suppressed", "Suppressed"
+    DUPLICATE = "duplicate", "Duplicate"
+    RATE_LIMITED = "rate_limited", "Rate limited"
+    FREQUENCY_CAPPED = "frequency_capped", "Frequency capped"
+    EXPIRED = "expired", "Expired"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+class EventType(TextChoices):
+    """What happened to a delivery. Events are append-only; the status is their fold."""
+
+    SKIPPED = "skipped", "Skipped"
+    SENT = "sent", "Sent"
+    DEFERRED = "deferred", "Deferred, will be tried again"
+    DELIVERED = "delivered", "Delivered"
+    BOUNCED = "bounced", "Bounced"
+    COMPLAINED = "complained", "Complained"
+    FAILED = "failed", "Failed"
+    DEAD = "dead", "Gave up"
+    REPLAYED = "replayed", "Replayed"
+    OPENED = "opened", "Opened"
+    CLICKED = "clicked", "Clicked"
+
+
+class FailureCode(TextChoices):
+    """Why a provider did not take a message, in our words. Each adapter maps its vendor's words here by a table."""
+
+    INVALID_ADDRESS = "invalid_address", "Address is not valid (any more)"
+    REJECTED = "rejected", "Refused by the provider"
+    CONTENT_REFUSED = "content_refused", "Content refused"
+    TOO_LARGE = "too_large", "Message too large"
+    RENDER_ERROR = "render_error", "Template could not be rendered"
+    NOT_CONFIGURED = "not_configured", "Provider not configured"
+    UNAVAILABLE = "unavailable", "Provider unavailable"
+    TIMEOUT = "timeout", "Provider timed out"
+    THROTTLED = "throttled", "Provider throttled us"
+    INTERNAL = "internal", "Unexpected error"

@@ -1,0 +1,21 @@
+from notifications.models.api_key import ApiKey
+from notifications.models.dead_letter import DeadLetter
+from notifications.models.delivery import Delivery, DeliveryEvent
+from notifications.models.idempotency import IdempotencyRecord
+from notifications.models.message_template import MessageTemplate, TemplateVersion
+from notifications.models.notification import Notification
+from notifications.models.outbox import OutboxMessage
+from notifications.models.simulated_receipt import SimulatedReceipt
+
+__all__ = [
+    "ApiKey",
+    "DeadLetter",
+    "Delivery",
+    "DeliveryEvent",
+    "IdempotencyRecord",
+    "MessageTemplate",
+    "Notification",
+    "OutboxMessage",
+    "SimulatedReceipt",
+    "TemplateVersion",
+]

@@ -1,0 +1,44 @@
+from typing import ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import TextChoices
+from django.db.models.functions import Now
+
+
+class Scope(TextChoices):
+    """What a key may do."""
+
+    NOTIFICATIONS_WRITE = "notifications:write", "Send and cancel notifications"
+    NOTIFICATIONS_READ = "notifications:read", "Read notifications"
+    RECIPIENTS_WRITE = "recipients:write", "Write recipients, preferences, device tokens, feed tokens"
+    RECIPIENTS_READ = "recipients:read", "Read recipients"
+    CATALOG_WRITE = "catalog:write", "Write categories"
+    CATALOG_READ = "catalog:read", "Read categories and templates"
+
+
+class KeyMode(TextChoices):
+    LIVE = "live", "Live"
+    TEST = "test", "Test: only ever reaches the simulator"
+
+
+class ApiKey(models.Model):
+    """A service's credential: `ck_<mode>_<prefix>_<secret>`. The secret is shown once; only its SHA-256 is kept."""
+
+    id = models.AutoField(primary_key=True)
+    name = models.CharField(max_length=100)
+    prefix = models.CharField(max_length=16, unique=True, editable=False)
+    secret_hash = models.CharField(max_length=64, editable=False)
+    mode = models.CharField(max_length=4, choices=KeyMode.choices, default=KeyMode.LIVE)
+    scopes = ArrayField(models.CharField(max_length=32, choices=Scope.choices), default=list)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        verbose_name = "API key"
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix})"

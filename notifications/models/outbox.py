@@ -1,0 +1,35 @@
+from typing import ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Now
+
+from notifications.choices import Channel, Priority
+
+#: Deliveries in one outbox row, one broker message, one claim. Small enough that a lost lease costs little.
+MAX_DELIVERIES = 500
+
+
+class OutboxMessage(models.Model):
+    """The schedule of work: deliveries of one lane (channel, priority) that are due at a moment.
+
+    New work, a scheduled send, a hold, a throttle and a retry differ only in `due_at`. The relay moves due rows to the
+    broker and deletes them once confirmed; the database transport hands them to workers directly, and then `takes`
+    counts how often a row was handed out without being acknowledged.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    channel = models.CharField(max_length=8, choices=Channel.choices)
+    priority = models.CharField(max_length=8, choices=Priority.choices)
+    due_at = models.DateTimeField(db_default=Now())
+    delivery_ids = ArrayField(models.UUIDField())
+    takes = models.SmallIntegerField(default=0)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "notifications_outbox"
+        verbose_name = "outbox message"
+        indexes: ClassVar = [models.Index(fields=["channel", "priority", "due_at"], name="outbox_lane_due")]
+
+    def __str__(self) -> str:
+        return f"{self.channel}.{self.priority} x {len(self.delivery_ids)}"

@@ -1,0 +1,69 @@
+"""What a provider is: one class that takes rendered messages and says, in order, what became of each.
+
+A provider is built once per worker process from its options in `settings.PROVIDERS`. It is called on an event loop
+with no database transaction open. It never raises for a single message: it returns a Failure in that message's place.
+If `send` itself raises or times out, every message of the call counts as a temporary failure.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+from uuid import UUID
+
+from notifications.choices import FailureCode
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundMessage:
+    """One rendered message to one address.
+
+    `delivery_id` is the idempotency key for providers that take one. `address` is an email address, an E.164 number, a
+    device token, or for in_app the recipient's external id; `platform` is set for push alone. `content` has the fields
+    of `notifications.services.rendering.FIELDS[channel]`, rendered.
+    """
+
+    delivery_id: UUID
+    notification_id: UUID
+    recipient_id: UUID
+    channel: str
+    address: str
+    content: Mapping[str, str]
+    category: str
+    platform: str = ""
+    attempt: int = 1
+    is_test: bool = False
+    metadata: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The provider took the message. `provider_message_id` is its name for it (128 characters at most)."""
+
+    provider_message_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The provider did not take the message.
+
+    Temporary failures are tried again, not before `retry_after` seconds where the provider named a time; permanent ones
+    end the delivery. `invalid_address` also retires the token. `detail` is shown in the timeline: no address, no body.
+    """
+
+    code: FailureCode
+    temporary: bool
+    detail: str = ""
+    retry_after: float | None = None
+
+
+Outcome = Receipt | Failure
+
+
+class Provider(Protocol):
+    """Implementations: `SimulatedProvider`, `channels_app.provider.InAppProvider`. One contract suite tests them all."""
+
+    name: str
+
+    async def send(self, messages: Sequence[OutboundMessage]) -> list[Outcome]:
+        """One outcome per message, in order. At most MAX_DELIVERIES messages a call, all of one channel."""
+        ...

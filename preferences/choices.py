@@ -1,0 +1,38 @@
+"""The words both the recipient's side and the pipeline use. `notifications.choices` re-exports them with its own."""
+
+from django.db.models import TextChoices
+
+
+class Channel(TextChoices):
+    """A way to reach a person."""
+
+    PUSH = "push", "Push"
+    EMAIL = "email", "Email"
+    SMS = "sms", "SMS"
+    IN_APP = "in_app", "In-app"
+
+
+class Priority(TextChoices):
+    """How soon, in falling order. Each priority has a queue of its own per channel."""
+
+    CRITICAL = "critical", "Critical"
+    HIGH = "high", "High"
+    NORMAL = "normal", "Normal"
+    LOW = "low", "Low"
+
+
+class Platform(TextChoices):
+    """Who delivers to a device."""
+
+    APNS = "apns", "Apple (APNs)"
+    FCM = "fcm", "Android (FCM)"
+    WEBPUSH = "webpush", "Web Push"
+
+
+class SuppressionReason(TextChoices):
+    """Why an address must not be used, whoever asks."""
+
+    HARD_BOUNCE = "hard_bounce", "Hard bounce"
+    COMPLAINT = "complaint", "Complaint"
+    UNSUBSCRIBED = "unsubscribed", "Unsubscribed"
+    MANUAL = "manual", "Set by hand"

@@ -1,0 +1,142 @@
+"""Who a recipient is and how they may be reached."""
+
+import hashlib
+from typing import ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Now
+
+from core.ids import uuid7
+from preferences.choices import Channel, Platform, Priority, SuppressionReason
+
+
+def all_channels() -> list[str]:
+    return list(Channel.values)
+
+
+class Recipient(models.Model):
+    """A person, as the host system knows them. `external_id` is the host's id and the only name the API uses.
+
+    `preferences_changed_at` is what makes the opt-out check at send time cheap: it moves with every write that could
+    change a route, so a worker re-routes only the recipients for whom it is younger than the acceptance.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    external_id = models.CharField(max_length=128, unique=True)
+    name = models.CharField(max_length=200, blank=True, default="")
+    email = models.EmailField(max_length=254, blank=True, default="")
+    phone = models.CharField(max_length=16, blank=True, default="", help_text="E.164, for example +4915112345678")
+    locale = models.CharField(max_length=35, blank=True, default="", help_text="BCP 47, for example pt-BR")
+    timezone = models.CharField(max_length=64, default="UTC", help_text="IANA, for example Europe/Berlin")
+    attributes = models.JSONField(default=dict, blank=True)
+    preferences_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["email"], name="recipient_email"),
+            models.Index(fields=["phone"], name="recipient_phone"),
+        ]
+
+    def __str__(self) -> str:
+        return self.external_id
+
+
+class DeviceToken(models.Model):
+    """One device's push address. A token belongs to the recipient who registered it last."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    recipient = models.ForeignKey(Recipient, on_delete=models.CASCADE, related_name="device_tokens")
+    platform = models.CharField(max_length=8, choices=Platform.choices)
+    token = models.TextField(help_text="APNs or FCM token; for Web Push the subscription as JSON")
+    token_hash = models.CharField(max_length=64, editable=False, help_text="SHA-256 of the token, in hex")
+    label = models.CharField(max_length=100, blank=True, default="")
+    registered_at = models.DateTimeField(db_default=Now())
+    retired_at = models.DateTimeField(null=True, blank=True)
+    retired_reason = models.CharField(max_length=64, blank=True, default="")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["platform", "token_hash"], name="device_token_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.platform} {self.label or self.token_hash[:8]}"
+
+    @staticmethod
+    def hash_of(token: str) -> str:
+        return hashlib.sha256(token.encode()).hexdigest()
+
+
+class Category(models.Model):
+    """What a message is about; the unit in which people say what they want."""
+
+    id = models.SmallAutoField(primary_key=True)
+    slug = models.SlugField(max_length=64, unique=True)
+    name = models.CharField(max_length=100)
+    description = models.TextField(blank=True, default="")
+    channels = ArrayField(
+        models.CharField(max_length=8, choices=Channel.choices),
+        default=all_channels,
+        help_text="Where messages of this category go when the sender names no channels",
+    )
+    default_priority = models.CharField(max_length=8, choices=Priority.choices, default=Priority.NORMAL)
+    is_required = models.BooleanField(default=False, help_text="Cannot be opted out of, for example security codes")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering: ClassVar = ["slug"]
+        verbose_name_plural = "categories"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Preference(models.Model):
+    """A recipient's word on one channel, for one category or (category null) for all of them.
+
+    No row means yes. The narrower row wins: a category's own row over the channel-wide one.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    recipient = models.ForeignKey(Recipient, on_delete=models.CASCADE, related_name="preferences")
+    category = models.ForeignKey(Category, on_delete=models.CASCADE, null=True, blank=True)
+    channel = models.CharField(max_length=8, choices=Channel.choices)
+    enabled = models.BooleanField()
+    updated_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["recipient", "category", "channel"], name="preference_once", nulls_distinct=False
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel}: {'on' if self.enabled else 'off'}"
+
+
+class Suppression(models.Model):
+    """An address that must not be used. Kept by hash, so it outlives the recipient's erasure and their re-import."""
+
+    id = models.BigAutoField(primary_key=True)
+    channel = models.CharField(max_length=8, choices=Channel.choices)
+    address_hash = models.CharField(max_length=64, help_text="SHA-256 of the normalised address, in hex")
+    reason = models.CharField(max_length=16, choices=SuppressionReason.choices)
+    source = models.CharField(max_length=64, blank=True, default="")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["channel", "address_hash"], name="suppression_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel} {self.address_hash[:8]} ({self.reason})"
+
+    @staticmethod
+    def hash_of(address: str) -> str:
+        """The key of an address: trimmed and case-folded, then SHA-256."""
+        return hashlib.sha256(address.strip().casefold().encode()).hexdigest()
