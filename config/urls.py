@@ -1,8 +1,20 @@
 """Where each app's pages and calls hang. Apps bring their own urls; this file only mounts them."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 urlpatterns = [
+    path("admin/", include("analytics.urls")),  # pages inside the admin come before its catch-all
+    path("admin/", include("campaigns.urls")),
     path("admin/", admin.site.urls),
+    path("api/v1/", include("notifications.api.urls")),
+    path("api/v1/", include("preferences.api.urls")),
+    path("api/schema/", SpectacularAPIView.as_view(authentication_classes=[], permission_classes=[]), name="schema"),
+    path(
+        "api/docs/",
+        SpectacularSwaggerView.as_view(url_name="schema", authentication_classes=[], permission_classes=[]),
+        name="docs",
+    ),
+    path("", include("channels_app.urls")),  # /inbox/ and /api/v1/feed/
 ]
