@@ -1,0 +1,54 @@
+"""Adds each recorded batch to the counters, inside the batch's own transaction."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from django.db import connection
+
+from notifications.observers import OutcomeKey
+
+#: Rows a counter may be spread over. More than the transactions that record at once; past that, writers wait in turn.
+SHARDS = 64
+#: First key of the advisory locks that hand out the shards ("MinC").
+LOCK_SPACE = 0x4D696E43
+
+# One statement, whatever the batch. The shard is the first one that no other open transaction holds, so a writer never
+# waits for another's row and two can't deadlock, however many batches one transaction records. Under little load all is
+# in shard 0, so reading stays cheap too. The lock ends with the transaction.
+UPSERT = """
+WITH free AS MATERIALIZED (
+    SELECT n FROM generate_series(0, %(last)s) n WHERE pg_try_advisory_xact_lock(%(space)s, n) LIMIT 1
+)
+INSERT INTO analytics_minutecount AS kept
+    (minute, source, category_id, channel, provider, outcome, reason, shard, count)
+SELECT %(minute)s, k.source, k.category_id, k.channel, k.provider, k.outcome, k.reason,
+       COALESCE((SELECT n FROM free), pg_backend_pid() %% %(shards)s), k.count
+FROM unnest(%(source)s::text[], %(category_id)s::smallint[], %(channel)s::text[], %(provider)s::text[],
+            %(outcome)s::text[], %(reason)s::text[], %(count)s::bigint[])
+     AS k (source, category_id, channel, provider, outcome, reason, count)
+ON CONFLICT (minute, source, category_id, channel, provider, outcome, reason, shard)
+DO UPDATE SET count = kept.count + EXCLUDED.count
+"""
+
+
+class MinuteCounts:
+    """A `DeliveryObserver`: counters that commit with the batch or not at all."""
+
+    def record(self, counts: Mapping[OutcomeKey, int], at: datetime) -> None:
+        """Add a batch. The rows go in by key, so that writers who do share a shard lock them in one order."""
+        if not counts:
+            return
+        keys = sorted(counts)
+        columns = {name: [getattr(key, name) for key in keys] for name in OutcomeKey._fields}
+        with connection.cursor() as cursor:
+            cursor.execute(
+                UPSERT,
+                {
+                    **columns,
+                    "count": [counts[key] for key in keys],
+                    "minute": at.replace(second=0, microsecond=0),
+                    "space": LOCK_SPACE,
+                    "shards": SHARDS,
+                    "last": SHARDS - 1,
+                },
+            )
