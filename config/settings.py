@@ -55,6 +55,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django.contrib.humanize",  # the admin groups the digits of its figures
     "django.contrib.postgres",
     "rest_framework",
     "django_filters",
