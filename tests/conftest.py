@@ -1,1 +1,93 @@
-"""Fixtures every test may use: real PostgreSQL, Redis and RabbitMQ, isolated by name."""
+"""Fixtures every test may use: real PostgreSQL, Redis and RabbitMQ, isolated by name.
+
+PostgreSQL: pytest-django's `db`, `transactional_db`. Redis: every test has a key prefix of its own, automatically.
+RabbitMQ: ask for `broker_url`. Processes of their own: pass `process_env` as their environment.
+"""
+
+import itertools
+import os
+from collections.abc import Iterator
+
+import pika
+import pytest
+from django.conf import settings
+from django.db import connection
+
+from core import redis
+
+_tests = itertools.count(1)
+
+
+def unavailable(sentence: str) -> None:
+    """Skip with a sentence on a developer's machine; fail in CI, where the server is part of the promise."""
+    if os.environ.get("CI", "").lower() in {"1", "true"}:
+        pytest.fail(sentence)
+    pytest.skip(sentence)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _forget_redis() -> Iterator[None]:
+    """Remove this run's keys at the end."""
+    prefix = settings.REDIS_PREFIX
+    yield
+    try:
+        client = redis.client()
+        found: list[bytes] = []
+        for name in client.scan_iter(match=f"{prefix}*", count=10_000):
+            found.append(name)
+            if len(found) == 1000:
+                client.unlink(*found)
+                found.clear()
+        if found:
+            client.unlink(*found)
+    except redis.RedisError:
+        pass  # gone, and its keys with it
+
+
+@pytest.fixture(autouse=True)
+def _own_redis_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees another's keys: a new prefix each."""
+    prefix = f"{settings.REDIS_PREFIX}.{next(_tests)}"
+    monkeypatch.setattr(settings, "REDIS_PREFIX", prefix)
+    monkeypatch.setenv("REDIS_PREFIX", prefix)
+
+
+@pytest.fixture(scope="session")
+def broker_url() -> str:
+    """The address of a RabbitMQ that answers."""
+    url: str = settings.TEST_BROKER_URL
+    try:
+        parameters = pika.URLParameters(url)
+        parameters.socket_timeout = parameters.stack_timeout = parameters.blocked_connection_timeout = 5
+        pika.BlockingConnection(parameters).close()
+    except (pika.exceptions.AMQPError, OSError) as error:
+        unavailable(
+            f"No RabbitMQ answers at {pika.URLParameters(url).host}:{pika.URLParameters(url).port}"
+            f" ({type(error).__name__}). Start one, or set BROKER_URL."
+        )
+    return url
+
+
+@pytest.fixture
+def process_env(transactional_db: None) -> dict[str, str]:
+    """The environment for a `manage.py` of its own on this test's servers: same database, prefixes and secrets.
+
+    Production settings; the database transport unless the test adds BROKER_URL.
+    """
+    database = connection.settings_dict
+    where = f"{database['HOST']}:{database['PORT'] or 5432}" if not database["HOST"].startswith("/") else ""
+    user = database["USER"] + (f":{database['PASSWORD']}" if database["PASSWORD"] else "")
+    url = f"postgres://{user}@{where}/{database['NAME']}"
+    if not where:
+        url = f"postgres://{user}@/{database['NAME']}?host={database['HOST']}"
+    return {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "DATABASE_URL": url,
+        "REDIS_URL": settings.REDIS_URL,
+        "REDIS_PREFIX": settings.REDIS_PREFIX,
+        "BROKER_URL": "",
+        "BROKER_PREFIX": settings.BROKER_PREFIX,
+        "SECRET_KEY": settings.SECRET_KEY,
+        "HTTPS": "0",
+    }
