@@ -1,0 +1,84 @@
+"""JSON in, by orjson, and nothing that PostgreSQL or a renderer would choke on later.
+
+Refused here, so that no view has to think of it: bytes that are not UTF-8 JSON, lone surrogates, NaN and infinities
+(orjson does these), NUL characters (a PostgreSQL text cannot hold one), and documents deeper than MAX_DEPTH.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import IO, Any
+
+import orjson
+from django.conf import settings
+from rest_framework.parsers import BaseParser
+
+from core.api.problems import BodyTooLarge, FieldProblem, Invalid, MalformedJson, pointer
+
+#: Levels of objects and arrays in a request. The deepest document the API has a use for is about ten.
+MAX_DEPTH = 32
+
+
+class OrjsonParser(BaseParser):
+    """`application/json` for every request of the API.
+
+    Raises BodyTooLarge (413), MalformedJson (400), or Invalid (422) with a pointer to the value that cannot be taken.
+    """
+
+    media_type = "application/json"
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        body = stream.read(settings.API_MAX_BODY_BYTES + 1)
+        if len(body) > settings.API_MAX_BODY_BYTES:
+            raise BodyTooLarge()
+        return loads(body)
+
+
+def loads(body: bytes) -> Any:
+    """Parse one document; raises MalformedJson or Invalid."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise MalformedJson(f"{error.msg}, line {error.lineno} column {error.colno}") from None
+    if not _harmless(document, suspect=b"\\u0000" in body):
+        raise Invalid(list(_complaints(document)))
+    return document
+
+
+def _harmless(document: Any, *, suspect: bool) -> bool:
+    """Whether the document can be taken. Visits containers level by level; strings only when the bytes look suspect."""
+    level = [document] if isinstance(document, dict | list) else []
+    if not level:
+        return next(_complaints(document), None) is None
+    for _ in range(MAX_DEPTH):
+        below: list[Any] = []
+        for container in level:
+            values = container.values() if isinstance(container, dict) else container
+            for value in values:
+                kind = type(value)
+                if kind is dict or kind is list:
+                    below.append(value)
+                elif suspect and kind is str and "\x00" in value:
+                    return False
+            if suspect and isinstance(container, dict) and any("\x00" in name for name in container):
+                return False
+        if not below:
+            return True
+        level = below
+    return False
+
+
+def _complaints(value: Any, parts: tuple[str | int, ...] = ()) -> Iterator[FieldProblem]:
+    """What cannot be taken and where; the slow walk, only after the quick one said no."""
+    if len(parts) > MAX_DEPTH or (len(parts) == MAX_DEPTH and isinstance(value, dict | list)):
+        yield FieldProblem(pointer(*parts), "too_deep", f"At most {MAX_DEPTH} levels of objects and arrays are taken.")
+    elif isinstance(value, str) and "\x00" in value:
+        yield FieldProblem(pointer(*parts), "nul_character", "A NUL character cannot be stored.")
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            if "\x00" in name:
+                yield FieldProblem(pointer(*parts), "nul_character", "A NUL character cannot be stored in a name.")
+            yield from _complaints(inner, (*parts, name))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _complaints(inner, (*parts, index))
