@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from config import embedded
+from config import embedded, unfold
 from config.log import logging_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -255,6 +255,10 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1/",
     "COMPONENT_SPLIT_REQUEST": True,
 }
+
+# --- the admin ----------------------------------------------------------------------------------------------------
+
+UNFOLD = unfold.UNFOLD
 
 # --- security -----------------------------------------------------------------------------------------------------
 
