@@ -3,14 +3,25 @@
 from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.negotiation import DefaultContentNegotiation
+
+from core import health
 
 urlpatterns = [
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
     path("admin/", include("analytics.urls")),  # pages inside the admin come before its catch-all
     path("admin/", include("campaigns.urls")),
     path("admin/", admin.site.urls),
     path("api/v1/", include("notifications.api.urls")),
     path("api/v1/", include("preferences.api.urls")),
-    path("api/schema/", SpectacularAPIView.as_view(authentication_classes=[], permission_classes=[]), name="schema"),
+    path(
+        "api/schema/",  # YAML, or JSON by Accept or ?format=json
+        SpectacularAPIView.as_view(
+            authentication_classes=[], permission_classes=[], content_negotiation_class=DefaultContentNegotiation
+        ),
+        name="schema",
+    ),
     path(
         "api/docs/",
         SpectacularSwaggerView.as_view(url_name="schema", authentication_classes=[], permission_classes=[]),

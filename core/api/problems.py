@@ -4,7 +4,8 @@
      "instance": "/api/v1/notifications/", "request_id": "...",
      "errors": [{"pointer": "/recipient", "code": "unknown", "detail": "..."}]}
 
-`pointer` is a JSON Pointer (RFC 6901) into the request's body; `code` is stable and made for programs, `detail` for people.
+`pointer` is a JSON Pointer (RFC 6901) into the request's body; `code` is stable and made for programs, `detail` for
+people.
 """
 
 from collections.abc import Mapping, Sequence
@@ -134,9 +135,7 @@ def plain_response(problem: Problem, *, instance: str) -> HttpResponse:
     content = body(
         problem.status_code, problem.slug, problem.title, str(problem.detail), instance=instance, **problem.extra
     )
-    return HttpResponse(
-        dumps(content), status=problem.status_code, content_type=MEDIA_TYPE, headers=problem.headers
-    )
+    return HttpResponse(dumps(content), status=problem.status_code, content_type=MEDIA_TYPE, headers=problem.headers)
 
 
 def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Response | None:

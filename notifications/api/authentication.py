@@ -44,7 +44,7 @@ class MissingScope(Problem):
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """`request.auth` is the ApiKey, `request.user` a Caller. No header: nobody, and a 401 where a view wants somebody."""
+    """`request.auth` is the ApiKey, `request.user` a Caller. No header: nobody; a view that wants somebody says 401."""
 
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
         scheme, _, credentials = get_authorization_header(request).decode("latin-1").partition(" ")
@@ -61,7 +61,7 @@ class ApiKeyAuthentication(BaseAuthentication):
 
 
 class HasScope(BasePermission):
-    """The key has the scope that the view's `required_scopes` names for the method; a handler that names none is shut."""
+    """The key has the scope that the view's `required_scopes` names for the method; a handler without one is shut."""
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
         key = request.auth

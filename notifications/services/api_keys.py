@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from django.db.models import Q
 from django.utils import timezone
 
+from notifications.errors import CarillonError
 from notifications.models import ApiKey
 from notifications.models.api_key import KeyMode, Scope
 
@@ -28,7 +29,7 @@ _SECRET_ALPHABET = string.ascii_letters + string.digits
 _SHAPE = re.compile(r"ck_(live|test)_([a-z0-9]{1,16})_([A-Za-z0-9]{22,128})")
 
 
-class InvalidKey(Exception):
+class InvalidKey(CarillonError):
     """The text is not a key that may be used now; the message says why without saying more than the caller knows."""
 
 
