@@ -26,9 +26,7 @@ class Command(BaseCommand):
             choices=Scope.values,
             help=f"may be repeated; all of them when not given. One of: {', '.join(Scope.values)}",
         )
-        parser.add_argument(
-            "--expires-in", type=int, metavar="DAYS", help="days until it stops working; never if not given"
-        )
+        parser.add_argument("--expires-in", type=int, metavar="DAYS", help="days until it stops working; default never")
         parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -38,20 +36,12 @@ class Command(BaseCommand):
             raise CommandError("The name must have 1 to 100 characters.")
         if days is not None and not 1 <= days <= 3650:
             raise CommandError("--expires-in must be between 1 and 3650 days.")
-        key, plaintext = api_keys.issue(
-            name,
-            KeyMode.TEST if options["test"] else KeyMode.LIVE,
-            options["scope"],
-            timezone.now() + timedelta(days=days) if days is not None else None,
-        )
+        mode = KeyMode.TEST if options["test"] else KeyMode.LIVE
+        expires_at = timezone.now() + timedelta(days=days) if days is not None else None
+        key, plaintext = api_keys.issue(name, mode, options["scope"], expires_at)
         if options["json"]:
-            self.stdout.write(
-                json.dumps(
-                    {"name": key.name, "prefix": key.prefix, "mode": key.mode, "scopes": key.scopes, "key": plaintext}
-                )
-            )
+            facts = {"name": key.name, "prefix": key.prefix, "mode": key.mode, "scopes": key.scopes, "key": plaintext}
+            self.stdout.write(json.dumps(facts))
             return
         self.stdout.write(plaintext)
-        self.stderr.write(
-            f"{key.get_mode_display()}. Scopes: {', '.join(key.scopes)}. Keep it now: it is not shown again."
-        )
+        self.stderr.write(f"Scopes: {', '.join(key.scopes)}. Keep the key now: it cannot be shown again.")
