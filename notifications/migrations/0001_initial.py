@@ -133,6 +133,7 @@ class Migration(migrations.Migration):
                 ('priority', models.CharField(choices=[('critical', 'Critical'), ('high', 'High'), ('normal', 'Normal'), ('low', 'Low')], max_length=8)),
                 ('due_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('delivery_ids', django.contrib.postgres.fields.ArrayField(base_field=models.UUIDField(), size=None)),
+                ('size', models.GeneratedField(db_persist=True, expression=models.Func(models.F('delivery_ids'), function='cardinality'), output_field=models.IntegerField())),
                 ('takes', models.SmallIntegerField(default=0)),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
@@ -149,7 +150,7 @@ class Migration(migrations.Migration):
                 ('due_at', models.DateTimeField()),
                 ('provider', models.CharField(max_length=32)),
                 ('delivery_id', models.UUIDField()),
-                ('type', models.CharField(choices=[('skipped', 'Skipped'), ('sent', 'Sent'), ('deferred', 'Deferred, will be tried again'), ('delivered', 'Delivered'), ('bounced', 'Bounced'), ('complained', 'Complained'), ('failed', 'Failed'), ('dead', 'Gave up'), ('replayed', 'Replayed'), ('opened', 'Opened'), ('clicked', 'Clicked')], max_length=10)),
+                ('type', models.CharField(choices=[('skipped', 'Skipped'), ('sent', 'Sent'), ('deferred', 'Deferred, will be tried again'), ('delivered', 'Delivered'), ('bounced', 'Bounced'), ('complained', 'Complained'), ('failed', 'Failed'), ('dead', 'Gave up'), ('replayed', 'Replayed'), ('reclaimed', 'Taken over from a lost worker'), ('opened', 'Opened'), ('clicked', 'Clicked')], max_length=10)),
             ],
             options={
                 'indexes': [models.Index(fields=['due_at'], name='simulated_receipt_due')],
@@ -184,7 +185,7 @@ class Migration(migrations.Migration):
             name='DeliveryEvent',
             fields=[
                 ('id', models.UUIDField(default=core.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('type', models.CharField(choices=[('skipped', 'Skipped'), ('sent', 'Sent'), ('deferred', 'Deferred, will be tried again'), ('delivered', 'Delivered'), ('bounced', 'Bounced'), ('complained', 'Complained'), ('failed', 'Failed'), ('dead', 'Gave up'), ('replayed', 'Replayed'), ('opened', 'Opened'), ('clicked', 'Clicked')], max_length=10)),
+                ('type', models.CharField(choices=[('skipped', 'Skipped'), ('sent', 'Sent'), ('deferred', 'Deferred, will be tried again'), ('delivered', 'Delivered'), ('bounced', 'Bounced'), ('complained', 'Complained'), ('failed', 'Failed'), ('dead', 'Gave up'), ('replayed', 'Replayed'), ('reclaimed', 'Taken over from a lost worker'), ('opened', 'Opened'), ('clicked', 'Clicked')], max_length=10)),
                 ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('attempt', models.SmallIntegerField(default=0)),
                 ('provider', models.CharField(blank=True, default='', max_length=32)),

@@ -15,7 +15,8 @@ class OutboxMessage(models.Model):
 
     New work, a scheduled send, a hold, a throttle and a retry differ only in `due_at`. The relay moves due rows to the
     broker and deletes them once confirmed; the database transport hands them to workers directly, and then `takes`
-    counts how often a row was handed out without being acknowledged.
+    counts how often a row was handed out without being acknowledged. A row with `takes` is never put together with
+    others: it may be what crashes its worker.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -23,6 +24,12 @@ class OutboxMessage(models.Model):
     priority = models.CharField(max_length=8, choices=Priority.choices)
     due_at = models.DateTimeField(db_default=Now())
     delivery_ids = ArrayField(models.UUIDField())
+    # Kept beside the array, which for a full row is stored out of line: how many rows fit a batch is asked often.
+    size = models.GeneratedField(
+        expression=models.Func(models.F("delivery_ids"), function="cardinality"),
+        output_field=models.IntegerField(),
+        db_persist=True,
+    )
     takes = models.SmallIntegerField(default=0)
     created_at = models.DateTimeField(db_default=Now())
 

@@ -1,0 +1,168 @@
+"""The transport without a broker: workers take due outbox rows themselves.
+
+A row that is taken moves its due_at into the future (its visibility timeout) and counts the take; an acknowledgement
+deletes it. A worker that dies leaves a row that comes back. All times are the database's clock.
+"""
+
+import random
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.db import connection, transaction
+
+from notifications.messaging.backoff import full_jitter
+from notifications.messaging.base import Handler, Verdict, WorkMessage
+from notifications.messaging.fairness import Turns
+from notifications.messaging.threads import ThreadedConsumer
+from notifications.models.dead_letter import DeadCause
+from notifications.models.outbox import MAX_DELIVERIES
+
+log = structlog.get_logger(__name__)
+
+# The lane is chosen by its head: the oldest due row. Rows no larger than the head are taken with it, so that the whole
+# never exceeds MAX_DELIVERIES and no row is locked in vain. A row that came back (takes > 0) is taken alone: were it
+# poison, the rows beside it would be counted down with it.
+TAKE = """
+WITH head AS (
+    SELECT lane.priority, first.size, first.takes
+    FROM unnest(%(priorities)s::text[]) WITH ORDINALITY AS lane(priority, rank)
+    CROSS JOIN LATERAL (
+        SELECT greatest(size, 1) AS size, takes, due_at FROM notifications_outbox
+        WHERE channel = %(channel)s AND priority = lane.priority AND due_at <= now()
+        ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED
+    ) first
+    ORDER BY CASE WHEN %(fair)s THEN first.due_at END, lane.rank LIMIT 1
+), picked AS (
+    SELECT id FROM notifications_outbox
+    WHERE channel = %(channel)s AND priority = (SELECT priority FROM head) AND due_at <= now()
+      AND size <= (SELECT size FROM head) AND least(takes, 1) = (SELECT least(takes, 1) FROM head)
+    ORDER BY due_at
+    LIMIT (SELECT CASE WHEN takes > 0 THEN 1 ELSE greatest(%(most)s / size, 1) END FROM head)
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE notifications_outbox outbox
+SET due_at = now() + make_interval(secs => %(visibility)s), takes = outbox.takes + 1
+FROM picked WHERE outbox.id = picked.id
+RETURNING outbox.id, outbox.priority, outbox.takes, outbox.delivery_ids
+"""
+
+# Guarded by the count of takes: a row that came back and was taken again belongs to someone else.
+ACK = """
+DELETE FROM notifications_outbox outbox USING unnest(%(ids)s::bigint[], %(takes)s::int[]) AS mine(id, takes)
+WHERE outbox.id = mine.id AND outbox.takes = mine.takes
+"""
+RELEASE = """
+UPDATE notifications_outbox outbox
+SET due_at = now() + make_interval(secs => %(pause)s), takes = outbox.takes - %(uncount)s
+FROM unnest(%(ids)s::bigint[], %(takes)s::int[]) AS mine(id, takes)
+WHERE outbox.id = mine.id AND outbox.takes = mine.takes
+"""
+SPLIT = """
+WITH whole AS (
+    DELETE FROM notifications_outbox WHERE id = %(id)s AND takes = %(takes)s
+    RETURNING channel, priority, delivery_ids, takes, created_at
+)
+INSERT INTO notifications_outbox (channel, priority, delivery_ids, takes, created_at)
+SELECT channel, priority, ARRAY[delivery_id], takes, created_at FROM whole, unnest(delivery_ids) AS delivery_id
+"""
+
+#: A row of many that came back this often is handed out one delivery at a time, so that one poison delivery does not
+#: hold up the rest until the limit: a third of the limit.
+SPLIT_SHARE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An outbox row in hand: this taker's count of takes is the proof that it is still his."""
+
+    id: int
+    takes: int
+    deliveries: Sequence[UUID]
+
+
+class DatabaseConsumer(ThreadedConsumer):
+    """Outbox rows of one channel, straight from PostgreSQL; as many processes as you like."""
+
+    def __init__(self, channel: str, priorities: Sequence[str]) -> None:
+        super().__init__()
+        self.channel = channel
+        self.priorities = list(priorities)
+        self._turns = Turns()
+        self._poll = threading.Lock()  # one idle thread polls, the others wait for it
+
+    def work_once(self, handle: Handler) -> None:
+        with self._poll:
+            priority, rows = self._take()
+            if not rows:
+                connection.close()  # don't keep a connection of the pool asleep
+                self.pause(settings.WORKER_POLL_SECONDS)
+                return
+        if rows[0].takes > self._allowed(rows[0]):
+            self._give_up(rows[0])
+            return
+        deliveries = tuple(delivery for row in rows for delivery in row.deliveries)
+        message = WorkMessage(_id_of(rows), self.channel, priority, deliveries, redelivered=rows[0].takes > 1)
+        self._settle(rows, message, handle)
+
+    def _take(self) -> tuple[str, list[Row]]:
+        # Rows that come back after a crash must not all meet again in the same moment, hence the jitter.
+        visibility = settings.VISIBILITY_SECONDS * random.uniform(1.0, 1.25)  # noqa: S311
+        with connection.cursor() as cursor:
+            cursor.execute(
+                TAKE,
+                {
+                    "channel": self.channel,
+                    "priorities": self.priorities,
+                    "fair": self._turns.fair(),
+                    "most": MAX_DELIVERIES,
+                    "visibility": visibility,
+                },
+            )
+            found = cursor.fetchall()
+        return (found[0][1] if found else ""), [Row(id, takes, ids) for id, _, takes, ids in found]
+
+    def _settle(self, rows: list[Row], message: WorkMessage, handle: Handler) -> None:
+        try:
+            verdict = handle(message)
+        except Exception:
+            log.exception("handling crashed; the batch comes back", message_id=str(message.id), takes=rows[0].takes)
+            self._release(rows, pause=full_jitter(rows[0].takes, base=0.2, cap=30.0), uncount=0)
+            return
+        if verdict is Verdict.DONE:
+            self._execute(ACK, rows)
+        else:
+            self._release(rows, pause=random.uniform(0.2, 1.0), uncount=1)  # noqa: S311
+
+    def _release(self, rows: list[Row], *, pause: float, uncount: int) -> None:
+        self._execute(RELEASE, rows, pause=pause, uncount=uncount)
+
+    def _execute(self, statement: str, rows: list[Row], **more: float) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(statement, {"ids": [row.id for row in rows], "takes": [row.takes for row in rows], **more})
+
+    def _allowed(self, row: Row) -> int:
+        limit: int = settings.BROKER_DELIVERY_LIMIT
+        return limit if len(row.deliveries) == 1 else max(1, limit // SPLIT_SHARE)
+
+    def _give_up(self, row: Row) -> None:
+        if len(row.deliveries) > 1:
+            log.warning("a batch came back again and again; its deliveries now go one by one", takes=row.takes)
+            with connection.cursor() as cursor:
+                cursor.execute(SPLIT, {"id": row.id, "takes": row.takes})
+            return
+        from notifications.services.tracking import DeliveryTracker
+
+        detail = f"Handed out {row.takes - 1} times without an acknowledgement."
+        with transaction.atomic():
+            DeliveryTracker().bury(list(row.deliveries), cause=DeadCause.POISON, detail=detail)
+            self._execute(ACK, [row])
+        log.error("poison delivery buried", deliveries=[str(id) for id in row.deliveries])
+
+
+def _id_of(rows: Sequence[Row]) -> UUID:
+    """A message id for the logs: the same rows have the same id however often they are taken."""
+    return UUID(int=rows[0].id)
