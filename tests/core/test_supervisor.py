@@ -91,7 +91,10 @@ def test_a_dead_child_is_started_again(start, tmp_path):
 
 
 def test_the_death_of_one_child_leaves_the_others_alone(start, tmp_path):
-X
+    start("""
+        supervisor.BACKOFF_SECONDS = 0.05
+        supervisor.run({'a': until_told('a'), 'b': until_told('b')}, drain_seconds=5)
+    """)
     until(lambda: bool(lines(tmp_path / "a")) and bool(lines(tmp_path / "b")))
     # When one is killed
     os.kill(int(lines(tmp_path / "a")[0]), signal.SIGKILL)
