@@ -29,6 +29,14 @@ class AlreadyLeft(CarillonError):
     """Cancel came too late: every delivery has left for its provider or ended."""
 
 
+class ContentInvalid(CarillonError):
+    """Inline content or a template's content is not acceptable. `errors` says where and why."""
+
+    def __init__(self, errors: list[FieldError]) -> None:
+        self.errors = errors
+        super().__init__(f"{len(errors)} error(s) in the content; first: {errors[0].pointer} {errors[0].message}")
+
+
 class RenderError(CarillonError):
     """A template could not be rendered with this data. Permanent: the same input fails again."""
 

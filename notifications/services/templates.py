@@ -1,0 +1,168 @@
+"""The catalogue: which version of a template is published, and its compiled wording."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import transaction
+from django.db.models import Max
+from django.db.models.functions import Now
+
+from notifications.errors import ContentInvalid, FieldError, RenderError
+from notifications.models import MessageTemplate, TemplateVersion
+from notifications.services.rendering import FIELDS, compile_content, validate_template
+from notifications.services.rendering.compiler import Context, Program
+
+#: Seconds for which a process believes what it knows of a slug: how late a publication may take effect.
+PUBLISHED_SECONDS = 5.0
+MAX_SLUGS = 10_000
+#: Versions in use at one time, and their wordings by (channel, locale): beyond this the least recently used go.
+MAX_VERSIONS = 256
+MAX_PROGRAMS = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedTemplate:
+    """The version that new notifications use. `channels` are those of the default locale."""
+
+    version_id: int
+    channels: frozenset[str]
+    default_locale: str
+
+
+class Catalogue:
+    """Per process; safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._published: dict[str, tuple[float, PublishedTemplate | None]] = {}
+        self._version = lru_cache(maxsize=MAX_VERSIONS)(_load_version)
+        self._program = lru_cache(maxsize=MAX_PROGRAMS)(self._build)
+
+    def published(self, slug: str) -> PublishedTemplate | None:
+        """The published version of a template, or None; at most PUBLISHED_SECONDS old."""
+        return self.published_many([slug])[slug]
+
+    def published_many(self, slugs: Sequence[str]) -> dict[str, PublishedTemplate | None]:
+        """The same for many slugs with one query at most."""
+        now = time.monotonic()
+        answer: dict[str, PublishedTemplate | None] = {}
+        for slug in slugs:
+            entry = self._published.get(slug)
+            if entry is not None and entry[0] > now:
+                answer[slug] = entry[1]
+        missing = set(slugs).difference(answer)
+        if missing:
+            found = _load_published(missing)
+            if len(self._published) + len(missing) > MAX_SLUGS:  # slugs come from callers, known or not
+                self._published.clear()
+            for slug in missing:
+                answer[slug] = found.get(slug)
+                self._published[slug] = (now + PUBLISHED_SECONDS, answer[slug])
+        return answer
+
+    def render(self, version_id: int, channel: str, locale: str, context: Context) -> dict[str, str]:
+        """The finished fields of one message. The locale falls back: pt-BR, pt, the template's default.
+
+        `context` is plain data (dicts, lists, text, numbers, booleans, None). Raises RenderError.
+        """
+        return self._program(version_id, channel, locale)(context)
+
+    def forget(self, slug: str) -> None:
+        """Look the slug up again at the next call, in this process."""
+        self._published.pop(slug, None)
+
+    def clear(self) -> None:
+        self._published.clear()
+        self._version.cache_clear()
+        self._program.cache_clear()
+
+    def _build(self, version_id: int, channel: str, locale: str) -> Program:
+        default_locale, content = self._version(version_id)
+        for candidate in locale_chain(locale, default_locale, content):
+            fields = content[candidate].get(channel)
+            if fields:
+                return _compiled(channel, fields)
+        return _failing(f"template version {version_id} says nothing for {channel}")
+
+
+def _compiled(channel: str, fields: Mapping[str, str]) -> Program:
+    try:
+        return compile_content(channel, fields)
+    except RenderError as error:
+        return _failing(str(error))
+
+
+def _failing(reason: str) -> Program:
+    """A broken wording is kept like a sound one, so that 500 messages do not compile it 500 times."""
+
+    def render(context: Context) -> dict[str, str]:
+        raise RenderError(reason)
+
+    return render
+
+
+def locale_chain(locale: str, default: str, available: Mapping[str, object]) -> list[str]:
+    """The locales to try, most specific first: pt-BR, pt, the default. Case does not matter (RFC 5646 2.1.1)."""
+    by_key = {name.lower(): name for name in available}
+    parts = locale.replace("_", "-").lower().split("-")
+    wanted = ["-".join(parts[:count]) for count in range(len(parts), 0, -1)] + [default.lower()]
+    return [by_key[key] for key in dict.fromkeys(wanted) if key in by_key]
+
+
+def _load_version(version_id: int) -> tuple[str, dict[str, dict[str, dict[str, str]]]]:
+    row = TemplateVersion.objects.filter(pk=version_id).values_list("template__default_locale", "content").first()
+    if row is None:
+        raise RenderError(f"there is no template version {version_id}")
+    return row
+
+
+def _load_published(slugs: set[str]) -> dict[str, PublishedTemplate]:
+    rows = MessageTemplate.objects.filter(slug__in=slugs, published__isnull=False).values_list(
+        "slug", "published_id", "default_locale", "published__content"
+    )
+    return {
+        slug: PublishedTemplate(version, frozenset(content.get(locale, {})).intersection(FIELDS), locale)
+        for slug, version, locale, content in rows
+    }
+
+
+catalogue = Catalogue()
+
+
+def new_version(
+    template: MessageTemplate, content: Mapping[str, Any], *, by: AbstractBaseUser | None
+) -> TemplateVersion:
+    """A draft with the next number. Raises ContentInvalid."""
+    check(content, default_locale=template.default_locale)
+    with transaction.atomic():
+        MessageTemplate.objects.select_for_update().get(pk=template.pk)
+        last = template.versions.aggregate(last=Max("number"))["last"] or 0
+        return TemplateVersion.objects.create(
+            template=template, number=last + 1, content=dict(content), created_by_id=by.pk if by else None
+        )
+
+
+def publish(version: TemplateVersion, *, by: AbstractBaseUser | None) -> None:
+    """Make this version the one new notifications use; notifications accepted before keep theirs.
+
+    An older version can be published again: that is the way back. Raises ContentInvalid.
+    """
+    with transaction.atomic():
+        template = MessageTemplate.objects.select_for_update().get(pk=version.template_id)
+        check(version.content, default_locale=template.default_locale)
+        TemplateVersion.objects.filter(pk=version.pk, published_at=None).update(published_at=Now())
+        MessageTemplate.objects.filter(pk=template.pk).update(published=version)
+        transaction.on_commit(lambda: catalogue.forget(template.slug))
+
+
+def check(content: object, *, default_locale: str) -> None:
+    """Raises ContentInvalid unless the content can be published under this default locale."""
+    errors = validate_template(content)
+    if isinstance(content, Mapping) and content and default_locale not in content:
+        message = f"The default locale {default_locale} is missing."
+        errors.append(FieldError("/content", "default_locale", message))
+    if errors:
+        raise ContentInvalid(errors)
