@@ -1,0 +1,8 @@
+"""What can be done with a campaign; the admin and the runner only call these."""
+
+from campaigns.services.audience import MAX_LIST, AudienceService, MemberList
+from campaigns.services.fanout import FanOut
+from campaigns.services.lifecycle import CampaignService
+from campaigns.services.withdraw import Withdraw
+
+__all__ = ["MAX_LIST", "AudienceService", "CampaignService", "FanOut", "MemberList", "Withdraw"]
