@@ -63,6 +63,7 @@ class EventType(TextChoices):
     FAILED = "failed", "Failed"
     DEAD = "dead", "Gave up"
     REPLAYED = "replayed", "Replayed"
+    RECLAIMED = "reclaimed", "Taken over from a lost worker"
     OPENED = "opened", "Opened"
     CLICKED = "clicked", "Clicked"
 

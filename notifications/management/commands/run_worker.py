@@ -1,0 +1,56 @@
+from argparse import ArgumentParser
+from functools import partial
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connections
+
+from core import supervisor
+from core.shutdown import Shutdown
+from notifications import messaging
+from notifications.choices import Channel, Priority
+from notifications.worker import Worker
+
+log = structlog.get_logger(__name__)
+
+
+class Command(BaseCommand):
+    help = "Send what is queued for one channel, until SIGTERM; then finish what is in hand and exit 0."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--channel", required=True, choices=Channel.values)
+        parser.add_argument(
+            "--priority",
+            action="append",
+            choices=Priority.values,
+            metavar="PRIORITY",
+            help="serve only this priority; may be given several times (default: all, the higher first)",
+        )
+        parser.add_argument("--processes", type=int, default=1, help="worker processes (default 1)")
+
+    def handle(self, *, channel: str, priority: list[str] | None, processes: int, **options: Any) -> None:
+        if not 1 <= processes <= 64:
+            raise CommandError("--processes takes a number from 1 to 64.")
+        wanted = [p for p in Priority.values if priority is None or p in priority]
+        work = partial(serve, channel, wanted)
+        if processes == 1:
+            work()
+            return
+        connections.close_all()
+        children = {f"worker-{channel}-{number}": work for number in range(1, processes + 1)}
+        code = supervisor.run(children, drain_seconds=settings.DRAIN_SECONDS + 5)
+        if code:
+            raise CommandError("A worker had to be killed.", returncode=code)
+
+
+def serve(channel: str, priorities: list[str]) -> None:
+    """One worker process: consume until asked to stop."""
+    shutdown = Shutdown()
+    worker = Worker(stopping=lambda: shutdown.requested)
+    consumer = messaging.consumer(channel, priorities)
+    shutdown.on_stop(consumer.stop)
+    log.info("worker.started", channel=channel, priorities=priorities)
+    consumer.run(worker.process)
+    log.info("worker.stopped", channel=channel)

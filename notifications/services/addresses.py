@@ -1,0 +1,29 @@
+"""What a provider's "this address is not valid" means for later messages."""
+
+from collections.abc import Sequence
+
+from notifications.choices import Channel, EventType, FailureCode
+from notifications.services.claims import Result
+from preferences.choices import SuppressionReason
+from preferences.services import PreferencesService
+
+
+def retire_invalid(results: Sequence[Result], preferences: PreferencesService) -> None:
+    """Retire device tokens and suppress addresses that a provider refused as invalid.
+
+    A token that was registered again after the message was accepted stays: its owner has just said that it works.
+    Test traffic changes nobody's addresses.
+    """
+    refused = [
+        r
+        for r in results
+        if r.type is EventType.FAILED and r.code == FailureCode.INVALID_ADDRESS and not r.claim.is_test
+    ]
+    for channel in {r.claim.channel for r in refused}:
+        claims = [r.claim for r in refused if r.claim.channel == channel]
+        if channel == Channel.PUSH:
+            tokens = [claim.device_id for claim in claims]
+            preferences.retire_tokens(tokens, "invalid_address", not_after=min(claim.created_at for claim in claims))
+        elif channel in (Channel.EMAIL, Channel.SMS):
+            entries = [(channel, claim.address) for claim in claims]
+            preferences.suppress_all(entries, SuppressionReason.HARD_BOUNCE, "provider")

@@ -1,0 +1,40 @@
+"""Which channels a message takes to a person, or the reason why not. Pure: values in, values out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from notifications.choices import Channel, SkipReason
+from preferences.services import CategoryInfo, Reach
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One delivery to be: a channel, for push the device, and a reason when it ends before it starts."""
+
+    channel: str
+    device: UUID | None = None
+    skip: str = ""
+
+
+def refusal(reach: Reach, category: CategoryInfo, channel: str) -> str:
+    """The first gate that refuses this channel, as a SkipReason, or an empty string: preference, then suppression."""
+    if not reach.allows(channel, category.id, category.is_required):
+        return SkipReason.OPTED_OUT.value
+    if channel in reach.suppressed:
+        return SkipReason.SUPPRESSED.value
+    return ""
+
+
+def route(reach: Reach, category: CategoryInfo, channels: Sequence[str]) -> list[Route]:
+    """The deliveries of one notification, in the order of `channels`: for push one per device."""
+    routes: list[Route] = []
+    for channel in channels:
+        skip = refusal(reach, category, channel)
+        if not skip and not reach.has_address(channel):
+            skip = SkipReason.NO_ADDRESS.value
+        if skip or channel != Channel.PUSH:
+            routes.append(Route(channel, None, skip))
+        else:
+            routes.extend(Route(channel, device) for device in reach.devices)
+    return routes

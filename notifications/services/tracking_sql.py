@@ -1,0 +1,159 @@
+"""The statements of DeliveryTracker. Each takes a batch and guards the status it moves from."""
+
+from notifications.choices import EventType
+
+_CLAIMED = "d.id, d.notification_id, d.recipient_id, d.device_token_id, d.attempts, d.created_at"
+
+#: The hot path: queued -> sending, by id. Parameters: lease seconds, uuid[].
+CLAIM = f"""
+    UPDATE notifications_delivery d
+       SET status = 'sending', attempts = d.attempts + 1, lease_until = now() + %s * interval '1 second'
+     WHERE d.id = ANY(%s::uuid[]) AND d.status = 'queued'
+ RETURNING {_CLAIMED}
+"""
+
+#: A lost worker's: sending with a lease that ran out.
+RECLAIM = f"""
+    UPDATE notifications_delivery d
+       SET attempts = d.attempts + 1, lease_until = now() + %s * interval '1 second'
+     WHERE d.id = ANY(%s::uuid[]) AND d.status = 'sending' AND d.lease_until < now()
+ RETURNING {_CLAIMED}
+"""
+
+#: What another worker holds, and for how many seconds more.
+HELD = """
+    SELECT id, extract(epoch FROM lease_until - now())::float8
+      FROM notifications_delivery WHERE id = ANY(%s::uuid[]) AND status = 'sending' AND lease_until >= now()
+"""
+
+NOTIFICATIONS = """
+    SELECT id, source, category_id, template_version_id, content, data, metadata, is_test,
+           cancelled_at IS NOT NULL, expires_at IS NOT NULL AND expires_at <= now()
+      FROM notifications_notification WHERE id = ANY(%s::uuid[])
+"""
+
+RECIPIENTS = """
+    SELECT id, external_id, name, email, phone, locale, timezone, attributes, preferences_changed_at
+      FROM preferences_recipient WHERE id = ANY(%s::uuid[])
+"""
+
+DEVICES = """
+    SELECT id, platform, token FROM preferences_devicetoken WHERE id = ANY(%s::uuid[]) AND retired_at IS NULL
+"""
+
+ORIGINS = "SELECT id, source, category_id FROM notifications_notification WHERE id = ANY(%s::uuid[])"
+
+#: What ends or defers a claim. Parameters: the columns, then the lowest and the highest id, which let the planner leave
+#: out the other weeks' partitions.
+_MINE = "d.id = v.id AND d.id BETWEEN %s AND %s AND d.status IN ('queued', 'sending')"
+
+#: Parameters: provider, ids, the provider's message ids, span.
+SENT = f"""
+    UPDATE notifications_delivery d
+       SET status = 'sent', sent_at = now(), lease_until = NULL, error_code = '', provider = %s,
+           provider_message_id = v.message_id
+      FROM unnest(%s::uuid[], %s::text[]) AS v (id, message_id)
+     WHERE {_MINE}
+"""
+
+#: Parameters: ids, SkipReasons, span.
+SKIPPED = f"""
+    UPDATE notifications_delivery d
+       SET status = 'skipped', lease_until = NULL, skip_reason = v.code
+      FROM unnest(%s::uuid[], %s::text[]) AS v (id, code)
+     WHERE {_MINE}
+"""
+
+#: Parameters: ids, FailureCodes, providers, span.
+FAILED = f"""
+    UPDATE notifications_delivery d
+       SET status = 'failed', lease_until = NULL, error_code = v.code, provider = v.provider
+      FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS v (id, code, provider)
+     WHERE {_MINE}
+"""
+
+#: Back to queued, but only by the attempt that failed: a worker that lost its lease may not undo its successor's.
+#: Parameters: ids, FailureCodes, providers, attempts, span.
+DEFERRED = f"""
+    UPDATE notifications_delivery d
+       SET status = 'queued', lease_until = NULL, error_code = v.code, provider = v.provider
+      FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::int[]) AS v (id, code, provider, attempt)
+     WHERE {_MINE} AND d.status = 'sending' AND d.attempts = v.attempt
+ RETURNING d.id
+"""
+
+#: Parameters: ids, FailureCodes, providers, span.
+DEAD = f"""
+    UPDATE notifications_delivery d
+       SET status = 'dead', lease_until = NULL, error_code = v.code, provider = v.provider
+      FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS v (id, code, provider)
+     WHERE {_MINE}
+ RETURNING d.id
+"""
+
+BURY = """
+    UPDATE notifications_delivery SET status = 'dead', lease_until = NULL, error_code = 'internal'
+     WHERE id = ANY(%s::uuid[]) AND status IN ('queued', 'sending')
+ RETURNING id, notification_id, channel, priority, attempts
+"""
+
+REPLAY = """
+    UPDATE notifications_delivery SET status = 'queued', attempts = 0, error_code = ''
+     WHERE id = ANY(%s::uuid[]) AND status = 'dead'
+ RETURNING id, notification_id, channel, priority
+"""
+
+CANCEL_NOTIFICATION = """
+    UPDATE notifications_notification SET cancelled_at = coalesce(cancelled_at, now()) WHERE id = %s
+"""
+
+CANCEL_DELIVERIES = """
+    UPDATE notifications_delivery SET status = 'skipped', skip_reason = 'cancelled'
+     WHERE notification_id = %s AND status = 'queued'
+ RETURNING id, notification_id, channel
+"""
+
+CANCEL_RANGE = """
+    WITH due AS (
+        SELECT d.id, d.notification_id
+          FROM notifications_notification n JOIN notifications_delivery d ON d.notification_id = n.id
+         WHERE n.id >= %(low)s AND n.id < %(high)s AND n.source = %(source)s AND d.status = 'queued'
+         LIMIT %(limit)s
+    ), marked AS (
+        UPDATE notifications_notification n SET cancelled_at = now()
+          FROM due WHERE n.id = due.notification_id AND n.cancelled_at IS NULL
+    )
+    UPDATE notifications_delivery d SET status = 'skipped', skip_reason = 'cancelled'
+      FROM due WHERE d.id = due.id AND d.status = 'queued'
+ RETURNING d.id, d.notification_id, d.channel
+"""
+
+_CHANGED = "RETURNING id, notification_id, channel"
+
+#: What each kind of receipt moves, and from where. Engagement stands beside the status and is kept once.
+RECEIPTS = {
+    EventType.DELIVERED: f"""
+        UPDATE notifications_delivery
+           SET status = 'delivered', delivered_at = now(), sent_at = coalesce(sent_at, now()), lease_until = NULL
+         WHERE id = ANY(%s::uuid[]) AND status IN ('queued', 'sending', 'sent') {_CHANGED}
+    """,
+    EventType.BOUNCED: f"""
+        UPDATE notifications_delivery
+           SET status = 'bounced', sent_at = coalesce(sent_at, now()), lease_until = NULL
+         WHERE id = ANY(%s::uuid[]) AND status IN ('queued', 'sending', 'sent', 'delivered') {_CHANGED}
+    """,
+    EventType.COMPLAINED: """
+        SELECT id, notification_id, channel FROM notifications_delivery d
+         WHERE id = ANY(%s::uuid[]) AND NOT EXISTS (
+               SELECT FROM notifications_deliveryevent e WHERE e.delivery_id = d.id AND e.type = 'complained')
+           FOR UPDATE
+    """,
+    EventType.OPENED: f"""
+        UPDATE notifications_delivery SET opened_at = now()
+         WHERE id = ANY(%s::uuid[]) AND opened_at IS NULL AND status NOT IN ('skipped', 'failed', 'dead') {_CHANGED}
+    """,
+    EventType.CLICKED: f"""
+        UPDATE notifications_delivery SET clicked_at = now(), opened_at = coalesce(opened_at, now())
+         WHERE id = ANY(%s::uuid[]) AND clicked_at IS NULL AND status NOT IN ('skipped', 'failed', 'dead') {_CHANGED}
+    """,
+}

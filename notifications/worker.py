@@ -1,0 +1,226 @@
+"""Worker: one batch in, outcomes recorded, a verdict out. Knows no broker.
+
+    claim (short transaction) -> gates -> render -> provider (no transaction open) -> record (one transaction)
+
+A batch is never dropped: what cannot be recorded is answered with AGAIN, and the claim makes handing it out twice
+harmless.
+"""
+
+import asyncio
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
+
+from notifications import registry
+from notifications.choices import EventType, FailureCode, SkipReason
+from notifications.errors import RenderError
+from notifications.messaging.base import Verdict, WorkMessage
+from notifications.providers.base import Failure, OutboundMessage, Outcome, Provider
+from notifications.services.addresses import retire_invalid
+from notifications.services.claims import Claim, Result
+from notifications.services.retry import RetryPolicy, jitter
+from notifications.services.routing import refusal
+from notifications.services.templates import catalogue
+from notifications.services.tracking import DeliveryTracker
+from preferences.services import CategoryInfo, PreferencesService
+
+log = structlog.get_logger(__name__)
+
+#: Only these say for certain that the provider did not take the message, so another may be asked at once.
+_FAIL_OVER = frozenset({FailureCode.UNAVAILABLE, FailureCode.THROTTLED, FailureCode.NOT_CONFIGURED})
+
+
+class Worker:
+    """Handles the batches of one channel. Safe to call from several threads: each has its own event loop."""
+
+    def __init__(self, *, stopping: Callable[[], bool] = lambda: False) -> None:
+        self.preferences = PreferencesService()
+        self.tracker = DeliveryTracker()
+        self.policy = RetryPolicy(settings.RETRY_BASE_SECONDS, settings.RETRY_CAP_SECONDS, settings.MAX_ATTEMPTS)
+        self.stopping = stopping
+        self._local = threading.local()
+        self._random = random.Random()
+
+    def process(self, message: WorkMessage) -> Verdict:
+        """Send a batch and record it. AGAIN when PostgreSQL could not be reached."""
+        with structlog.contextvars.bound_contextvars(
+            batch=str(message.id), lane=f"{message.channel}.{message.priority}"
+        ):
+            try:
+                claims = self.tracker.claim(message.deliveries, channel=message.channel, priority=message.priority)
+                results, sendable = self._gate(claims)
+            except (OperationalError, InterfaceError) as error:
+                log.warning("worker.database_unavailable", error=type(error).__name__)
+                return Verdict.AGAIN
+            results += self._send(sendable)
+            return self._record(results)
+
+    def _gate(self, claims: Sequence[Claim]) -> tuple[list[Result], list[Claim]]:
+        """The last look before sending: what came after acceptance is honoured here, from PostgreSQL alone."""
+        categories = {info.id: info for info in self.preferences.categories().values()}
+        refused = self._refused(claims, categories)
+        skipped: list[Result] = []
+        passed: list[Claim] = []
+        for claim in claims:
+            reason = ""
+            if claim.cancelled or not claim.recipient_known:
+                reason = SkipReason.CANCELLED.value
+            elif claim.expired:
+                reason = SkipReason.EXPIRED.value
+            elif claim.id in refused:
+                reason = refused[claim.id]
+            elif not claim.address:
+                reason = SkipReason.NO_ADDRESS.value
+            if reason:
+                skipped.append(Result(claim, EventType.SKIPPED, code=reason))
+            else:
+                passed.append(claim)
+        return skipped, passed
+
+    def _refused(self, claims: Sequence[Claim], categories: dict[int, CategoryInfo]) -> dict[Any, str]:
+        """Opt-outs and suppressions since acceptance. Only recipients whose preferences moved are looked at again.
+
+        The margin covers what acceptance may have read from a cache that missed its invalidation.
+        """
+        margin = timedelta(seconds=settings.PREFERENCE_CACHE_SECONDS + 60)
+        changed = [
+            claim
+            for claim in claims
+            if claim.preferences_changed_at is not None and claim.preferences_changed_at > claim.created_at - margin
+        ]
+        if not changed:
+            return {}
+        fresh = self.preferences.reach_fresh(list({claim.recipient_id for claim in changed}))
+        refused = {}
+        for claim in changed:
+            reach, category = fresh.get(claim.recipient_id), categories.get(claim.category_id)
+            if reach is not None and category is not None and (reason := refusal(reach, category, claim.channel)):
+                refused[claim.id] = reason
+        return refused
+
+    def _send(self, claims: Sequence[Claim]) -> list[Result]:
+        slugs = {info.id: slug for slug, info in self.preferences.categories().items()} if claims else {}
+        results: list[Result] = []
+        outbound: dict[bool, list[tuple[Claim, OutboundMessage]]] = {}
+        for claim in claims:
+            try:
+                message = _message(claim, slugs.get(claim.category_id, ""))
+            except RenderError as error:
+                results.append(Result(claim, EventType.FAILED, code=FailureCode.RENDER_ERROR.value, detail=str(error)))
+            else:
+                outbound.setdefault(claim.is_test, []).append((claim, message))
+        for is_test, pairs in outbound.items():
+            results += self._send_chain(registry.chain(pairs[0][0].channel, is_test=is_test), pairs)
+        return results
+
+    def _send_chain(self, chain: Sequence[Provider], pairs: list[tuple[Claim, OutboundMessage]]) -> list[Result]:
+        """Offer messages to a channel's providers in order; the next one gets what the one before surely did not take."""
+        results: list[Result] = []
+        for position, provider in enumerate(chain):
+            is_last = position == len(chain) - 1
+            declined: list[tuple[Claim, OutboundMessage]] = []
+            for pair, outcome in zip(pairs, self._call(provider, [m for _, m in pairs]), strict=True):
+                if isinstance(outcome, Failure) and outcome.temporary and outcome.code in _FAIL_OVER and not is_last:
+                    declined.append(pair)
+                else:
+                    results.append(self._result(pair[0], provider.name, outcome))
+            if not declined:
+                break
+            log.warning("worker.failover", provider=provider.name, deliveries=len(declined))
+            pairs = declined
+        return results
+
+    def _call(self, provider: Provider, messages: Sequence[OutboundMessage]) -> list[Outcome]:
+        """One provider call. No transaction is open here: a slow provider must not hold rows."""
+        try:
+            outcomes = self._loop().run_until_complete(
+                asyncio.wait_for(provider.send(messages), settings.PROVIDER_TIMEOUT_SECONDS)
+            )
+        except TimeoutError:
+            return [Failure(FailureCode.TIMEOUT, temporary=True, detail="No answer in time.")] * len(messages)
+        except Exception as error:
+            log.exception("worker.provider_crashed", provider=provider.name)
+            detail = f"{type(error).__name__} in the provider."
+            return [Failure(FailureCode.INTERNAL, temporary=True, detail=detail)] * len(messages)
+        if len(outcomes) != len(messages):
+            log.error("worker.provider_miscounted", provider=provider.name, asked=len(messages), got=len(outcomes))
+            return [Failure(FailureCode.INTERNAL, temporary=True, detail="Wrong number of outcomes.")] * len(messages)
+        return outcomes
+
+    def _result(self, claim: Claim, provider: str, outcome: Outcome) -> Result:
+        if not isinstance(outcome, Failure):
+            return Result(claim, EventType.SENT, provider, provider_message_id=outcome.provider_message_id)
+        code = outcome.code.value
+        if not outcome.temporary:
+            return Result(claim, EventType.FAILED, provider, code, outcome.detail)
+        if self.policy.exhausted(claim.attempt):
+            return Result(claim, EventType.DEAD, provider, code, outcome.detail)
+        delay = self.policy.delay(claim.attempt, outcome.retry_after, jitter(self._random))
+        return Result(claim, EventType.DEFERRED, provider, code, outcome.detail, retry_in=delay)
+
+    def _record(self, results: Sequence[Result]) -> Verdict:
+        """Record, and keep at it while PostgreSQL is away: the provider has these messages, and giving up would send
+        them twice. Only a stop ends the waiting; then the lease decides."""
+        pause = 0.1
+        while True:
+            try:
+                self.tracker.record(results)
+            except (OperationalError, InterfaceError) as error:
+                if self.stopping():
+                    log.error("worker.unrecorded", deliveries=len(results), error=type(error).__name__)
+                    return Verdict.AGAIN
+                log.warning("worker.record_waits", deliveries=len(results), error=type(error).__name__)
+                connection.close()
+                time.sleep(pause * (0.5 + self._random.random()))
+                pause = min(pause * 2, 5.0)
+            else:
+                break
+        try:
+            retire_invalid(results, self.preferences)
+        except (OperationalError, InterfaceError) as error:  # the next send to such an address tells us again
+            log.warning("worker.addresses_not_retired", error=type(error).__name__)
+        return Verdict.DONE
+
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        loop: asyncio.AbstractEventLoop | None = getattr(self._local, "loop", None)
+        if loop is None:
+            loop = self._local.loop = asyncio.new_event_loop()
+        return loop
+
+
+def _message(claim: Claim, category: str) -> OutboundMessage:
+    """The rendered message. Raises RenderError."""
+    if claim.content is not None:
+        content = claim.content[claim.channel]
+    elif claim.version_id is not None:
+        recipient = {
+            "external_id": claim.external_id,
+            "name": claim.name,
+            "locale": claim.locale,
+            "timezone": claim.timezone,
+            "attributes": claim.attributes,
+        }
+        context = {**claim.data, "recipient": recipient}
+        content = catalogue.render(claim.version_id, claim.channel, claim.locale, context)
+    else:
+        raise RenderError("The content was erased.")
+    return OutboundMessage(
+        delivery_id=claim.id,
+        notification_id=claim.notification_id,
+        recipient_id=claim.recipient_id,
+        channel=claim.channel,
+        address=claim.address,
+        content=content,
+        category=category,
+        platform=claim.platform,
+        attempt=claim.attempt,
+        is_test=claim.is_test,
+        metadata=claim.metadata,
+    )
