@@ -6,105 +6,25 @@ Every admin class, User and Group included, inherits BaseModelAdmin; one that di
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import FieldDoesNotExist, ValidationError
-from django.core.paginator import EmptyPage, Page, PageNotAnInteger, Paginator
-from django.db import connection
 from django.db.models import Model, Q, QuerySet
 from django.db.models.constants import LOOKUP_SEP
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from unfold.admin import ModelAdmin as UnfoldModelAdmin
 from unfold.admin import StackedInline as UnfoldStackedInline
 from unfold.admin import TabularInline as UnfoldTabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
-from unfold.views import ChangeList as UnfoldChangeList
 
-#: The furthest page of a list. OFFSET walks over what it skips; past this depth a search or a filter is the way.
-MAX_PAGE = 1000
-
-
-def estimated_rows(model: type[Model]) -> int:
-    """The planner's row estimate of a table and its partitions, from the catalog; 0 where nothing was analysed yet."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT coalesce(sum(reltuples) FILTER (WHERE reltuples > 0), 0)::bigint FROM pg_class"
-            " WHERE relkind = 'r' AND (oid = %(table)s::regclass"
-            " OR oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = %(table)s::regclass))",
-            {"table": model._meta.db_table},
-        )
-        return int(cursor.fetchone()[0])
-
-
-class LookaheadPage(Page):
-    """A page that knows whether another follows, because one row more than it shows was read."""
-
-    def __init__(self, object_list: Sequence[Any], number: int, paginator: Paginator, *, more: bool) -> None:
-        super().__init__(object_list, number, paginator)
-        self.more = more
-
-    def has_next(self) -> bool:
-        return self.more and self.number < MAX_PAGE
-
-
-class LookaheadPaginator(Paginator):
-    """Pages without a count: each is read with one row too many, and that row says whether to offer the next."""
-
-    template_name = "admin/carillon/pagination.html"
-
-    @property
-    def count(self) -> int:
-        return MAX_PAGE * self.per_page
-
-    def validate_number(self, number: int | float | str) -> int:
-        try:
-            page = int(number)
-        except (TypeError, ValueError):
-            raise PageNotAnInteger("That page number is not a whole number.") from None
-        if not 1 <= page <= MAX_PAGE:
-            raise EmptyPage(f"Pages run from 1 to {MAX_PAGE}. Search or filter to see further.")
-        return page
-
-    def page(self, number: int | str) -> LookaheadPage:
-        page = self.validate_number(number)
-        start = (page - 1) * self.per_page
-        rows = list(self.object_list[start : start + self.per_page + 1])
-        return LookaheadPage(rows[: self.per_page], page, self, more=len(rows) > self.per_page)
-
-
-class LookaheadChangeList(UnfoldChangeList):
-    """Django's list, read one page at a time. `result_count` is exact on the last page and a floor before it;
-    `estimate` is the planner's figure for an unfiltered list, else None."""
-
-    page_num: int
-
-    def get_results(self, request: HttpRequest) -> None:
-        paginator = self.model_admin.get_paginator(request, self.queryset, self.list_per_page)
-        number = min(max(self.page_num, 1), MAX_PAGE)
-        page = paginator.page(number)
-        self.page_num = number
-        self.page = page
-        self.first = (number - 1) * self.list_per_page + 1
-        self.last = self.first + len(page.object_list) - 1
-        self.result_list = page.object_list
-        self.result_count = self.last + (1 if page.has_next() else 0)
-        self.estimate = self._estimate() if page.has_next() else None
-        self.show_full_result_count = False
-        self.full_result_count = None
-        self.show_admin_actions = True
-        self.can_show_all = False
-        self.multi_page = number > 1 or page.has_next()
-        self.paginator = paginator
-
-    def _estimate(self) -> int | None:
-        narrowed = bool(self.query or self.get_filters_params())
-        rows = 0 if narrowed else estimated_rows(self.model)
-        return rows if rows > self.result_count else None
+from core.admin_lists import LookaheadChangeList, LookaheadPaginator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,8 +40,8 @@ class Question:
 
 
 class BaseModelAdmin(UnfoldModelAdmin):
-    """The one base. `search_exact` names the lookups of the search box: `field` (equality) or `field__startswith`,
-    each on an index; a term that a field cannot hold (a word for a UUID) skips that field."""
+    """The one base. `search_exact` names the lookups of the search box: `field` (equality), `field__iexact` or
+    `field__startswith`, each on an index; a term that a field cannot hold (a word for a UUID) skips that field."""
 
     search_exact: ClassVar[Sequence[str]] = ()
 
@@ -134,6 +54,13 @@ class BaseModelAdmin(UnfoldModelAdmin):
     list_filter_submit = True
     compressed_fields = True
     warn_unsaved_form = True
+
+    def prepare_page(self, rows: Sequence[Any]) -> None:
+        """Called with the rows of a page before they are shown: read here, once, what every row needs."""
+
+    def window_for(self, narrowing: set[str], search: str) -> timedelta | None:
+        """How far back a list may look, None for all the way. Asked with the filters in use and the search."""
+        return None
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[LookaheadChangeList]:
         return LookaheadChangeList
@@ -159,7 +86,7 @@ class BaseModelAdmin(UnfoldModelAdmin):
         return query or None
 
     def _value_for(self, lookup: str, term: str) -> object | None:
-        path = lookup.removesuffix(f"{LOOKUP_SEP}startswith")
+        path = lookup.removesuffix(f"{LOOKUP_SEP}startswith").removesuffix(f"{LOOKUP_SEP}iexact")
         model: type[Model] = self.model
         *parents, name = path.split(LOOKUP_SEP)
         try:
@@ -173,6 +100,13 @@ class BaseModelAdmin(UnfoldModelAdmin):
     def has_act_permission(self, request: HttpRequest, obj: object = None) -> bool:
         """Whether this user may use the page's actions: the change permission, also where the form is read-only."""
         return bool(request.user.has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}"))
+
+    def object_or_404(self, request: HttpRequest, object_id: str) -> Any:
+        """The row behind an address, through the page's own queryset; a malformed key is not found, either."""
+        found = self.get_object(request, unquote(str(object_id)))
+        if found is None:
+            raise Http404(f"There is no such {self.opts.verbose_name}.")
+        return found
 
     def confirm(self, request: HttpRequest, question: Question) -> TemplateResponse:
         """A page that asks before something happens; its form posts to the address it was shown at, with
@@ -190,9 +124,18 @@ class BigTableAdmin(BaseModelAdmin):
     """For tables of 10 million rows and more: newest first on the primary key, no other sort, nothing in bulk that
     reaches past the page ("select all" and Django's delete are gone), no history column."""
 
+    #: Filters with an index behind them; any of these narrows enough to look at the whole table.
+    indexed_filters: ClassVar[frozenset[str]] = frozenset()
+    #: For tables keyed by UUIDv7: how far back the other filters look when none of those narrows them.
+    filter_window: ClassVar[timedelta | None] = None
+
     ordering = ("-pk",)
     sortable_by = ()
     list_disable_select_all = True
+
+    def window_for(self, narrowing: set[str], search: str) -> timedelta | None:
+        scans = bool(narrowing) and not narrowing & self.indexed_filters and not search
+        return self.filter_window if scans else None
 
     def get_actions(self, request: HttpRequest) -> dict[str, tuple[Callable[..., Any], str, str]]:
         actions: dict[str, tuple[Callable[..., Any], str, str]] = super().get_actions(request)

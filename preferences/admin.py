@@ -1,0 +1,299 @@
+"""The admin of recipients and what they want. Every write goes through PreferencesService, so that caches drop and
+routes already accepted are looked at again."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import Count, Model, OuterRef, Q, QuerySet, Subquery
+from django.dispatch import receiver
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from unfold.decorators import action, display
+
+from core.admin import BaseModelAdmin, BaseTabularInline, BigTableAdmin, Question, ReadOnlyMixin
+from core.admin_filters import FormFilter, text_field
+from preferences.choices import Channel, Platform
+from preferences.forms import CategoryForm, LiftForm, RecipientForm, SuppressionForm
+from preferences.models import Category, DeviceToken, Preference, Recipient, Suppression
+from preferences.services import PreferencesService, RecipientInput
+from preferences.signals import recipient_erased
+
+
+def recipient_id(external_id: str) -> UUID | None:
+    """The key of a recipient, looked up by itself so that a big table is then read by its own index."""
+    return Recipient.objects.filter(external_id=external_id).values_list("pk", flat=True).first()
+
+
+def redacted(token: DeviceToken) -> str:
+    """Enough of a push address to tell two apart, too little to use it."""
+    return f"…{token.token[-4:]} ({token.token_hash[:8]})" if len(token.token) > 12 else token.token_hash[:8]
+
+
+class RecipientFilter(FormFilter):
+    """Rows of one recipient, named by external id."""
+
+    title = "recipient"
+    fields: ClassVar = {"recipient": text_field("Recipient (external id)")}
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        given = self.values.get("recipient")
+        return queryset.filter(recipient_id=recipient_id(given)) if given else queryset
+
+
+class OfRecipientAdmin(ReadOnlyMixin, BigTableAdmin):
+    """Rows that belong to a recipient, found by the recipient's external id or their own key."""
+
+    list_filter: ClassVar[Sequence[Any]] = (RecipientFilter,)
+    list_select_related: ClassVar[Sequence[str]] = ("recipient",)
+    search_exact = ("id",)
+    search_help_text = "External id of the recipient"
+
+    def exact_query(self, term: str) -> Q | None:
+        found = recipient_id(term)
+        return None if found is None else Q(recipient_id=found)
+
+    @display(description="Recipient")
+    def of(self, row: Any) -> str:
+        url = reverse("admin:preferences_recipient_change", args=[row.recipient_id])
+        return format_html('<a class="cr-link" href="{}">{}</a>', url, row.recipient.external_id)
+
+
+class DeviceTokenInline(BaseTabularInline):
+    """The recipient's devices: to be looked at; devices register themselves."""
+
+    model = DeviceToken
+    fields = readonly_fields = ("platform", "label", "token_end", "registered_at", "retired_at", "retired_reason")
+    ordering = ("-registered_at",)
+    can_delete = False
+    max_num = 0
+    verbose_name_plural = "Devices"
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    @display(description="Token")
+    def token_end(self, token: DeviceToken) -> str:
+        return redacted(token)
+
+
+@admin.register(Recipient)
+class RecipientAdmin(BigTableAdmin):
+    """People. Apps that know more about them add a link to `elsewhere`: (title, address of a recipient's rows)."""
+
+    elsewhere: ClassVar[list[tuple[str, Callable[[Recipient], str]]]] = []
+
+    form = RecipientForm
+    inlines = (DeviceTokenInline,)
+    list_display = ("external_id", "name", "email", "phone", "devices", "locale", "created_at")
+    list_before_template = "admin/preferences/recipient/import_hint.html"
+    change_form_before_template = "admin/preferences/recipient/elsewhere.html"
+    change_form_after_template = "admin/preferences/recipient/words.html"
+    search_exact = ("external_id", "id", "email__iexact", "phone")
+    search_help_text = "External id, id, email or phone, in full"
+    fieldsets = (
+        (None, {"fields": ("external_id", "name", ("email", "phone"), ("locale", "timezone"))}),
+        ("More", {"fields": ("attributes", "created_at", "updated_at"), "classes": ("collapse",)}),
+    )
+    readonly_fields = ("created_at", "updated_at")
+    actions_detail = ("erase",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Recipient]:
+        live = DeviceToken.objects.filter(recipient=OuterRef("pk"), retired_at=None).order_by().values("recipient")
+        count = Subquery(live.annotate(n=Count("pk")).values("n"))
+        queryset: QuerySet[Recipient] = super().get_queryset(request)
+        return queryset.annotate(live_devices=count)
+
+    def exact_query(self, term: str) -> Q | None:
+        phone = "".join(c for c in term if c.isdigit() or c == "+")
+        query = super().exact_query(term)
+        return query | Q(phone=phone) if query and phone.startswith("+") and phone != term else query
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Recipient | None = None) -> Sequence[str]:
+        return self.readonly_fields if obj is None else ("external_id", *self.readonly_fields)
+
+    @display(description="Devices")
+    def devices(self, recipient: Any) -> int:
+        return recipient.live_devices or 0
+
+    def save_model(self, request: HttpRequest, obj: Recipient, form: RecipientForm, change: bool) -> None:
+        given = {name: form.cleaned_data[name] for name in form.cleaned_data if name != "external_id"}
+        given["attributes"] = given.get("attributes") or {}
+        service = PreferencesService()
+        service.upsert([RecipientInput(external_id=obj.external_id, **given)])
+        if changes := form.words.changes():
+            service.set_preferences(obj.external_id, changes)
+        obj.pk = recipient_id(obj.external_id) or obj.pk
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        recipient = self.get_object(request, object_id)
+        links = [(title, link(recipient)) for title, link in self.elsewhere] if recipient else []
+        context = {**(extra_context or {}), "elsewhere": links, "show_delete": False}
+        return super().change_view(request, object_id, form_url, context)  # type: ignore[no-any-return]  # untyped base
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Erasing is the only way to delete a person: other apps keep things about them."""
+        return redirect("admin:preferences_recipient_erase", object_id)
+
+    @action(description="Erase…", icon="person_remove", permissions=["delete"])
+    def erase(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        recipient = self.object_or_404(request, object_id)
+        if request.method == "POST" and request.POST.get("confirmed"):
+            PreferencesService().erase(recipient.external_id)
+            messages.success(request, "The recipient and what was kept about them is erased.")
+            return redirect("admin:preferences_recipient_changelist")
+        question = Question(
+            title=f"Erase {recipient.external_id}?",
+            message="Their addresses, devices, preferences and feed go, and what was written to them is blanked."
+            " Counts and suppressions stay. This cannot be undone.",
+            button="Erase for good",
+            back=reverse("admin:preferences_recipient_change", args=[object_id]),
+        )
+        return self.confirm(request, question)
+
+
+@receiver(recipient_erased, sender=Recipient)
+def _forget_in_the_admin_log(recipient_id: UUID, **_: object) -> None:
+    """The log of this admin names rows by what they were called; a person who is erased has no name any more."""
+    kind = ContentType.objects.get_for_model(Recipient)
+    LogEntry.objects.filter(content_type=kind, object_id=str(recipient_id)).update(object_repr="erased recipient")
+
+
+@admin.register(Category)
+class CategoryAdmin(BaseModelAdmin):
+    """Not deleted: notifications on the record belong to it."""
+
+    form = CategoryForm
+    list_display = ("name", "slug", "to", "default_priority", "is_required")
+    search_fields = ("slug", "name")
+    prepopulated_fields: ClassVar = {"slug": ["name"]}
+
+    @display(description="Channels")
+    def to(self, category: Category) -> str:
+        return ", ".join(str(Channel(channel).label) for channel in category.channels)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Category | None = None) -> Sequence[str]:
+        return () if obj is None else ("slug",)
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Category | None = None) -> dict[str, Sequence[str]]:
+        return dict(self.prepopulated_fields) if obj is None else {}
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(Preference)
+class PreferenceAdmin(OfRecipientAdmin):
+    """Words people said; they are changed on the recipient's page."""
+
+    list_display = ("id", "of", "channel", "about", "enabled", "updated_at")
+    list_select_related = ("recipient", "category")
+
+    @display(description="Category")
+    def about(self, preference: Preference) -> str:
+        return preference.category.name if preference.category else "Every category"
+
+
+@admin.register(DeviceToken)
+class DeviceTokenAdmin(OfRecipientAdmin):
+    """Push addresses. The token itself is never shown."""
+
+    list_display = ("id", "of", "platform", "label", "token_end", "registered_at", "retired_at", "retired_reason")
+    exclude = ("token",)
+    readonly_fields = ("token_end",)
+    search_help_text = "Recipient's external id, device id, or the whole token"
+    actions = ("retire",)
+
+    def exact_query(self, term: str) -> Q | None:
+        own = BigTableAdmin.exact_query(self, term) or Q(pk=None)
+        by_token = Q(platform__in=Platform.values, token_hash=DeviceToken.hash_of(term))
+        return own | by_token | (super().exact_query(term) or Q(pk=None))
+
+    @display(description="Token")
+    def token_end(self, token: DeviceToken) -> str:
+        return redacted(token)
+
+    @admin.action(description="Retire…", permissions=["act"])
+    def retire(self, request: HttpRequest, queryset: QuerySet[DeviceToken]) -> HttpResponse | None:
+        ids = [str(pk) for pk in queryset.values_list("pk", flat=True)]
+        if request.POST.get("confirmed"):
+            retired = PreferencesService().retire_tokens([UUID(pk) for pk in ids], "set by hand")
+            messages.success(request, f"Retired {retired} of {len(ids)} devices.")
+            return None
+        question = Question(
+            title=f"Retire {len(ids)} device(s)?",
+            message="Nothing is sent to a retired device until it registers again.",
+            button="Retire",
+            back=reverse("admin:preferences_devicetoken_changelist"),
+            hidden=[("action", "retire"), *(("_selected_action", pk) for pk in ids)],
+        )
+        return self.confirm(request, question)
+
+
+@admin.register(Suppression)
+class SuppressionAdmin(BigTableAdmin):
+    """Addresses that must not be used, kept as hashes: added and searched by address, lifted by typing it."""
+
+    form = SuppressionForm
+    list_display = ("__str__", "channel", "reason", "source", "created_at")
+    list_display_links = ("__str__",)
+    search_exact = ("address_hash",)
+    search_help_text = "The address, in full"
+    actions_detail = ("lift",)
+
+    def get_fields(self, request: HttpRequest, obj: Suppression | None = None) -> Sequence[str]:
+        if obj is None:
+            return ("channel", "address", "reason")
+        return ("channel", "address_hash", "reason", "source", "created_at")
+
+    def exact_query(self, term: str) -> Q | None:
+        return Q(channel__in=Channel.values, address_hash__in=[Suppression.hash_of(term), term])
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_lift_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return bool(request.user.has_perm("preferences.delete_suppression"))
+
+    def save_model(self, request: HttpRequest, obj: Suppression, form: SuppressionForm, change: bool) -> None:
+        data = form.cleaned_data
+        source = f"admin:{request.user.get_username()}"[:64]
+        PreferencesService().suppress(data["channel"], data["address"], data["reason"], source)
+        kept = Suppression.objects.get(channel=data["channel"], address_hash=Suppression.hash_of(data["address"]))
+        for field in kept._meta.concrete_fields:
+            setattr(obj, field.attname, getattr(kept, field.attname))
+
+    @action(description="Lift…", icon="lock_open", permissions=["lift"])
+    def lift(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        suppression = self.object_or_404(request, object_id)
+        form = LiftForm(request.POST or None, suppression=suppression)
+        if request.method == "POST" and form.is_valid():
+            PreferencesService().lift(suppression.channel, form.cleaned_data["address"])
+            self.log_deletions(request, [suppression])
+            messages.success(request, "The address may be used again.")
+            return redirect("admin:preferences_suppression_changelist")
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "Lift a suppression",
+            "original": suppression,
+            "form": form,
+            "back": reverse("admin:preferences_suppression_change", args=[object_id]),
+        }
+        return TemplateResponse(request, "admin/preferences/suppression/lift.html", context)

@@ -1,0 +1,168 @@
+"""Forms of the admin pages: a recipient with their wishes, and an address to be suppressed or lifted."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from django import forms
+from django.core.exceptions import ValidationError
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+)
+
+from preferences.choices import Channel, SuppressionReason
+from preferences.errors import ValidationProblem
+from preferences.models import Category, Preference, Recipient, Suppression
+from preferences.services import PreferenceChange
+from preferences.services.addresses import SUPPRESSIBLE
+from preferences.validation import VALIDATORS
+
+#: Categories in the grid of a recipient's page; an installation has dozens.
+MAX_CATEGORIES = 200
+_WORD = [("", "—"), ("on", "Yes"), ("off", "No")]
+_ENABLED = {"": None, "on": True, "off": False}
+_WORD_OF = {enabled: word for word, enabled in _ENABLED.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class GridRow:
+    """One line of the grid: a category (None: every category) and a cell per channel."""
+
+    title: str
+    category: Category | None
+    cells: list[forms.BoundField]
+
+
+class WordsForm(forms.Form):
+    """Categories x channels: yes, no, or no word (then the wider row decides, and without one the answer is yes)."""
+
+    channels: ClassVar[list[str]] = [str(label) for label in Channel.labels]
+
+    def __init__(self, data: Any = None, *, recipient: Recipient | None = None) -> None:
+        super().__init__(data)
+        self.categories = list(Category.objects.all()[:MAX_CATEGORIES])
+        self.said: dict[tuple[int | None, str], bool] = {}
+        if recipient is not None:
+            rows = Preference.objects.filter(recipient=recipient)[: (MAX_CATEGORIES + 1) * len(Channel)]
+            self.said = {(row.category_id, row.channel): row.enabled for row in rows}
+        for category in (None, *self.categories):
+            for channel in Channel:
+                self.fields[self._name(category, channel)] = self._field(category, channel)
+
+    @staticmethod
+    def _name(category: Category | None, channel: Channel) -> str:
+        return f"word-{category.pk if category else 'all'}-{channel.value}"
+
+    def _field(self, category: Category | None, channel: Channel) -> forms.ChoiceField:
+        required = category is not None and category.is_required
+        where = category.name if category else "Every category"
+        return forms.ChoiceField(
+            choices=[word for word in _WORD if not (required and word[0] == "off")],
+            required=False,
+            label=f"{where}, {channel.label}",
+            initial=_WORD_OF[self.said.get((category.pk if category else None, channel.value))],
+            widget=UnfoldAdminSelectWidget(attrs={"aria-label": f"{where}, {channel.label}"}),
+        )
+
+    def rows(self) -> Iterator[GridRow]:
+        for category in (None, *self.categories):
+            cells = [self[self._name(category, channel)] for channel in Channel]
+            yield GridRow(category.name if category else "Every category", category, cells)
+
+    def changes(self) -> list[PreferenceChange]:
+        """What differs from what was said before."""
+        return [
+            PreferenceChange(category.slug if category else None, channel.value, _ENABLED[self.cleaned_data[name]])
+            for category in (None, *self.categories)
+            for channel in Channel
+            if (name := self._name(category, channel)) in self.changed_data
+        ]
+
+
+class RecipientForm(forms.ModelForm):
+    """A recipient and their wishes. Checks what the service would refuse, so that it is said beside the field."""
+
+    class Meta:
+        model = Recipient
+        fields: ClassVar = ["external_id", "name", "email", "phone", "locale", "timezone", "attributes"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        known = None if self.instance._state.adding else self.instance
+        self.words = WordsForm(self.data if self.is_bound else None, recipient=known)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        for name in self._meta.fields or ():
+            if name not in cleaned or name in self.errors:
+                continue
+            try:
+                cleaned[name] = VALIDATORS[name](cleaned[name])
+            except ValidationProblem as problem:
+                self.add_error(name, ValidationError(problem.message, code=problem.code))
+        if not self.words.is_valid():
+            raise ValidationError("A preference has a value that cannot be taken. A required category cannot be off.")
+        return cleaned
+
+
+class CategoryForm(forms.ModelForm):
+    """A category, its channels as boxes to tick."""
+
+    channels = forms.MultipleChoiceField(
+        choices=Channel.choices,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text="Where its messages go when the sender names no channels",
+    )
+
+    class Meta:
+        model = Category
+        fields: ClassVar = ["slug", "name", "description", "channels", "default_priority", "is_required"]
+
+
+_SUPPRESSIBLE = [(channel.value, channel.label) for channel in Channel if channel.value in SUPPRESSIBLE]
+
+
+class SuppressionForm(forms.ModelForm):
+    """An address to be suppressed. It is hashed here and not kept."""
+
+    channel = forms.ChoiceField(choices=_SUPPRESSIBLE, widget=UnfoldAdminSelectWidget)
+    address = forms.CharField(
+        max_length=254,
+        widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}),
+        help_text="An email address, or a phone number in E.164. Only its hash is kept.",
+    )
+    reason = forms.ChoiceField(
+        choices=SuppressionReason.choices, initial=SuppressionReason.MANUAL, widget=UnfoldAdminSelectWidget
+    )
+
+    class Meta:
+        model = Suppression
+        fields: ClassVar = ["channel", "reason"]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        channel, address = cleaned.get("channel"), cleaned.get("address")
+        if channel and address:
+            try:
+                cleaned["address"] = VALIDATORS["email" if channel == Channel.EMAIL else "phone"](address)
+            except ValidationProblem as problem:
+                self.add_error("address", ValidationError(problem.message, code=problem.code))
+        return cleaned
+
+
+class LiftForm(forms.Form):
+    """Lifting asks for the address: only its hash is known, and its owners' routes must be told."""
+
+    address = forms.CharField(max_length=254, widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}))
+
+    def __init__(self, data: Any = None, *, suppression: Suppression) -> None:
+        super().__init__(data)
+        self.suppression = suppression
+
+    def clean_address(self) -> str:
+        address: str = self.cleaned_data["address"].strip()
+        if Suppression.hash_of(address) != self.suppression.address_hash:
+            raise ValidationError("This is not the suppressed address.")
+        return address
