@@ -121,7 +121,7 @@ class Worker:
         return results
 
     def _send_chain(self, chain: Sequence[Provider], pairs: list[tuple[Claim, OutboundMessage]]) -> list[Result]:
-        """Offer messages to a channel's providers in order; the next one gets what the one before surely did not take."""
+        """Offer messages to a channel's providers in order; the next gets what the one before surely did not take."""
         results: list[Result] = []
         for position, provider in enumerate(chain):
             is_last = position == len(chain) - 1
@@ -174,7 +174,7 @@ class Worker:
                 self.tracker.record(results)
             except (OperationalError, InterfaceError) as error:
                 if self.stopping():
-                    log.error("worker.unrecorded", deliveries=len(results), error=type(error).__name__)
+                    log.exception("worker.unrecorded", deliveries=len(results))
                     return Verdict.AGAIN
                 log.warning("worker.record_waits", deliveries=len(results), error=type(error).__name__)
                 connection.close()

@@ -1,6 +1,6 @@
 """What a draft must be before it is taken: checked without a query per draft, answered with a pointer per fault."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -8,8 +8,8 @@ import orjson
 
 from notifications.choices import Channel, Priority
 from notifications.drafts import MAX_JSON_BYTES, Draft
-from notifications.errors import FieldError
-from notifications.services.rendering import InvalidContent, normalise_inline
+from notifications.errors import ContentInvalid, FieldError
+from notifications.services.rendering import normalise_inline
 from notifications.services.templates import PublishedTemplate, catalogue
 from preferences.services import CategoryInfo
 
@@ -42,12 +42,12 @@ def storable(value: str) -> bool:
 
 
 class Admission:
-    """Checks the drafts of one batch; remembers what it looked up, so a campaign's chunk costs one look-up."""
+    """Checks the drafts of one batch; what it has to look up, it looks up once for all of them."""
 
-    def __init__(self, categories: Mapping[str, CategoryInfo]) -> None:
+    def __init__(self, categories: Mapping[str, CategoryInfo], slugs: Iterable[str | None]) -> None:
         self.categories = categories
         self.now = datetime.now(UTC)
-        self._templates: dict[str, PublishedTemplate | None] = {}
+        self._templates = catalogue.published_many([slug for slug in set(slugs) if slug and storable(slug)])
         self._channels: dict[tuple[object, ...], tuple[str, ...]] = {}
 
     def admit(self, draft: Draft) -> Admitted | list[FieldError]:
@@ -105,14 +105,12 @@ class Admission:
             return self._template(draft.template, errors), None
         try:
             return None, normalise_inline(draft.content or {})
-        except InvalidContent as error:
+        except ContentInvalid as error:
             errors.extend(error.errors)
             return None, None
 
     def _template(self, slug: str, errors: list[FieldError]) -> PublishedTemplate | None:
-        if slug not in self._templates:
-            self._templates[slug] = catalogue.published(slug)
-        found = self._templates[slug]
+        found = self._templates.get(slug)
         if found is None:
             errors.append(FieldError("/template", "unknown", f"There is no published template {slug!r}."))
         return found

@@ -11,8 +11,8 @@ BUCKETS = 8
 class RetryPolicy:
     """Exponential backoff with full jitter (Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog).
 
-    `base` and `cap` in seconds; `max_attempts` counts the first one. A provider's Retry-After is a floor, itself capped:
-    a provider that asks for a day gets `cap`.
+    `base` and `cap` in seconds; `max_attempts` counts the first one. A provider's Retry-After is a floor, itself
+    capped: a provider that asks for a day gets `cap`.
     """
 
     base: float
