@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models.functions import Now
+from django.db.models.functions import Now, Upper
 
 from core.ids import uuid7
 from preferences.choices import Channel, Platform, Priority, SuppressionReason
@@ -19,7 +19,8 @@ class Recipient(models.Model):
     """A person, as the host system knows them. `external_id` is the host's id and the only name the API uses.
 
     `preferences_changed_at` is what makes the opt-out check at send time cheap: it moves with every write that could
-    change a route, so a worker re-routes only the recipients for whom it is younger than the acceptance.
+    change a route, so a worker re-routes only the recipients for whom it is younger than the acceptance, less the age
+    that the cached preferences may have had (`preferences.services.LOOK_BACK_SECONDS`).
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -36,7 +37,8 @@ class Recipient(models.Model):
 
     class Meta:
         indexes: ClassVar = [
-            models.Index(fields=["email"], name="recipient_email"),
+            # UPPER(email) is what `email__iexact` compares, here and in the admin's search.
+            models.Index(Upper("email"), name="recipient_email"),
             models.Index(fields=["phone"], name="recipient_phone"),
         ]
 

@@ -4,6 +4,7 @@ import core.ids
 import django.contrib.postgres.fields
 import django.db.models.deletion
 import django.db.models.functions.datetime
+import django.db.models.functions.text
 import preferences.models
 from django.db import migrations, models
 
@@ -49,7 +50,7 @@ class Migration(migrations.Migration):
                 ('updated_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
             ],
             options={
-                'indexes': [models.Index(fields=['email'], name='recipient_email'), models.Index(fields=['phone'], name='recipient_phone')],
+                'indexes': [models.Index(django.db.models.functions.text.Upper('email'), name='recipient_email'), models.Index(fields=['phone'], name='recipient_phone')],
             },
         ),
         migrations.CreateModel(

@@ -1,0 +1,22 @@
+from preferences.errors import BatchRejected, Problem, ValidationProblem
+from preferences.services.cache import LOOK_BACK_SECONDS
+from preferences.services.categories import CategoryInfo
+from preferences.services.inputs import MAX_BATCH, UNSET, PreferenceChange, RecipientInput, UpsertResult
+from preferences.services.reach import MAX_DEVICES, Reach
+from preferences.services.service import PreferencesService
+
+__all__ = [
+    "LOOK_BACK_SECONDS",
+    "MAX_BATCH",
+    "MAX_DEVICES",
+    "UNSET",
+    "BatchRejected",
+    "CategoryInfo",
+    "PreferenceChange",
+    "PreferencesService",
+    "Problem",
+    "Reach",
+    "RecipientInput",
+    "UpsertResult",
+    "ValidationProblem",
+]

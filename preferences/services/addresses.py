@@ -1,0 +1,119 @@
+"""Writing what may and may not be used to reach someone: device tokens and suppressed addresses."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from preferences.choices import Channel, Platform, SuppressionReason
+from preferences.errors import ValidationProblem
+from preferences.models import DeviceToken, Recipient, Suppression
+from preferences.services.reach import MAX_DEVICES
+from preferences.validation import device_label, device_token
+
+#: The channels whose address is a person's; a push token is retired instead, and the feed has none.
+SUPPRESSIBLE = frozenset({Channel.EMAIL.value, Channel.SMS.value})
+
+
+def register(external_id: str, platform: str, token: str, label: str) -> tuple[DeviceToken, list[str]]:
+    """Register a device, or register it again; also the external ids whose devices changed.
+
+    A token that was someone else's until now becomes a new row under a new id: what is still queued for the old row
+    must not reach the new owner. Raises Recipient.DoesNotExist and ValidationProblem.
+    """
+    if platform not in Platform.values:
+        raise ValidationProblem("unknown_platform", f"Unknown platform. One of: {', '.join(Platform.values)}.")
+    token, label = device_token(token), device_label(label)
+    token_hash = DeviceToken.hash_of(token)
+    owner = DeviceToken.objects.filter(platform=platform, token_hash=token_hash).values("recipient_id")
+    both = Recipient.objects.filter(Q(external_id=external_id) | Q(pk__in=owner)).order_by("external_id")
+    touched = {one.external_id: one for one in both.select_for_update()}
+    if external_id not in touched:
+        raise Recipient.DoesNotExist
+    recipient = touched[external_id]
+    DeviceToken.objects.filter(platform=platform, token_hash=token_hash).exclude(recipient=recipient).delete()
+    device, _ = DeviceToken.objects.update_or_create(
+        platform=platform,
+        token_hash=token_hash,
+        defaults={"label": label, "registered_at": Now(), "retired_at": None, "retired_reason": ""},
+        create_defaults={"recipient": recipient, "token": token, "label": label},
+    )
+    _retire_oldest(recipient)
+    Recipient.objects.filter(external_id__in=touched).update(preferences_changed_at=Now())
+    device.refresh_from_db()
+    return device, list(touched)
+
+
+def _retire_oldest(recipient: Recipient) -> None:
+    """Keep the newest MAX_DEVICES."""
+    live = DeviceToken.objects.filter(recipient=recipient, retired_at=None)
+    newest = live.order_by("-registered_at", "-id").values("pk")[:MAX_DEVICES]
+    live.exclude(pk__in=newest).update(retired_at=Now(), retired_reason="too_many_devices")
+
+
+def retire(token_ids: Sequence[UUID], reason: str, not_after: datetime | None) -> tuple[int, list[str]]:
+    """Retire these devices unless registered after `not_after`; how many were, and whose, by external id."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "WITH gone AS (UPDATE preferences_devicetoken SET retired_at = clock_timestamp(), retired_reason = %s"
+            " WHERE id = ANY(%s) AND retired_at IS NULL AND registered_at <= coalesce(%s, registered_at)"
+            " RETURNING recipient_id)"
+            " UPDATE preferences_recipient r SET preferences_changed_at = clock_timestamp()"
+            " FROM (SELECT recipient_id, count(*) AS tokens FROM gone GROUP BY 1) g WHERE r.id = g.recipient_id"
+            " RETURNING r.external_id, g.tokens",
+            [reason[:64], list(token_ids), not_after],
+        )
+        rows = cursor.fetchall()
+    return sum(row[1] for row in rows), [row[0] for row in rows]
+
+
+def suppress(entries: Sequence[tuple[str, str]], reason: str, source: str) -> tuple[int, list[str]]:
+    """Suppress these (channel, address) pairs; how many were new, and whose they are, by external id. The first reason
+    stays. Raises ValidationProblem."""
+    if reason not in SuppressionReason.values:
+        raise ValidationProblem("unknown_reason", f"Unknown reason. One of: {', '.join(SuppressionReason.values)}.")
+    keys = _keys(entries)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "WITH made AS (INSERT INTO preferences_suppression (channel, address_hash, reason, source)"
+            " SELECT channel, address_hash, %s, %s FROM unnest(%s::text[], %s::text[]) AS i(channel, address_hash)"
+            " ORDER BY 1, 2 ON CONFLICT (channel, address_hash) DO NOTHING RETURNING 1) SELECT count(*) FROM made",
+            [reason, source[:64], [key[0] for key in keys], [key[1] for key in keys]],
+        )
+        made: int = cursor.fetchone()[0]
+    return made, _touch_owners(entries)
+
+
+def lift(channel: str, address: str) -> tuple[bool, list[str]]:
+    """Let an address be used again; whether it was suppressed, and whose it is."""
+    [(_, address_hash)] = _keys([(channel, address)])
+    deleted, _ = Suppression.objects.filter(channel=channel, address_hash=address_hash).delete()
+    return bool(deleted), _touch_owners([(channel, address)]) if deleted else []
+
+
+def _keys(entries: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    for channel, address in entries:
+        if channel not in SUPPRESSIBLE:
+            raise ValidationProblem("not_suppressible", "Only email and SMS addresses can be suppressed.")
+        if not address.strip() or not address.isprintable():
+            raise ValidationProblem("invalid_address", "This is not an address.")
+    return sorted({(channel, Suppression.hash_of(address)) for channel, address in entries})
+
+
+def _touch_owners(entries: Sequence[tuple[str, str]]) -> list[str]:
+    """Move `preferences_changed_at` of everyone with one of these addresses; their external ids. By index: emails are
+    compared as UPPER(email), the expression of `iexact`."""
+    emails = [address.strip().upper() for channel, address in entries if channel == Channel.EMAIL]
+    phones = [address.strip() for channel, address in entries if channel == Channel.SMS]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "WITH owners AS MATERIALIZED (SELECT id FROM preferences_recipient"
+            " WHERE UPPER(email) = ANY(%s) OR phone = ANY(%s) ORDER BY external_id FOR UPDATE)"
+            " UPDATE preferences_recipient r SET preferences_changed_at = clock_timestamp()"
+            " FROM owners WHERE r.id = owners.id RETURNING r.external_id",
+            [emails, phones],
+        )
+        return [row[0] for row in cursor.fetchall()]

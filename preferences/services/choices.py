@@ -1,0 +1,73 @@
+"""Writing what people want: a batch of words on channels and categories, of one recipient."""
+
+from collections.abc import Mapping, Sequence
+
+from django.db import connection
+from django.db.models.functions import Now
+
+from preferences.choices import Channel
+from preferences.errors import BatchRejected, Problem
+from preferences.models import Preference, Recipient
+from preferences.services.categories import CategoryInfo
+from preferences.services.inputs import MAX_BATCH, PreferenceChange
+
+
+def apply(external_id: str, changes: Sequence[PreferenceChange], categories: Mapping[str, CategoryInfo]) -> None:
+    """Write these, in a constant number of statements; a later word on the same thing wins.
+
+    Raises Recipient.DoesNotExist, and BatchRejected for an unknown category or channel or a required category.
+    """
+    _refuse(changes, categories)
+    words: dict[tuple[int | None, str], bool | None] = {}
+    for change in changes:
+        category = categories[change.category_slug] if change.category_slug is not None else None
+        words[category.id if category else None, change.channel] = change.enabled
+    recipient = Recipient.objects.select_for_update().only("id").get(external_id=external_id)
+    _take_back(recipient, [key for key, enabled in words.items() if enabled is None])
+    Preference.objects.bulk_create(
+        [
+            Preference(recipient=recipient, category_id=category_id, channel=channel, enabled=enabled, updated_at=Now())
+            for (category_id, channel), enabled in words.items()
+            if enabled is not None
+        ],
+        update_conflicts=True,
+        unique_fields=["recipient", "category", "channel"],
+        update_fields=["enabled", "updated_at"],
+    )
+    Recipient.objects.filter(pk=recipient.pk).update(preferences_changed_at=Now())
+
+
+def _refuse(changes: Sequence[PreferenceChange], categories: Mapping[str, CategoryInfo]) -> None:
+    if len(changes) > MAX_BATCH:
+        raise ValueError(f"At most {MAX_BATCH} preferences in one call; {len(changes)} given.")
+    errors: dict[int, list[Problem]] = {}
+    for index, change in enumerate(changes):
+        if problem := _problem(change, categories):
+            errors[index] = [problem]
+    if errors:
+        raise BatchRejected(errors)
+
+
+def _problem(change: PreferenceChange, categories: Mapping[str, CategoryInfo]) -> Problem | None:
+    if change.channel not in Channel.values:
+        return Problem("channel", "unknown_channel", f"Unknown channel. One of: {', '.join(Channel.values)}.")
+    if change.category_slug is None:
+        return None
+    category = categories.get(change.category_slug)
+    if category is None:
+        return Problem("category", "unknown_category", "There is no category of this slug.")
+    if category.is_required and change.enabled is False:
+        return Problem("enabled", "required_category", "This category is required and cannot be switched off.")
+    return None
+
+
+def _take_back(recipient: Recipient, keys: Sequence[tuple[int | None, str]]) -> None:
+    if not keys:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM preferences_preference p USING unnest(%s::int[], %s::text[]) AS gone(category_id, channel)"
+            " WHERE p.recipient_id = %s AND p.channel = gone.channel"
+            " AND p.category_id IS NOT DISTINCT FROM gone.category_id",
+            [[key[0] for key in keys], [key[1] for key in keys], recipient.pk],
+        )

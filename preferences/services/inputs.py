@@ -1,0 +1,45 @@
+"""What callers hand to PreferencesService, and what they get back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from msgspec import UNSET, UnsetType
+
+__all__ = ["MAX_BATCH", "UNSET", "PreferenceChange", "RecipientInput", "UnsetType", "UpsertResult"]
+
+#: Items in one call of upsert, set_preferences or suppress_all: the bound of the bulk API.
+MAX_BATCH: Final = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipientInput:
+    """A recipient to be created or changed. A field that is UNSET stays as it is (and takes its default on a new
+    recipient); an empty string clears it. `attributes` replaces the whole object."""
+
+    external_id: str
+    name: str | UnsetType = UNSET
+    email: str | UnsetType = UNSET
+    phone: str | UnsetType = UNSET
+    locale: str | UnsetType = UNSET
+    timezone: str | UnsetType = UNSET
+    attributes: Mapping[str, object] | UnsetType = UNSET
+
+
+@dataclass(frozen=True, slots=True)
+class UpsertResult:
+    """Recipients created, changed, and left as they were because they already said the same. An external id that stood
+    in the batch twice counts once; its later item wins field by field."""
+
+    created: int
+    updated: int
+    unchanged: int
+
+
+@dataclass(frozen=True, slots=True)
+class PreferenceChange:
+    """A word on one channel: for one category, or (None) for all of them. `enabled` None takes the word back."""
+
+    category_slug: str | None
+    channel: str
+    enabled: bool | None

@@ -1,0 +1,134 @@
+"""Writing recipients in batches: one INSERT for who is new, one UPDATE for who changed, and erasure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from django.db import connection, transaction
+
+from core.ids import uuid7
+from preferences.errors import BatchRejected, Problem, ValidationProblem
+from preferences.models import Recipient
+from preferences.services.inputs import MAX_BATCH, UNSET, RecipientInput, UpsertResult
+from preferences.signals import recipient_erased
+from preferences.validation import VALIDATORS
+
+#: A batch as rows: null means "leave as it is". `attributes` is JSON text.
+_INPUT = (
+    "unnest(%(id)s::uuid[], %(external_id)s::text[], %(name)s::text[], %(email)s::text[], %(phone)s::text[],"
+    " %(locale)s::text[], %(timezone)s::text[], %(attributes)s::text[])"
+    " AS i(id, external_id, name, email, phone, locale, timezone, attributes)"
+)
+_FIELDS = ("name", "email", "phone", "locale", "timezone", "attributes")
+
+
+def insert_new(source: str) -> str:
+    """SQL that inserts the rows of `source` whose external id is new and answers how many. In the order of the ids,
+    so that two batches with the same people wait for each other instead of deadlocking."""
+    return f"""
+        WITH made AS (
+            INSERT INTO preferences_recipient
+                   (id, external_id, name, email, phone, locale, timezone, attributes)
+            SELECT i.id, i.external_id, coalesce(i.name, ''), coalesce(i.email, ''), coalesce(i.phone, ''),
+                   coalesce(i.locale, ''), coalesce(i.timezone, 'UTC'), coalesce(i.attributes::jsonb, '{{}}')
+              FROM {source} ORDER BY i.external_id COLLATE "C"
+            ON CONFLICT (external_id) DO NOTHING RETURNING 1
+        ) SELECT count(*) FROM made"""
+
+
+def update_changed(source: str, attributes: str) -> str:
+    """SQL that applies the rows of `source` to the recipients that exist and differ, and answers their external ids.
+    `attributes` is the SQL for the new attributes. `preferences_changed_at` moves only where an address did."""
+    return f"""
+        WITH locked AS MATERIALIZED (
+            SELECT r.id, i.name, i.email, i.phone, i.locale, i.timezone, i.attributes::jsonb AS attributes
+              FROM {source} JOIN preferences_recipient r ON r.external_id = i.external_id
+             ORDER BY r.external_id FOR UPDATE OF r
+        )
+        UPDATE preferences_recipient r
+           SET name = coalesce(i.name, r.name), email = coalesce(i.email, r.email),
+               phone = coalesce(i.phone, r.phone), locale = coalesce(i.locale, r.locale),
+               timezone = coalesce(i.timezone, r.timezone), attributes = {attributes},
+               updated_at = clock_timestamp(),
+               preferences_changed_at = CASE
+                   WHEN coalesce(i.email, r.email) <> r.email OR coalesce(i.phone, r.phone) <> r.phone
+                   THEN clock_timestamp() ELSE r.preferences_changed_at END
+          FROM locked i
+         WHERE r.id = i.id AND (
+               coalesce(i.name, r.name) <> r.name OR coalesce(i.email, r.email) <> r.email
+            OR coalesce(i.phone, r.phone) <> r.phone OR coalesce(i.locale, r.locale) <> r.locale
+            OR coalesce(i.timezone, r.timezone) <> r.timezone OR {attributes} <> r.attributes)
+        RETURNING r.external_id"""
+
+
+_INSERT = insert_new(_INPUT)
+_UPDATE = update_changed(_INPUT, "coalesce(i.attributes, r.attributes)")
+
+
+def upsert(rows: Sequence[RecipientInput]) -> tuple[UpsertResult, list[str]]:
+    """Create or change these; the external ids of those changed come with the result. Runs in the caller's transaction.
+
+    Raises BatchRejected, with nothing written, when any row has a value that cannot be taken.
+    """
+    merged = _merge(_validated(rows))
+    if not merged:
+        return UpsertResult(0, 0, 0), []
+    parameters = _columns(merged)
+    with connection.cursor() as cursor:
+        cursor.execute(_INSERT, parameters)
+        created: int = cursor.fetchone()[0]
+        changed: list[str] = []
+        if created < len(merged):
+            cursor.execute(_UPDATE, parameters)
+            changed = [row[0] for row in cursor.fetchall()]
+    return UpsertResult(created, len(changed), len(merged) - created - len(changed)), changed
+
+
+def erase(external_id: str) -> bool:
+    """Delete a recipient, their devices and preferences; everyone who keeps something about them is told first.
+    Whether they existed. Suppressions stay: they are hashes, and the address must stay unused."""
+    with transaction.atomic():
+        recipient = Recipient.objects.select_for_update().filter(external_id=external_id).first()
+        if recipient is None:
+            return False
+        recipient_erased.send(sender=Recipient, recipient_id=recipient.id)
+        recipient.delete()
+    return True
+
+
+def _validated(rows: Sequence[RecipientInput]) -> list[dict[str, Any]]:
+    """Each row's given fields, normalised."""
+    if len(rows) > MAX_BATCH:
+        raise ValueError(f"At most {MAX_BATCH} recipients in one call; {len(rows)} given.")
+    errors: dict[int, list[Problem]] = {}
+    values = []
+    for index, row in enumerate(rows):
+        given: dict[str, Any] = {}
+        for field in ("external_id", *_FIELDS):
+            value = getattr(row, field)
+            if value is UNSET:
+                continue
+            try:
+                given[field] = VALIDATORS[field](value)
+            except ValidationProblem as problem:
+                errors.setdefault(index, []).append(Problem(field, problem.code, problem.message))
+        values.append(given)
+    if errors:
+        raise BatchRejected(errors)
+    return values
+
+
+def _merge(values: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One item per external id; a later one wins field by field."""
+    merged: dict[str, dict[str, Any]] = {}
+    for given in values:
+        merged.setdefault(given["external_id"], {}).update(given)
+    return list(merged.values())
+
+
+def _columns(merged: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    fields = ("external_id", *_FIELDS)
+    columns: dict[str, list[Any]] = {field: [given.get(field) for given in merged] for field in fields}
+    columns["attributes"] = [None if value is None else orjson.dumps(value).decode() for value in columns["attributes"]]
+    columns["id"] = [uuid7() for _ in merged]
+    return columns

@@ -1,0 +1,111 @@
+"""PreferencesService: the one door to recipients, their wishes and their addresses."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+
+from preferences.models import DeviceToken
+from preferences.services import addresses, choices, reach, recipients
+from preferences.services.cache import ReachCache
+from preferences.services.categories import CategoryCache, CategoryInfo
+from preferences.services.inputs import PreferenceChange, RecipientInput, UpsertResult
+from preferences.services.reach import Reach
+from preferences.validation import is_external_id
+
+#: Shared by every PreferencesService of the process.
+reach_cache = ReachCache()
+category_cache = CategoryCache()
+
+
+class PreferencesService:
+    """Batches in, batches out; cheap to construct.
+
+    Every write runs in one transaction (the caller's, when one is open), moves `preferences_changed_at` where a route
+    may differ afterwards, and drops the cache keys concerned once it has committed.
+    """
+
+    def reach(self, external_ids: Sequence[str]) -> dict[str, Reach]:
+        """How these recipients may be reached; unknown ids are absent.
+
+        One MGET, then for what is missing two queries and one pipelined SET, whatever the size of the batch.
+        """
+        wanted = [external_id for external_id in dict.fromkeys(external_ids) if is_external_id(external_id)]
+        found = reach_cache.get(wanted)
+        missing = [external_id for external_id in wanted if external_id not in found]
+        if missing:
+            read = reach.by_external_id(missing)
+            reach_cache.fill(read)
+            found.update((one.external_id, one) for one in read)
+        return found
+
+    def reach_fresh(self, recipient_ids: Sequence[UUID]) -> dict[UUID, Reach]:
+        """The same straight from PostgreSQL, by primary key, in two queries: what the claim re-checks with."""
+        return {one.id: one for one in reach.by_id(recipient_ids)}
+
+    def categories(self) -> Mapping[str, CategoryInfo]:
+        """Every category by slug, at most 5 s old."""
+        return category_cache.all()
+
+    def upsert(self, rows: Sequence[RecipientInput]) -> UpsertResult:
+        """Create or change up to 1,000 recipients by external id, in two statements. Raises BatchRejected."""
+        with transaction.atomic():
+            result, changed = recipients.upsert(rows)
+            self._drop(changed)
+        return result
+
+    def erase(self, external_id: str) -> bool:
+        """Delete a recipient and have every app scrub what it keeps about them; whether there was one."""
+        with transaction.atomic():
+            erased = recipients.erase(external_id)
+            self._drop([external_id])
+        return erased
+
+    def set_preferences(self, external_id: str, changes: Sequence[PreferenceChange]) -> None:
+        """Write words on channels and categories. Raises Recipient.DoesNotExist, and BatchRejected for what is unknown
+        or for switching off a required category."""
+        with transaction.atomic():
+            choices.apply(external_id, changes, self.categories())
+            self._drop([external_id])
+
+    def register_token(self, external_id: str, platform: str, token: str, label: str = "") -> DeviceToken:
+        """Register a device of this recipient; a token belongs to whoever registered it last. The oldest beyond 20 are
+        retired. Raises Recipient.DoesNotExist and ValidationProblem."""
+        with transaction.atomic():
+            device, touched = addresses.register(external_id, platform, token, label)
+            self._drop(touched)
+        return device
+
+    def retire_tokens(self, token_ids: Sequence[UUID], reason: str, not_after: datetime | None = None) -> int:
+        """Stop using these devices, except those registered again after `not_after`; how many were in use."""
+        with transaction.atomic():
+            retired, touched = addresses.retire(token_ids, reason, not_after)
+            self._drop(touched)
+        return retired
+
+    def suppress(self, channel: str, address: str, reason: str, source: str = "") -> bool:
+        """Never use this email or SMS address again, whoever has it; whether that is new. Raises ValidationProblem."""
+        return self.suppress_all([(channel, address)], reason, source) == 1
+
+    def suppress_all(self, entries: Sequence[tuple[str, str]], reason: str, source: str = "") -> int:
+        """The same for a batch of (channel, address); how many are new."""
+        with transaction.atomic():
+            made, touched = addresses.suppress(entries, reason, source)
+            self._drop(touched)
+        return made
+
+    def lift(self, channel: str, address: str) -> bool:
+        """Let an address be used again; whether it was suppressed."""
+        with transaction.atomic():
+            lifted, touched = addresses.lift(channel, address)
+            self._drop(touched)
+        return lifted
+
+    def _drop(self, external_ids: Iterable[str]) -> None:
+        """Drop cache keys now and again once committed: now, so that nothing read inside this transaction is kept if it
+        is undone; then, because others read the old rows until the commit."""
+        gone = list(external_ids)
+        if gone:
+            reach_cache.drop(gone)
+            transaction.on_commit(lambda: reach_cache.drop(gone))
