@@ -1,3 +1,9 @@
-from django.urls import URLPattern, URLResolver
+from django.contrib import admin
+from django.urls import path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from analytics import views
+
+urlpatterns = [
+    path("dashboard/", admin.site.admin_view(views.dashboard), name="analytics-dashboard"),
+    path("dashboard/live/", admin.site.admin_view(views.dashboard_live), name="analytics-dashboard-live"),
+]
