@@ -31,10 +31,12 @@ def required(name: str, example: str) -> str:
 
 DEBUG = env.bool("DEBUG", default=False)
 EMBEDDED = embedded.running(BASE_DIR)  # what `bin/run` started, if it runs; a second terminal joins it
-SECRET_KEY = env.str("SECRET_KEY", default="") or EMBEDDED.secret_key or required("SECRET_KEY", "$(openssl rand -base64 48)")
+SECRET_KEY = env.str("SECRET_KEY", default="") or EMBEDDED.secret_key
+if not SECRET_KEY:
+    SECRET_KEY = required("SECRET_KEY", "$(openssl rand -base64 48)")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
-PUBLIC_URL = env.str("PUBLIC_URL", default="http://127.0.0.1:8000").rstrip("/")
+PUBLIC_URL = env.str("PUBLIC_URL", default=EMBEDDED.public_url or "http://127.0.0.1:8000").rstrip("/")
 HTTPS = env.bool("HTTPS", default=PUBLIC_URL.startswith("https://"))
 DEMO = env.bool("DEMO", default=False)  # the sign-in shortcuts of bin/run; never in production
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
@@ -68,6 +70,7 @@ INSTALLED_APPS = [
     "channels_app",
     "analytics",
     "campaigns",
+    "config",  # for its commands: demo, seed_demo, run_all
 ]
 
 MIDDLEWARE = [
@@ -120,8 +123,10 @@ STORAGES = {
 
 # --- PostgreSQL: the record -------------------------------------------------------------------------------------
 
-DATABASE_URL = env.str("DATABASE_URL", default="") or EMBEDDED.database_url or required(
-    "DATABASE_URL", "postgres://carillon:secret@127.0.0.1:5432/carillon"
+DATABASE_URL = (
+    env.str("DATABASE_URL", default="")
+    or EMBEDDED.database_url
+    or required("DATABASE_URL", "postgres://carillon:secret@127.0.0.1:5432/carillon")
 )
 DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=8)  # connections a process, at most
 DATABASE_STATEMENT_TIMEOUT_MS = env.int("DATABASE_STATEMENT_TIMEOUT_MS", default=30_000)
@@ -170,7 +175,7 @@ CHANNEL_LAYERS = {
 
 BROKER_URL = env.str("BROKER_URL", default="")  # empty: the database transport
 if BROKER_URL and urlsplit(BROKER_URL).scheme not in {"amqp", "amqps"}:
-    raise ImproperlyConfigured("BROKER_URL must start with amqp:// or amqps://, or be empty for the database transport.")
+    raise ImproperlyConfigured("BROKER_URL must start with amqp:// or amqps://; empty means the database transport.")
 BROKER_PREFIX = env.str("BROKER_PREFIX", default="carillon.v1")  # versioned: queue arguments cannot change
 BROKER_MAX_QUEUE_LENGTH = env.int("BROKER_MAX_QUEUE_LENGTH", default=20_000)  # messages a queue; full: the relay waits
 BROKER_DELIVERY_LIMIT = env.int("BROKER_DELIVERY_LIMIT", default=10)  # redeliveries before a message is poison
@@ -197,7 +202,9 @@ LINK_SCHEMES = env.list("LINK_SCHEMES", default=["http", "https", "mailto"])  # 
 
 CAMPAIGN_CHUNK = env.int("CAMPAIGN_CHUNK", default=500)  # recipients a fan-out transaction
 CAMPAIGN_POLL_SECONDS = env.float("CAMPAIGN_POLL_SECONDS", default=0.5)  # idle poll: Send to first chunk
-CAMPAIGN_OUTBOX_LIMIT = env.int("CAMPAIGN_OUTBOX_LIMIT", default=400)  # due rows in its lanes, 500 deliveries each: 12 s of
+CAMPAIGN_OUTBOX_LIMIT = env.int(
+    "CAMPAIGN_OUTBOX_LIMIT", default=400
+)  # due rows in its lanes, 500 deliveries each: 12 s of
 # work at 16,000/s. More would keep nobody busier and only delay what a pause, a cancel or another campaign asks for.
 API_MAX_BODY_BYTES = env.int("API_MAX_BODY_BYTES", default=2 * 1024 * 1024)
 DATA_UPLOAD_MAX_MEMORY_SIZE = API_MAX_BODY_BYTES

@@ -1,0 +1,193 @@
+"""The demo's categories and templates. Content is `[locale][channel][field]`, Liquid text."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from notifications.choices import Channel, Priority
+from notifications.models import MessageTemplate
+from notifications.services.templates import new_version, publish
+from preferences.models import Category
+
+
+@dataclass(frozen=True, slots=True)
+class _Category:
+    name: str
+    description: str
+    channels: tuple[Channel, ...] = (Channel.PUSH, Channel.EMAIL, Channel.SMS, Channel.IN_APP)
+    priority: Priority = Priority.NORMAL
+    is_required: bool = False
+
+
+CATEGORIES = {
+    "orders": _Category("Orders", "What happens to something you bought.", priority=Priority.HIGH),
+    "security": _Category(
+        "Security", "Codes and warnings. Cannot be turned off.", priority=Priority.CRITICAL, is_required=True
+    ),
+    "promotions": _Category(
+        "Promotions", "Offers, at most one a week.", (Channel.EMAIL, Channel.PUSH, Channel.IN_APP), Priority.LOW
+    ),
+    "product-news": _Category(
+        "Product news", "What is new and how to use it.", (Channel.EMAIL, Channel.IN_APP), Priority.LOW
+    ),
+}
+
+
+def _html(heading: str, text: str, link: str, button: str) -> str:
+    """A mail that reads well in every client: one column, inline styles, nothing to download."""
+    return (
+        '<div style="font-family:Helvetica,Arial,sans-serif;max-width:560px;margin:0 auto;padding:24px;color:#1f2937">'
+        f'<h1 style="font-size:22px;margin:0 0 16px">{heading}</h1>'
+        f'<p style="font-size:16px;line-height:1.5;margin:0 0 24px">{text}</p>'
+        f'<a href="{link}" style="background:#4338ca;color:#ffffff;text-decoration:none;padding:12px 20px;'
+        f'border-radius:8px;display:inline-block">{button}</a></div>'
+    )
+
+
+_TRACK = "https://shop.example/orders/{{ order }}"
+
+TEMPLATES: dict[str, tuple[str, dict[str, dict[str, dict[str, str]]]]] = {
+    "order-shipped": (
+        "Order shipped",
+        {
+            "en": {
+                "email": {
+                    "subject": "Your order {{ order }} is on its way",
+                    "preheader": "It arrives {{ eta }}.",
+                    "text": (
+                        "Hello {{ recipient.name }},\n\nyour order {{ order }} has left our warehouse"
+                        " and arrives {{ eta }}.\n\nFollow it: " + _TRACK + "\n"
+                    ),
+                    "html": _html(
+                        "On its way, {{ recipient.name }}",
+                        "Your order <b>{{ order }}</b> has left our warehouse and arrives {{ eta }}.",
+                        _TRACK,
+                        "Follow your parcel",
+                    ),
+                },
+                "push": {"title": "Order {{ order }} shipped", "body": "It arrives {{ eta }}.", "link": _TRACK},
+                "sms": {"body": "Your order {{ order }} is on its way and arrives {{ eta }}."},
+                "in_app": {
+                    "title": "Order {{ order }} shipped",
+                    "body": "It arrives {{ eta }}.",
+                    "link": _TRACK,
+                    "icon": "📦",
+                },
+            },
+            "de": {
+                "email": {
+                    "subject": "Ihre Bestellung {{ order }} ist unterwegs",
+                    "preheader": "Ankunft: {{ eta }}.",
+                    "text": (
+                        "Hallo {{ recipient.name }},\n\nIhre Bestellung {{ order }} hat unser Lager verlassen."
+                        " Ankunft: {{ eta }}.\n\nVerfolgen: " + _TRACK + "\n"
+                    ),
+                    "html": _html(
+                        "Unterwegs, {{ recipient.name }}",
+                        "Ihre Bestellung <b>{{ order }}</b> hat unser Lager verlassen. Ankunft: {{ eta }}.",
+                        _TRACK,
+                        "Sendung verfolgen",
+                    ),
+                },
+                "push": {"title": "Bestellung {{ order }} versandt", "body": "Ankunft: {{ eta }}.", "link": _TRACK},
+                "sms": {"body": "Ihre Bestellung {{ order }} ist unterwegs. Ankunft: {{ eta }}."},
+                "in_app": {
+                    "title": "Bestellung {{ order }} versandt",
+                    "body": "Ankunft: {{ eta }}.",
+                    "link": _TRACK,
+                    "icon": "📦",
+                },
+            },
+        },
+    ),
+    "security-code": (
+        "Security code",
+        {
+            "en": {
+                "email": {
+                    "subject": "Your sign-in code",
+                    "text": "Your code is {{ code }}. It is good for ten minutes.\n\nNot you? Change your password.\n",
+                },
+                "push": {"title": "Your sign-in code", "body": "{{ code }} is good for ten minutes."},
+                "sms": {"body": "{{ code }} is your sign-in code, good for ten minutes. Never share it."},
+                "in_app": {"title": "Someone is signing in", "body": "Your code is {{ code }}.", "icon": "🔐"},
+            },
+            "de": {
+                "email": {
+                    "subject": "Ihr Anmeldecode",
+                    "text": "Ihr Code ist {{ code }}. Er gilt zehn Minuten.\n\nNicht Sie? Ändern Sie Ihr Passwort.\n",
+                },
+                "push": {"title": "Ihr Anmeldecode", "body": "{{ code }} gilt zehn Minuten."},
+                "sms": {"body": "{{ code }} ist Ihr Anmeldecode und gilt zehn Minuten. Geben Sie ihn nicht weiter."},
+                "in_app": {"title": "Jemand meldet sich an", "body": "Ihr Code ist {{ code }}.", "icon": "🔐"},
+            },
+        },
+    ),
+    "weekly-offer": (
+        "Weekly offer",
+        {
+            "en": {
+                "email": {
+                    "subject": "{{ recipient.name | default: 'Hello' }}, this week's offer",
+                    "preheader": "Until Sunday, for you.",
+                    "text": "This week: 20% off everything blue, until Sunday.\n\nhttps://shop.example/offers\n",
+                    "html": _html(
+                        "This week's offer",
+                        "20% off everything blue, until Sunday.",
+                        "https://shop.example/offers",
+                        "Have a look",
+                    ),
+                },
+                "push": {
+                    "title": "20% off everything blue",
+                    "body": "Until Sunday.",
+                    "link": "https://shop.example/offers",
+                },
+                "sms": {"body": "20% off everything blue, until Sunday: https://shop.example/offers"},
+                "in_app": {
+                    "title": "20% off everything blue",
+                    "body": "Until Sunday.",
+                    "link": "https://shop.example/offers",
+                    "icon": "🎁",
+                },
+            },
+            "pt-BR": {
+                "email": {
+                    "subject": "{{ recipient.name | default: 'Olá' }}, a oferta da semana",
+                    "preheader": "Até domingo, para você.",
+                    "text": "Esta semana: 20% de desconto em tudo azul, até domingo.\n\nhttps://shop.example/offers\n",
+                    "html": _html(
+                        "A oferta da semana",
+                        "20% de desconto em tudo azul, até domingo.",
+                        "https://shop.example/offers",
+                        "Ver ofertas",
+                    ),
+                },
+                "push": {"title": "20% em tudo azul", "body": "Até domingo.", "link": "https://shop.example/offers"},
+                "sms": {"body": "20% de desconto em tudo azul, até domingo: https://shop.example/offers"},
+                "in_app": {
+                    "title": "20% em tudo azul",
+                    "body": "Até domingo.",
+                    "link": "https://shop.example/offers",
+                    "icon": "🎁",
+                },
+            },
+        },
+    ),
+}
+
+
+def seed() -> None:
+    """Add what is missing; what is there, edited or not, stays."""
+    for slug, category in CATEGORIES.items():
+        fields: dict[str, Any] = {
+            "name": category.name,
+            "description": category.description,
+            "channels": [channel.value for channel in category.channels],
+            "default_priority": category.priority,
+            "is_required": category.is_required,
+        }
+        Category.objects.get_or_create(slug=slug, defaults=fields)
+    for slug, (name, content) in TEMPLATES.items():
+        template, _ = MessageTemplate.objects.get_or_create(slug=slug, defaults={"name": name})
+        if template.published_id is None:
+            publish(new_version(template, content, by=None), by=None)

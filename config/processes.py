@@ -1,0 +1,41 @@
+"""The processes that make up a running Carillon, each as something the supervisor can fork."""
+
+import sys
+from collections.abc import Callable
+from functools import partial
+
+from django.core.management import call_command
+
+from notifications.choices import Channel
+from notifications.messaging import uses_broker
+
+
+def web(host: str, port: int) -> None:
+    """HTTP and WebSockets, until SIGTERM. Says when it listens."""
+    from daphne.endpoints import build_endpoint_description_strings
+    from daphne.server import Server
+
+    from config.asgi import application
+
+    def ready() -> None:
+        sys.stdout.write(f"Ready: http://{host}:{port}/\n")
+        sys.stdout.flush()
+
+    Server(
+        application=application,
+        endpoints=build_endpoint_description_strings(host=host, port=port),
+        ready_callable=ready,
+        server_name="",
+    ).run()
+
+
+def everything(host: str, port: int) -> dict[str, Callable[[], None]]:
+    """One of each: web, one worker per channel, campaigns, events, maintenance; with a broker, the relay."""
+    children: dict[str, Callable[[], None]] = {"web": partial(web, host, port)}
+    if uses_broker():
+        children["relay"] = partial(call_command, "run_relay")
+    for channel in Channel.values:
+        children[f"worker-{channel}"] = partial(call_command, "run_worker", "--channel", channel)
+    for name in ("campaigns", "events", "maintenance"):
+        children[name] = partial(call_command, f"run_{name}")
+    return children
