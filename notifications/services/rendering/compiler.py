@@ -19,10 +19,9 @@ Program = Callable[[Context], dict[str, str]]
 _SLOT = re.compile(r"\{\{[ \n\t\r]*([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)[ \n\t\r]*\}\}")
 _MARKUP = re.compile(r"\{\{|\}\}|\{%|%\}|\{#|#\}")
 #: Words that mean something else to Liquid than the name of a variable, and properties it makes up.
-_WORDS = frozenset(  # noqa: SIM905  a list of 26 literals is harder to read
-    "true false nil null empty blank and or contains not in offset limit reversed cols continue with for as if else"
-    " required size first last".split()
-)
+_LITERALS = {"true", "false", "nil", "null", "empty", "blank", "size", "first", "last"}
+_WORDS = _LITERALS | {"and", "or", "contains", "not", "in", "with", "for", "as", "if", "else"}
+_WORDS |= {"offset", "limit", "reversed", "cols", "continue", "required"}
 #: More slots than this go the guarded way: each may be as long as the data.
 _MAX_SLOTS = 64
 
@@ -37,7 +36,7 @@ def compile_field(source: str, html: bool) -> FieldRenderer:
     plain = (
         len(names) <= _MAX_SLOTS
         and not any(map(_MARKUP.search, literals))
-        and not any(_WORDS.intersection(path) for path in names)
+        and not any(_WORDS.intersection(name) for name in names)
     )
     if not plain:
         return sandbox.compile_liquid(source, html=html)
