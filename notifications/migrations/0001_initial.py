@@ -63,6 +63,18 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='MaintenanceState',
+            fields=[
+                ('task', models.CharField(max_length=32, primary_key=True, serialize=False)),
+                ('cursor', models.UUIDField(blank=True, null=True)),
+                ('done_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+            ],
+            options={
+                'verbose_name_plural': 'maintenance state',
+                'ordering': ['task'],
+            },
+        ),
+        migrations.CreateModel(
             name='MessageTemplate',
             fields=[
                 ('id', models.AutoField(primary_key=True, serialize=False)),

@@ -2,6 +2,7 @@ from notifications.models.api_key import ApiKey
 from notifications.models.dead_letter import DeadLetter
 from notifications.models.delivery import Delivery, DeliveryEvent
 from notifications.models.idempotency import IdempotencyRecord
+from notifications.models.maintenance import MaintenanceState
 from notifications.models.message_template import MessageTemplate, TemplateVersion
 from notifications.models.notification import Notification
 from notifications.models.outbox import OutboxMessage
@@ -13,6 +14,7 @@ __all__ = [
     "Delivery",
     "DeliveryEvent",
     "IdempotencyRecord",
+    "MaintenanceState",
     "MessageTemplate",
     "Notification",
     "OutboxMessage",

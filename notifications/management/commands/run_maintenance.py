@@ -1,0 +1,31 @@
+from argparse import ArgumentParser
+from typing import Any
+
+import structlog
+from django.core.management.base import BaseCommand
+from django.db import close_old_connections
+
+from core.shutdown import Shutdown
+from notifications.maintenance import Maintenance
+
+log = structlog.get_logger(__name__)
+
+
+class Command(BaseCommand):
+    help = "Keep partitions ahead, drop old ones, bring back what was left behind, until SIGTERM."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--once", action="store_true", help="run every task once and exit")
+
+    def handle(self, *, once: bool, **options: Any) -> None:
+        maintenance = Maintenance()
+        if once:
+            maintenance.step()
+            return
+        shutdown = Shutdown()
+        log.info("maintenance.started")
+        while not shutdown.requested:
+            maintenance.step()
+            close_old_connections()
+            shutdown.wait(1.0)
+        log.info("maintenance.stopped")
