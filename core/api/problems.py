@@ -34,11 +34,16 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class FieldProblem:
-    """One thing wrong with one value of the request."""
+    """One thing wrong with one value of the request: of its body, or of the query where `parameter` names one."""
 
     pointer: str
     code: str
     detail: str
+    parameter: str = ""
+
+    def as_json(self) -> dict[str, str]:
+        where = {"parameter": self.parameter} if self.parameter else {"pointer": self.pointer}
+        return {**where, "code": self.code, "detail": self.detail}
 
 
 def pointer(*parts: str | int) -> str:
@@ -97,7 +102,7 @@ class Invalid(Problem):
     status_code = status.HTTP_422_UNPROCESSABLE_ENTITY
 
     def __init__(self, errors: Sequence[FieldProblem]) -> None:
-        shown = [{"pointer": e.pointer, "code": e.code, "detail": e.detail} for e in errors[:MAX_ERRORS]]
+        shown = [error.as_json() for error in errors[:MAX_ERRORS]]
         noun = "error" if len(errors) == 1 else "errors"
         super().__init__(f"{len(errors)} {noun}; nothing was changed.", extra={"errors": shown})
 

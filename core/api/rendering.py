@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import orjson
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
@@ -14,14 +15,18 @@ _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 
 
 def dumps(data: object) -> bytes:
-    """Serialise to UTF-8 JSON; what JSON has no word for (a lazy string, a Decimal) becomes a string.
+    """Serialise to UTF-8 JSON; a msgspec struct becomes an object, what JSON has no word for (a lazy string) a string.
 
     orjson stops at 64-bit integers; a JSONB document from elsewhere may hold longer ones, and those take the slow road.
     """
     try:
-        return orjson.dumps(data, default=str, option=_OPTIONS)
+        return orjson.dumps(data, default=_plain, option=_OPTIONS)
     except TypeError:
-        return json.dumps(data, default=str, ensure_ascii=False).encode()
+        return json.dumps(data, default=_plain, ensure_ascii=False).encode()
+
+
+def _plain(value: object) -> object:
+    return msgspec.structs.asdict(value) if isinstance(value, msgspec.Struct) else str(value)
 
 
 class OrjsonRenderer(BaseRenderer):
