@@ -1,6 +1,7 @@
 """Structured logs: one event per line, with the request or batch id that led to it. No address, body or token."""
 
 import logging.config
+import sys
 
 import structlog
 from structlog.types import Processor
@@ -14,7 +15,7 @@ def logging_config(*, level: str, json: bool) -> None:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    renderer: Processor = structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer()
+    renderer: Processor = structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     final: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if json:
         final.append(structlog.processors.format_exc_info)

@@ -76,7 +76,7 @@ def curl(url: str, key: str) -> str:
         "data": {"order": "A-1001", "eta": "tomorrow"},
     }
     return (
-        f"curl {url}/api/v1/notifications/ \\\n"
+        f"curl -i {url}/api/v1/notifications/ \\\n"
         f"  -H 'Authorization: Bearer {key}' \\\n"
         "  -H 'Content-Type: application/json' \\\n"
         f"  -d '{json.dumps(body)}'"
