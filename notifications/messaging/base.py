@@ -22,7 +22,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class WorkMessage:
-    """Deliveries of one lane, at most MAX_DELIVERIES of them."""
+    """Deliveries of one lane, at most MAX_DELIVERIES of them. `redelivered`: someone was handed these before."""
 
     id: UUID
     channel: str
@@ -31,8 +31,10 @@ class WorkMessage:
     redelivered: bool = False
 
     @classmethod
-    def of(cls, channel: str, priority: str, deliveries: Sequence[UUID]) -> "WorkMessage":
-        return cls(uuid7(), channel, priority, tuple(deliveries))
+    def of(
+        cls, channel: str, priority: str, deliveries: Sequence[UUID], *, redelivered: bool = False
+    ) -> "WorkMessage":
+        return cls(uuid7(), channel, priority, tuple(deliveries), redelivered)
 
     def encode(self) -> bytes:
         """The wire form: `{"v": 1, "id": ..., "deliveries": [...]}`."""

@@ -1,0 +1,149 @@
+"""Outbox to broker: due rows become messages, and leave the outbox once the broker has confirmed them.
+
+The rows stay locked while their messages are published, so several relays share the work. A relay that dies between the
+confirm and the delete publishes again; the worker's claim makes the second message harmless.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from uuid import UUID
+
+import structlog
+from django.db import connection, transaction
+
+from notifications.choices import Channel, Priority
+from notifications.messaging.base import Publisher, WorkMessage
+from notifications.models.outbox import MAX_DELIVERIES
+
+log = structlog.get_logger(__name__)
+
+Lane = tuple[str, str]
+#: Critical first: within a round, and by that on the wire.
+LANES: tuple[Lane, ...] = tuple((channel, priority) for priority in Priority.values for channel in Channel.values)
+
+#: Deliveries and rows of one lane in a round: 20 full messages, or as many single sends as one query should lock. Every
+#: lane has its own share, so a campaign of a million does not hold up a password reset for longer than a round.
+ROUND_DELIVERIES = 10_000
+ROUND_ROWS = 2_000
+#: A lane whose queue is full, or missing, is left alone this long.
+FULL_PAUSE_SECONDS = 1.0
+
+# Per lane, rows no larger than its oldest, so that their number bounds what is read.
+DUE = """
+SELECT due.id, lane.channel, lane.priority, due.takes > 0, due.delivery_ids
+FROM unnest(%(channels)s::text[], %(priorities)s::text[]) WITH ORDINALITY AS lane(channel, priority, rank)
+CROSS JOIN LATERAL (
+    SELECT greatest(size, 1) AS size FROM notifications_outbox
+    WHERE channel = lane.channel AND priority = lane.priority AND due_at <= now()
+    ORDER BY due_at LIMIT 1
+) head
+CROSS JOIN LATERAL (
+    SELECT id, takes, delivery_ids, due_at FROM notifications_outbox
+    WHERE channel = lane.channel AND priority = lane.priority AND due_at <= now() AND size <= head.size
+    ORDER BY due_at LIMIT least(%(rows)s, greatest(%(deliveries)s / head.size, 1))
+    FOR UPDATE SKIP LOCKED
+) due
+ORDER BY lane.rank, due.due_at
+"""
+DELETE = "DELETE FROM notifications_outbox WHERE id = ANY(%s)"
+
+
+@dataclass(frozen=True, slots=True)
+class DueRow:
+    """A locked outbox row. `alone`: it came back from a crash and must not be put together with others."""
+
+    id: int
+    channel: str
+    priority: str
+    alone: bool
+    deliveries: Sequence[UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A message and the outbox rows it carries, whole."""
+
+    message: WorkMessage
+    rows: tuple[int, ...]
+
+
+def pack(rows: Iterable[DueRow]) -> Iterator[Parcel]:
+    """Put rows of a lane together into messages of at most MAX_DELIVERIES deliveries; a row is never split.
+
+    `rows` must come lane by lane.
+    """
+    for (channel, priority), lane in groupby(rows, key=lambda row: (row.channel, row.priority)):
+        together: list[DueRow] = []
+        size = 0
+        for row in lane:
+            if row.alone:
+                yield _parcel(channel, priority, [row])
+                continue
+            if together and size + len(row.deliveries) > MAX_DELIVERIES:
+                yield _parcel(channel, priority, together)
+                together, size = [], 0
+            together.append(row)
+            size += len(row.deliveries)
+        if together:
+            yield _parcel(channel, priority, together)
+
+
+def _parcel(channel: str, priority: str, rows: Sequence[DueRow]) -> Parcel:
+    deliveries = [delivery for row in rows for delivery in row.deliveries]
+    message = WorkMessage.of(channel, priority, deliveries, redelivered=rows[0].alone)
+    return Parcel(message, tuple(row.id for row in rows))
+
+
+class Relay:
+    """One relay; `step` is one round. `busy` says whether the last round left due rows behind, so that the next should
+    follow at once."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self.publisher = publisher
+        self.busy = False
+        self._full_until: dict[Lane, float] = {}
+
+    def step(self) -> int:
+        """Due rows -> publish in one confirm window -> delete what was confirmed. Returns the messages published.
+
+        Raises BrokerUnavailable, and then nothing is deleted, and django.db.Error.
+        """
+        self.busy = False
+        now = time.monotonic()
+        self._full_until = {lane: until for lane, until in self._full_until.items() if until > now}
+        lanes = [lane for lane in LANES if lane not in self._full_until]
+        if not lanes:
+            return 0
+        with transaction.atomic():
+            parcels = list(pack(self._due(lanes)))
+            if not parcels:
+                return 0
+            taken = self.publisher.publish([parcel.message for parcel in parcels])
+            confirmed = [row for parcel, ok in zip(parcels, taken, strict=True) if ok for row in parcel.rows]
+            if confirmed:
+                with connection.cursor() as cursor:
+                    cursor.execute(DELETE, [confirmed])
+        for lane in {(p.message.channel, p.message.priority) for p, ok in zip(parcels, taken, strict=True) if not ok}:
+            log.warning("queue full or missing; its rows wait in the outbox", channel=lane[0], priority=lane[1])
+            self._full_until[lane] = time.monotonic() + FULL_PAUSE_SECONDS
+        return sum(taken)
+
+    def _due(self, lanes: Sequence[Lane]) -> list[DueRow]:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                DUE,
+                {
+                    "channels": [channel for channel, _ in lanes],
+                    "priorities": [priority for _, priority in lanes],
+                    "rows": ROUND_ROWS,
+                    "deliveries": ROUND_DELIVERIES,
+                },
+            )
+            rows = [DueRow(*row) for row in cursor.fetchall()]
+        # A lane that gave (nearly) all its share has more; so has one whose larger rows were left for the next round.
+        self.busy = bool(rows) and (
+            len(rows) >= ROUND_ROWS or sum(len(row.deliveries) for row in rows) >= ROUND_DELIVERIES / 2
+        )
+        return rows
