@@ -14,6 +14,8 @@ from django.conf import settings
 from django.db import connection
 
 from core import redis
+from notifications.services.templates import catalogue
+from preferences.services.service import category_cache
 
 _tests = itertools.count(1)
 
@@ -50,6 +52,13 @@ def _own_redis_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     prefix = f"{settings.REDIS_PREFIX}.{next(_tests)}"
     monkeypatch.setattr(settings, "REDIS_PREFIX", prefix)
     monkeypatch.setenv("REDIS_PREFIX", prefix)
+
+
+@pytest.fixture(autouse=True)
+def _empty_process_caches() -> None:
+    """What one test's rows left in this process is not true for the next."""
+    catalogue.clear()
+    category_cache.forget()
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from preferences.services import PreferencesService
 def retire_invalid(results: Sequence[Result], preferences: PreferencesService) -> None:
     """Retire device tokens and suppress addresses that a provider refused as invalid.
 
-    A token that was registered again after the message was accepted stays: its owner has just said that it works.
+    A token that was registered again since the claim stays: its owner has just said that it works.
     Test traffic changes nobody's addresses.
     """
     refused = [
@@ -22,8 +22,8 @@ def retire_invalid(results: Sequence[Result], preferences: PreferencesService) -
     for channel in {r.claim.channel for r in refused}:
         claims = [r.claim for r in refused if r.claim.channel == channel]
         if channel == Channel.PUSH:
-            tokens = [claim.device_id for claim in claims]
-            preferences.retire_tokens(tokens, "invalid_address", not_after=min(claim.created_at for claim in claims))
+            tokens = [claim.device_id for claim in claims if claim.device_id is not None]
+            preferences.retire_tokens(tokens, "invalid_address", not_after=min(claim.claimed_at for claim in claims))
         elif channel in (Channel.EMAIL, Channel.SMS):
             entries = [(channel, claim.address) for claim in claims]
             preferences.suppress_all(entries, SuppressionReason.HARD_BOUNCE, "provider")

@@ -19,7 +19,7 @@ class Claim:
     """
 
     __slots__ = (
-        "address", "attempt", "attributes", "cancelled", "category_id", "channel", "content", "created_at", "data",
+        "address", "attempt", "attributes", "cancelled", "category_id", "channel", "claimed_at", "content", "created_at", "data",
         "device_id", "expired", "external_id", "id", "is_test", "locale", "metadata", "name", "notification_id",
         "platform", "preferences_changed_at", "priority", "recipient_id", "recipient_known", "source", "timezone",
         "version_id",
@@ -35,7 +35,13 @@ class Claim:
         device: tuple[Any, ...] | None,
     ) -> None:
         self.channel, self.priority = channel, priority
-        self.id, self.notification_id, self.recipient_id, self.device_id, self.attempt, self.created_at = row
+        self.id: UUID = row[0]
+        self.notification_id: UUID = row[1]
+        self.recipient_id: UUID = row[2]
+        self.device_id: UUID | None = row[3]
+        self.attempt: int = row[4]
+        self.created_at: datetime = row[5]
+        self.claimed_at: datetime = row[6]
         self._take_notification(notification)
         self._take_recipient(recipient, device)
 

@@ -99,7 +99,7 @@ def _record_dead(cursor: CursorWrapper, group: Sequence[Result]) -> None:
     ended = {row[0] for row in cursor.fetchall()}
     letters = [
         dead_letter_line(
-            r.claim.id, r.claim.channel, r.claim.priority, r.provider, DeadCause.EXHAUSTED, r.code, r.detail
+            r.claim.id, (r.claim.channel, r.claim.priority), DeadCause.EXHAUSTED, Why(r.provider, r.code, r.detail)
         )
         for r in group
         if r.claim.id in ended

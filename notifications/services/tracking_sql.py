@@ -2,7 +2,7 @@
 
 from notifications.choices import EventType
 
-_CLAIMED = "d.id, d.notification_id, d.recipient_id, d.device_token_id, d.attempts, d.created_at"
+_CLAIMED = "d.id, d.notification_id, d.recipient_id, d.device_token_id, d.attempts, d.created_at, clock_timestamp()"
 
 #: The hot path: queued -> sending, by id. Parameters: lease seconds, uuid[].
 CLAIM = f"""
