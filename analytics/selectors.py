@@ -37,6 +37,10 @@ class Tallies:
         """All of these outcomes, on one channel or on all."""
         return sum(r.count for r in self.rows if r.outcome in outcomes and (not channel or r.channel == channel))
 
+    def has(self, channel: str) -> bool:
+        """Whether anything at all happened on a channel."""
+        return any(row.channel == channel for row in self.rows)
+
     def reasons(self, *outcomes: str) -> dict[str, int]:
         """Reason -> count over all channels, the most frequent first."""
         found: dict[str, int] = {}

@@ -35,8 +35,8 @@ class Campaign(models.Model):
 
     A campaign's progress is on its row and moves in the transaction that records the notifications: `cursor` is the last
     recipient handed over, in the order of recipient ids; `upper` the last one there was at the start. `accepted` counts
-    the recipients who have a notification, `dropped` those who could not get one; the rest of a completed audience was
-    erased in between. `queued` and `skipped` count deliveries, as they were at acceptance. `completed` means that
+    the recipients who have a notification (of these `unreachable` have one on no channel at all), `dropped` those who
+    could not get one; the rest of a completed audience was erased in between. `queued` and `skipped` count deliveries, as they were at acceptance. `completed` means that
     everyone has been handed to the pipeline; delivery goes on from there.
     """
 
@@ -57,6 +57,7 @@ class Campaign(models.Model):
     upper = models.UUIDField(null=True, editable=False)
     cursor = models.UUIDField(null=True, editable=False)
     accepted = models.PositiveIntegerField(default=0, editable=False)
+    unreachable = models.PositiveIntegerField(default=0, editable=False)
     dropped = models.PositiveIntegerField(default=0, editable=False)
     queued = models.PositiveIntegerField(default=0, editable=False)
     skipped = models.PositiveIntegerField(default=0, editable=False)

@@ -1,3 +1,15 @@
-from django.urls import URLPattern, URLResolver
+from django.contrib import admin
+from django.urls import path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from campaigns import views
+
+urlpatterns = [
+    path(f"campaigns/campaign/<int:campaign_id>/{name}/", admin.site.admin_view(view), name=f"campaign-{name}")
+    for name, view in {
+        "live": views.live,
+        "send": views.send,
+        "pause": views.pause,
+        "resume": views.resume,
+        "cancel": views.cancel,
+    }.items()
+]

@@ -91,6 +91,7 @@ class FanOut:
         Campaign.objects.filter(pk=campaign.pk).update(
             cursor=people[-1][0],
             accepted=F("accepted") + len(accepted),
+            unreachable=F("unreachable") + sum(1 for a in accepted if not a.deliveries and not a.existed),
             dropped=F("dropped") + len(people) - len(accepted),
             queued=F("queued") + sum(a.deliveries for a in accepted),
             skipped=F("skipped") + sum(a.skipped for a in accepted),

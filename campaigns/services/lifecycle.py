@@ -1,6 +1,8 @@
 """The steps of a campaign's life. Each is one guarded UPDATE, so of two people who press at once one is told so."""
 
 import structlog
+from django.db import transaction
+from django.db.models import DateTimeField
 from django.db.models.functions import Now, Trunc
 
 from campaigns.errors import NotReady, WrongState
@@ -16,23 +18,17 @@ class CampaignService:
 
     def start(self, campaign_id: int) -> Campaign:
         """From now on the runner hands it out, to the people there are now. NotReady says what is missing."""
-        campaign = Campaign.objects.get(pk=campaign_id)
-        self.check(campaign)
-        audience = AudienceService()
-        upper = audience.upper()
-        size = audience.size(campaign)
-        if not size:
-            raise NotReady("There is nobody in this audience.")
-        # Whole milliseconds: the notifications' ids are made from this moment and carry no more than that.
-        started = Trunc(Now(), "millisecond")
-        self._move(
-            campaign_id,
-            CampaignStatus.SENDING,
-            (CampaignStatus.DRAFT,),
-            started_at=started,
-            audience_size=size,
-            upper=upper,
-        )
+        with transaction.atomic():  # under the row's lock, so that nobody edits it between the count and the start
+            campaign = Campaign.objects.select_for_update().get(pk=campaign_id)
+            self.check(campaign)
+            audience = AudienceService()
+            upper, size = audience.upper(), audience.size(campaign)
+            if not size:
+                raise NotReady("There is nobody in this audience.")
+            # Whole milliseconds: the notifications' ids are made from this moment and carry no more than that.
+            started = Trunc(Now(), "millisecond", output_field=DateTimeField())
+            since = (CampaignStatus.DRAFT,)
+            self._move(campaign_id, CampaignStatus.SENDING, since, started_at=started, audience_size=size, upper=upper)
         return self._told("campaign_started", campaign_id)
 
     def pause(self, campaign_id: int) -> Campaign:

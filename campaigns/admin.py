@@ -1,0 +1,149 @@
+"""Where campaign managers live: drafts are a form, a started campaign is a page that moves."""
+
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.contrib.humanize.templatetags.humanize import intcomma
+from django.db import transaction
+from django.db.models import QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.decorators import action, display
+
+from campaigns import selectors
+from campaigns.forms import CampaignForm
+from campaigns.models import Audience, Campaign, CampaignStatus
+from campaigns.preview import facts, preview
+from campaigns.services import AudienceService
+from core.admin import BaseModelAdmin
+
+_COLOURS = {
+    "Draft": "default",
+    "Sending": "info",
+    "Paused": "warning",
+    "Completed": "success",
+    "Cancelled": "danger",
+    "Cancelling": "danger",
+}
+
+
+@admin.register(Campaign)
+class CampaignAdmin(BaseModelAdmin):
+    """Drafts can be edited and deleted; what was started stays, and is stopped or resumed from its page."""
+
+    form = CampaignForm
+    list_display = ("name", "state", "progress", "template", "category", "started_at", "created_by")
+    list_filter = ("status",)
+    list_select_related = ("template", "category", "created_by")
+    search_fields = ("name",)
+    ordering = ("-id",)
+    sortable_by = ()
+    actions = None
+    actions_submit_line = ("review",)
+    fieldsets = (
+        (None, {"fields": ("name", "template", "category")}),
+        ("To whom", {"fields": ("audience", "recipients", "leave_out_unknown")}),
+        ("How", {"fields": ("channels", "priority", "data")}),
+    )
+    conditional_fields: ClassVar = {
+        "recipients": f"audience == '{Audience.LIST.value}'",
+        "leave_out_unknown": f"audience == '{Audience.LIST.value}'",
+    }
+
+    class Media:
+        css: ClassVar = {"all": ["campaigns/campaign.css"]}
+
+    @display(description="Status", label=_COLOURS)
+    def state(self, campaign: Campaign) -> str:
+        return selectors.status_label(campaign)
+
+    @display(description="Handed out")
+    def progress(self, campaign: Campaign) -> str | SafeString:
+        if campaign.status == CampaignStatus.DRAFT:
+            return "–"
+        people = selectors.people(campaign)
+        return format_html(
+            '<progress class="campaign-progress" max="{}" value="{}"></progress> {} of {}',
+            people["audience"],
+            people["audience"] - people["waiting"],
+            intcomma(people["handled"]),
+            intcomma(people["audience"]),
+        )
+
+    def has_delete_permission(self, request: HttpRequest, obj: Campaign | None = None) -> bool:
+        is_draft = obj is None or obj.status == CampaignStatus.DRAFT
+        return is_draft and super().has_delete_permission(request, obj)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[list[str], dict[str, int], set[str], list[str]]:
+        """The campaign alone: listing the members of its audience would be a page of 50,000 lines."""
+        return [str(obj) for obj in objs], {"campaigns": len(objs)}, set(), []
+
+    def save_model(self, request: HttpRequest, obj: Campaign, form: ModelForm, change: bool) -> None:
+        if not change:
+            obj.created_by_id = request.user.pk
+        super().save_model(request, obj, form, change)
+        members = form.members if isinstance(form, CampaignForm) and obj.audience == Audience.LIST else ()
+        AudienceService().keep(obj, members)
+
+    @action(description="Save and review", icon="send", permissions=["act"])
+    def review(self, request: HttpRequest, obj: Campaign) -> None:
+        """A button beside Save; where it leads is `_to_review`."""
+
+    def _to_review(self, request: HttpRequest, obj: Campaign) -> HttpResponse | None:
+        if "review" not in request.POST or not self.has_act_permission(request, obj):
+            return None
+        return HttpResponseRedirect(reverse("campaign-send", args=[obj.pk]))
+
+    def response_add(self, request: HttpRequest, obj: Campaign, post_url_continue: str | None = None) -> HttpResponse:
+        return self._to_review(request, obj) or super().response_add(request, obj, post_url_continue)
+
+    def response_change(self, request: HttpRequest, obj: Campaign) -> HttpResponse:
+        return self._to_review(request, obj) or super().response_change(request, obj)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Campaign]:
+        campaigns: QuerySet[Campaign] = super().get_queryset(request)
+        return campaigns.select_related("template", "category", "created_by")
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The form of a draft, the live page of anything else. A save holds the row, so that it can't slip in behind
+        a colleague's Send."""
+        with transaction.atomic():
+            found = self.object_or_404(request, object_id)
+            if request.method == "POST":
+                found = Campaign.objects.select_for_update(of=("self",)).get(pk=found.pk)
+            if found.status == CampaignStatus.DRAFT:
+                context = {**(extra_context or {}), "show_save_and_add_another": False}
+                return super().change_view(request, object_id, form_url, context)
+        if request.method == "POST":
+            messages.error(request, "This campaign has been started in the meantime, so nothing was changed.")
+            return HttpResponseRedirect(reverse("admin:campaigns_campaign_change", args=[found.pk]))
+        return self._live_page(request, found)
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        context = {**(extra_context or {}), "show_save_and_add_another": False}
+        return super().add_view(request, form_url, context)
+
+    def _live_page(self, request: HttpRequest, campaign: Campaign) -> HttpResponse:
+        if not self.has_view_or_change_permission(request, campaign):
+            return self.permission_denied(request)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": campaign.name,
+            "original": campaign,
+            "campaign": campaign,
+            "facts": facts(campaign),
+            "snapshot": selectors.snapshot(campaign),
+            "live_url": reverse("campaign-live", args=[campaign.pk]),
+            "may_act": self.has_act_permission(request, campaign),
+            "preview": preview(campaign),
+        }
+        return TemplateResponse(request, "campaigns/campaign.html", context)

@@ -1,0 +1,100 @@
+"""What a campaign's page shows, in figures that add up."""
+
+from typing import Any
+
+from analytics import selectors as analytics
+from analytics.views import reasons
+from campaigns.models import Campaign, CampaignStatus
+from notifications.choices import Channel, EventType
+
+#: Minutes of the campaign page's chart.
+WINDOW = 60
+
+
+def snapshot(campaign: Campaign) -> dict[str, Any]:
+    """A started campaign as it stands now.
+
+    People: audience = reached + unreachable + dropped + erased + waiting. Messages: queued = sent + failed + given up +
+    skipped later + in flight. The counters commit with what they count, so both hold at every moment.
+    """
+    if campaign.started_at is None:
+        raise ValueError("A draft has nothing to show yet.")
+    now = analytics.database_now()
+    tallies = analytics.tallies(since=campaign.started_at, source=campaign.source)
+    return {
+        "at": now.isoformat(),
+        "status": campaign.status,
+        "status_label": status_label(campaign),
+        "problem": campaign.problem,
+        "moving": _is_moving(campaign, tallies),
+        "people": people(campaign),
+        "messages": messages(campaign, tallies),
+        "channels": [_channel(channel, tallies) for channel in Channel if tallies.has(channel)],
+        "skips": reasons(tallies, EventType.SKIPPED),
+        "errors": reasons(tallies, EventType.BOUNCED, EventType.FAILED, EventType.DEAD),
+        "sent": analytics.sent_series(now, WINDOW, source=campaign.source),
+    }
+
+
+def people(campaign: Campaign) -> dict[str, int]:
+    """Where everyone of the audience is. `erased` is known once all have had their turn."""
+    handled = campaign.accepted + campaign.dropped
+    rest = max(0, campaign.audience_size - handled)
+    is_over = campaign.status == CampaignStatus.COMPLETED
+    return {
+        "audience": campaign.audience_size,
+        "handled": handled,
+        "reached": campaign.accepted - campaign.unreachable,
+        "unreachable": campaign.unreachable,
+        "dropped": campaign.dropped,
+        "erased": rest if is_over else 0,
+        "waiting": 0 if is_over else rest,
+    }
+
+
+def messages(campaign: Campaign, tallies: analytics.Tallies) -> dict[str, int]:
+    """What became of the messages of all channels together. `skipped` includes those never queued."""
+    sent, failed = tallies.total(EventType.SENT), tallies.total(EventType.FAILED)
+    dead = tallies.total(EventType.DEAD) - tallies.total(EventType.REPLAYED)
+    skipped = tallies.total(EventType.SKIPPED)
+    queued = tallies.total("queued")
+    ended = sent + failed + dead + max(0, skipped - campaign.skipped)
+    return {
+        "queued": queued,
+        "sent": sent,
+        "delivered": tallies.total(EventType.DELIVERED),
+        "opened": tallies.total(EventType.OPENED),
+        "clicked": tallies.total(EventType.CLICKED),
+        "bounced": tallies.total(EventType.BOUNCED),
+        "failed": failed,
+        "dead": dead,
+        "skipped": skipped,
+        "ended": min(ended, queued),
+        "in_flight": max(0, queued - ended),
+    }
+
+
+def status_label(campaign: Campaign) -> str:
+    """Its state in a word; a cancel that is still taking messages back says so."""
+    if campaign.status == CampaignStatus.CANCELLED and campaign.finished_at is None:
+        return "Cancelling"
+    return campaign.get_status_display()
+
+
+def _is_moving(campaign: Campaign, tallies: analytics.Tallies) -> bool:
+    busy = campaign.status == CampaignStatus.SENDING or status_label(campaign) == "Cancelling"
+    return busy or messages(campaign, tallies)["in_flight"] > 0
+
+
+def _channel(channel: Channel, tallies: analytics.Tallies) -> dict[str, Any]:
+    outcomes = {
+        "queued": ("queued",),
+        "sent": (EventType.SENT,),
+        "delivered": (EventType.DELIVERED,),
+        "opened": (EventType.OPENED,),
+        "clicked": (EventType.CLICKED,),
+        "skipped": (EventType.SKIPPED,),
+        "failed": (EventType.FAILED, EventType.BOUNCED, EventType.DEAD),
+    }
+    counts = {name: tallies.total(*of, channel=channel) for name, of in outcomes.items()}
+    return {"key": channel.value, "label": channel.label, **counts}
