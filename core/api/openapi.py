@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
+from django.db.models import TextChoices
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 
@@ -47,14 +48,17 @@ class ProblemShape(msgspec.Struct):
 PROBLEMS = {
     400: ("MalformedRequest", "The body is not JSON, or the URL cannot be understood"),
     401: ("Unauthenticated", "No API key, or one that is unknown, expired or revoked"),
-    403: ("MissingScope", "The API key lacks the scope that `missing_scope` names"),
+    403: ("Forbidden", "Not allowed; `missing_scope` names the scope that the API key lacks"),
     404: ("NotFound", "There is no such thing"),
     409: ("Conflict", "The request conflicts with the present state"),
     413: ("BodyTooLarge", "The body is too large"),
     415: ("UnsupportedMediaType", "The body is not application/json"),
     422: ("Invalid", "Something in the request is wrong; `errors` says what, one entry per fault"),
     429: ("RateLimited", "Too many requests; `Retry-After` says when to try again"),
-    503: ("Unavailable", "The database cannot be reached and nothing was accepted; `Retry-After` says when to try again"),
+    503: (
+        "Unavailable",
+        "The database cannot be reached and nothing was accepted; `Retry-After` says when to try again",
+    ),
 }
 
 PAGE_PARAMETERS = (
@@ -136,18 +140,25 @@ class Schema(AutoSchema):
             found.append(404)
         if "requestBody" in operation:
             found += [413, 415, 422]
-        elif operation.get("parameters"):
+        elif any(parameter["in"] == "query" for parameter in operation.get("parameters", ())):
             found.append(422)
         if operation.pop("x-conflicts", False):
             found.append(409)
         return found
 
 
+def _schema_of(type_: Any) -> dict[str, Any]:
+    """Django's choices are enums with a metaclass of their own, which msgspec reads but does not describe."""
+    if isinstance(type_, type) and issubclass(type_, TextChoices):
+        return {"type": "string", "enum": list(type_.values)}
+    raise NotImplementedError(type_)
+
+
 def add_components(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
     """POSTPROCESSING_HOOK: the shapes that operations refer to, and the problem responses."""
     ref(ProblemShape)
     components = result.setdefault("components", {})
-    _, schemas = msgspec.json.schema_components(list(_shapes.values()), ref_template=_REF)
+    _, schemas = msgspec.json.schema_components(list(_shapes.values()), schema_hook=_schema_of, ref_template=_REF)
     components["schemas"] = dict(sorted({**components.get("schemas", {}), **schemas}.items()))
     components["responses"] = {
         component: {"description": meaning, "content": {MEDIA_TYPE: {"schema": ref(ProblemShape)}}}

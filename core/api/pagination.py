@@ -16,6 +16,8 @@ from core.api.problems import FieldProblem, Invalid
 
 DEFAULT_LIMIT = 25
 MAX_LIMIT = 100
+#: The query parameters that `window` reads.
+PARAMETERS = frozenset({"limit", "cursor"})
 
 Row = TypeVar("Row", bound=Model)
 
@@ -37,7 +39,9 @@ def window(request: Request) -> Window:
     return Window(int(raw), _decode(cursor) if cursor else None)
 
 
-def page(rows: QuerySet[Row], asked: Window, *, key: str = "id", newest_first: bool = True) -> tuple[list[Row], str | None]:
+def page(
+    rows: QuerySet[Row], asked: Window, *, key: str = "id", newest_first: bool = True
+) -> tuple[list[Row], str | None]:
     """The rows of the window in the order of `key` (unique), and the cursor of what follows."""
     if asked.after is not None:
         beyond = rows.model._meta.get_field(key).to_python
@@ -58,7 +62,9 @@ def _encode(key: str) -> str:
 
 def _decode(cursor: str) -> str:
     try:
-        key = base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+        key = base64.b64decode(
+            cursor.encode("ascii") + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True
+        ).decode()
     except (UnicodeError, binascii.Error):
         raise _not_a_cursor() from None
     if "\x00" in key or len(key) > 200:

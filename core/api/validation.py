@@ -5,7 +5,7 @@ looked at again, field by field, so that an answer names every fault and not jus
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -53,7 +53,9 @@ def read_list(document: Any, name: str, shape: type[Shape], *, at_most: int) -> 
         raise Invalid([FieldProblem(pointer(name), "required", f"`{name}` must be an array.")])
     if not 1 <= len(items) <= at_most:
         code = "empty" if not items else "too_many"
-        raise Invalid([FieldProblem(pointer(name), code, f"`{name}` takes 1 to {at_most} items; there are {len(items)}.")])
+        raise Invalid(
+            [FieldProblem(pointer(name), code, f"`{name}` takes 1 to {at_most} items; there are {len(items)}.")]
+        )
     return read_items(items, name, shape)
 
 
@@ -66,7 +68,22 @@ def read_items(items: Sequence[Any], name: str, shape: type[Shape]) -> list[Shap
         raise Invalid(faults) from None
 
 
-def _object_faults(value: Any, shape: type[msgspec.Struct], at: tuple[str | int, ...]) -> Iterator[FieldProblem]:
+def read_query(given: Mapping[str, str], shape: type[Shape], *, besides: Collection[str] = ()) -> Shape:
+    """Query parameters as `shape`, except those named in `besides`; raises Invalid. An unknown one is a fault: a
+    misspelt filter must not look like one that matches everything."""
+    document = {name: given[name] for name in given if name not in besides}
+    try:
+        return msgspec.convert(document, shape, strict=False)
+    except msgspec.ValidationError:
+        faults = _object_faults(document, shape, (), strict=False)
+        raise Invalid(
+            [FieldProblem("", fault.code, fault.detail, parameter=fault.pointer[1:]) for fault in faults]
+        ) from None
+
+
+def _object_faults(
+    value: Any, shape: type[msgspec.Struct], at: tuple[str | int, ...], *, strict: bool = True
+) -> Iterator[FieldProblem]:
     if not isinstance(value, dict):
         yield _not_an_object(at, value)
         return
@@ -76,14 +93,14 @@ def _object_faults(value: Any, shape: type[msgspec.Struct], at: tuple[str | int,
             yield _unknown(at, name)
     for name, field in fields.items():
         if name in value:
-            yield from _value_faults(value[name], field.type, (*at, name))
+            yield from _value_faults(value[name], field.type, (*at, name), strict)
         elif field.required:
             yield FieldProblem(pointer(*at, name), "required", f"`{name}` is required.")
 
 
-def _value_faults(value: Any, type_: Any, at: tuple[str | int, ...]) -> Iterator[FieldProblem]:
+def _value_faults(value: Any, type_: Any, at: tuple[str | int, ...], strict: bool) -> Iterator[FieldProblem]:
     try:
-        msgspec.convert(value, type_)
+        msgspec.convert(value, type_, strict=strict)
     except msgspec.ValidationError as error:
         yield _fault(str(error), at)
 

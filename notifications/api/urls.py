@@ -1,3 +1,20 @@
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from notifications.api import security  # noqa: F401  the OpenAPI document finds the key's scheme once it is loaded
+from notifications.api.notifications import (
+    BulkNotificationsView,
+    CancelNotificationView,
+    NotificationsView,
+    NotificationView,
+)
+from notifications.api.templates import PreviewTemplateView, TemplatesView, TemplateView
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("notifications/", NotificationsView.as_view()),
+    path("notifications/bulk/", BulkNotificationsView.as_view()),
+    path("notifications/<uuid:id>/", NotificationView.as_view()),
+    path("notifications/<uuid:id>/cancel/", CancelNotificationView.as_view()),
+    path("templates/", TemplatesView.as_view()),
+    path("templates/<slug:slug>/", TemplateView.as_view()),
+    path("templates/<slug:slug>/preview/", PreviewTemplateView.as_view()),
+]

@@ -1,0 +1,167 @@
+"""What the notification calls read and answer with. The OpenAPI document is made from these."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from msgspec import Meta, Struct
+
+from notifications.choices import Channel, Priority, SkipReason, Status
+from notifications.drafts import Draft
+
+_CONTENT = (
+    'One wording for every channel, `{"title", "body", "link"}`, or fields by channel, '
+    '`{"email": {"subject", "text"}, "sms": {"body"}}`. Literal text: no merge fields.'
+)
+
+
+class DraftBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    """One notification to one person. Give either `template` with `data`, or `content`."""
+
+    recipient: Annotated[str, Meta(min_length=1, max_length=128, description="The recipient's external id")]
+    category: Annotated[str, Meta(min_length=1, max_length=64, description="A category's slug")]
+    template: Annotated[str, Meta(min_length=1, max_length=64, description="A published template's slug")] | None = None
+    content: Annotated[dict[str, Any], Meta(description=_CONTENT)] | None = None
+    data: Annotated[dict[str, Any], Meta(description="What the template's merge fields say; at most 32 KB")] = {}
+    channels: Annotated[list[Channel], Meta(min_length=1, max_length=4)] | None = None
+    priority: Priority | None = None
+    send_at: Annotated[datetime, Meta(tz=True, description="Not before this time; at most 366 days ahead")] | None = (
+        None
+    )
+    expires_at: Annotated[datetime, Meta(tz=True, description="Not after this time")] | None = None
+    dedup_key: Annotated[str, Meta(max_length=128)] = ""
+    metadata: Annotated[dict[str, Any], Meta(description="Yours: stored and returned, never sent; at most 32 KB")] = {}
+
+    def draft(self) -> Draft:
+        return Draft(
+            recipient=self.recipient,
+            category=self.category,
+            template=self.template,
+            content=self.content,
+            data=self.data,
+            channels=self.channels,
+            priority=self.priority,
+            send_at=self.send_at,
+            expires_at=self.expires_at,
+            dedup_key=self.dedup_key,
+            metadata=self.metadata,
+        )
+
+
+class BulkBody(Struct, forbid_unknown_fields=True):
+    """Up to 1,000 notifications, taken all or not at all."""
+
+    notifications: Annotated[list[DraftBody], Meta(min_length=1, max_length=1000)]
+
+
+class AcceptedNotification(Struct):
+    """On the record. `deliveries` are queued; `skipped` are not, and the timeline at `url` says why."""
+
+    id: UUID
+    deliveries: int
+    skipped: int
+    url: str
+
+
+class AcceptedBulk(Struct):
+    """One entry per item, in order."""
+
+    notifications: list[AcceptedNotification]
+
+
+class TimelineEvent(Struct):
+    """Something that happened to a delivery. `code` is a skip reason or failure code; `provider` who said so."""
+
+    type: str
+    at: datetime
+    attempt: int = 0
+    provider: str = ""
+    code: str = ""
+    detail: str = ""
+
+
+class DeliveryBrief(Struct):
+    """How a notification fared on one channel, to one address."""
+
+    id: UUID
+    channel: Channel
+    status: Status
+    skip_reason: SkipReason | None
+
+
+class DeliveryShape(Struct):
+    """One channel, one address. The timeline begins with `accepted`."""
+
+    id: UUID
+    channel: Channel
+    priority: Priority
+    status: Status
+    skip_reason: SkipReason | None
+    device_token: UUID | None
+    attempts: int
+    provider: str | None
+    provider_message_id: str | None
+    error_code: str | None
+    created_at: datetime
+    sent_at: datetime | None
+    delivered_at: datetime | None
+    opened_at: datetime | None
+    clicked_at: datetime | None
+    timeline: list[TimelineEvent]
+
+
+class NotificationBrief(Struct, kw_only=True):
+    """A notification in a list. `recipient` is null after an erasure."""
+
+    id: UUID
+    recipient: str | None
+    category: str | None
+    template: str | None
+    template_version: int | None
+    priority: Priority
+    source: str
+    is_test: bool
+    created_at: datetime
+    send_at: datetime | None
+    expires_at: datetime | None
+    cancelled_at: datetime | None
+    url: str
+    deliveries: list[DeliveryBrief]
+
+
+class NotificationDetail(Struct, kw_only=True):
+    """A notification, its deliveries and what happened to each."""
+
+    id: UUID
+    recipient: str | None
+    category: str | None
+    template: str | None
+    template_version: int | None
+    priority: Priority
+    source: str
+    is_test: bool
+    created_at: datetime
+    send_at: datetime | None
+    expires_at: datetime | None
+    cancelled_at: datetime | None
+    url: str
+    dedup_key: str
+    content: dict[str, Any] | None
+    data: dict[str, Any]
+    metadata: dict[str, Any]
+    deliveries: list[DeliveryShape]
+
+
+class NotificationPage(Struct):
+    """Newest first."""
+
+    results: list[NotificationBrief]
+    next_cursor: str | None
+
+
+class Cancelled(Struct):
+    """How many deliveries were stopped before they left."""
+
+    id: UUID
+    cancelled: int
+    url: str
