@@ -1,3 +1,7 @@
-from django.urls import URLPattern
+"""The socket's address; `config.asgi` mounts it."""
 
-websocket_urlpatterns: list[URLPattern] = []
+from django.urls import URLPattern, path
+
+from channels_app.consumer import FeedConsumer
+
+websocket_urlpatterns: list[URLPattern] = [path("ws/feed/", FeedConsumer.as_asgi())]

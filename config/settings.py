@@ -167,7 +167,8 @@ SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"  # survives Redis,
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [REDIS_URL], "prefix": REDIS_PREFIX},
+        # A Redis that hangs must not hold up a socket's handshake: the client falls back to the API.
+        "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_connect_timeout": 1.0}], "prefix": REDIS_PREFIX},
     }
 }
 
@@ -183,6 +184,7 @@ BROKER_CONFIRM_TIMEOUT_SECONDS = env.float("BROKER_CONFIRM_TIMEOUT_SECONDS", def
 
 RELAY_POLL_SECONDS = env.float("RELAY_POLL_SECONDS", default=0.03)  # idle poll; accept to publish stays under 100 ms
 WORKER_POLL_SECONDS = env.float("WORKER_POLL_SECONDS", default=0.05)  # database transport only
+EVENTS_POLL_SECONDS = env.float("EVENTS_POLL_SECONDS", default=0.2)  # how late a simulated receipt may be applied
 WORKER_THREADS = env.int("WORKER_THREADS", default=2)  # batches in flight a process: one computes, one waits
 VISIBILITY_SECONDS = env.int("VISIBILITY_SECONDS", default=120)  # database transport: an unacked row comes back
 LEASE_SECONDS = env.int("LEASE_SECONDS", default=90)  # a claim runs out; longer than any provider call
@@ -210,6 +212,10 @@ CAMPAIGN_OUTBOX_LIMIT = env.int(
 API_MAX_BODY_BYTES = env.int("API_MAX_BODY_BYTES", default=2 * 1024 * 1024)
 DATA_UPLOAD_MAX_MEMORY_SIZE = API_MAX_BODY_BYTES
 FEED_ALLOWED_ORIGINS = env.list("FEED_ALLOWED_ORIGINS", default=[])  # other sites that embed the inbox
+FEED_TOKEN_SECONDS = env.int("FEED_TOKEN_SECONDS", default=3600)  # a page asks its service for the next one
+FEED_SOCKETS_PER_RECIPIENT = env.int("FEED_SOCKETS_PER_RECIPIENT", default=20)  # tabs, in one web process
+DEMO_RECIPIENT = env.str("DEMO_RECIPIENT", default="user-42")  # whose inbox the demo shows
+LOGIN_URL = env.str("LOGIN_URL", default="admin:login")  # where /inbox/ sends a visitor; a host project has its own
 
 # A provider is a class and its options; a chain names a channel's providers in order.
 SIMULATOR_OPTIONS = {
@@ -218,12 +224,14 @@ SIMULATOR_OPTIONS = {
     "temporary_rate": env.float("SIMULATOR_TEMPORARY_RATE", default=0.02),
     "invalid_rate": env.float("SIMULATOR_INVALID_RATE", default=0.002),
     "throttle_rate": env.float("SIMULATOR_THROTTLE_RATE", default=0.0),
+    "throttle_seconds": env.float("SIMULATOR_THROTTLE_SECONDS", default=2.0),  # the Retry-After of its 429s
     "latency_ms": env.float("SIMULATOR_LATENCY_MS", default=40.0),  # median
     "latency_sigma": env.float("SIMULATOR_LATENCY_SIGMA", default=0.4),  # of the log-normal
     "outage": env.bool("SIMULATOR_OUTAGE", default=False),
     "receipts": env.bool("SIMULATOR_RECEIPTS", default=True),
     "receipt_delay_ms": env.float("SIMULATOR_RECEIPT_DELAY_MS", default=1500.0),
     "bounce_rate": env.float("SIMULATOR_BOUNCE_RATE", default=0.01),
+    "complaint_rate": env.float("SIMULATOR_COMPLAINT_RATE", default=0.0005),
     "open_rate": env.float("SIMULATOR_OPEN_RATE", default=0.4),
     "click_rate": env.float("SIMULATOR_CLICK_RATE", default=0.1),
     "journal": env.str("SIMULATOR_JOURNAL", default=""),

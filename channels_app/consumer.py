@@ -1,0 +1,243 @@
+"""The feed socket: the table is the truth, and this tells of it without a gap.
+
+Items reach a socket in the order of their numbers. One that comes out of turn is a sign that another was not (yet)
+published, so the missing ones are read from the table first; one that was sent already is dropped. A message that got
+lost altogether is noticed by its version at the next ping. What a client knows is always a prefix of the truth.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypeVar
+from urllib.parse import parse_qs
+from uuid import UUID
+
+import orjson
+import structlog
+from channels.consumer import get_handler_name
+from channels.db import DatabaseSyncToAsync
+from channels.exceptions import StopConsumer
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+from django.db import InterfaceError, OperationalError
+
+from channels_app import catch_up, frames, handshake, limits, live, state
+from channels_app.identity import Identity
+from channels_app.limits import Close
+from core.redis import RedisError
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+
+async def in_thread(function: Callable[..., T], *args: Any) -> T:
+    """Run database work on a thread with a connection of its own. Not thread-sensitive: one slow query must not hold
+    up every other socket of the process."""
+    result: T = await DatabaseSyncToAsync(function, thread_sensitive=False)(*args)
+    return result
+
+
+class FeedConsumer(AsyncWebsocketConsumer):
+    """One tab. Docs of the frames: `channels_app.frames`; of the bounds and close codes: `channels_app.limits`."""
+
+    #: Open sockets of each recipient in this process.
+    open_sockets: ClassVar[Counter[UUID]] = Counter()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.who: Identity | None = None
+        self.joined = self.closed = False
+        self.meter = limits.Meter(time.monotonic())
+        self.resynced_at = time.monotonic()
+        self.last_seq = 0  # every item up to this number was sent
+        self.version = 0  # every change up to this version was sent,
+        self.ahead: set[int] = set()  # and these beyond it
+        self.counts_version = -1
+        self.watchdog: asyncio.TimerHandle | None = None
+
+    # --- the frame around it ------------------------------------------------------------------------------------
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except RedisError as error:  # no channel to listen on; the client falls back to asking the API
+            log.warning("feed.no_channel_layer", error=type(error).__name__)
+            await send({"type": "websocket.close", "code": Close.TRY_LATER})
+        finally:
+            self._let_go()
+
+    async def dispatch(self, message: Mapping[str, Any]) -> None:
+        """Like the parent's, without its hop to another thread per message: connections are closed by `in_thread`."""
+        handler = getattr(self, get_handler_name(message))
+        if self.closed and message["type"] != "websocket.disconnect":
+            return
+        try:
+            await handler(message)
+        except (OperationalError, InterfaceError, RedisError) as error:
+            log.warning("feed.socket_interrupted", error=type(error).__name__)
+            await self._leave(Close.TRY_LATER)
+
+    async def websocket_disconnect(self, message: Mapping[str, Any]) -> None:
+        self.closed = True
+        if self.joined and self.who is not None:
+            try:
+                await self.channel_layer.group_discard(live.group(self.who.recipient_id), self.channel_name)
+            except RedisError as error:
+                log.info("feed.group_not_left", error=type(error).__name__)
+        raise StopConsumer
+
+    async def connect(self) -> None:
+        """Accept first: only an accepted socket can be closed with a code that a page can read."""
+        self.handshake = handshake.read(self.scope)
+        await self.accept(self.handshake.subprotocol)
+        self._watch(limits.IDLE_SECONDS)
+        if self.handshake.origin is handshake.Origin.FOREIGN:
+            return await self._leave(Close.ORIGIN)
+        self.who = await in_thread(handshake.identify, self.handshake)
+        if self.who is None:
+            return await self._leave(Close.UNAUTHENTICATED)
+        if self.open_sockets[self.who.recipient_id] >= settings.FEED_SOCKETS_PER_RECIPIENT:
+            return await self._leave(Close.TOO_MANY)
+        self.open_sockets[self.who.recipient_id] += 1
+        self.joined = True
+        # Join before reading: what is committed from here on is published to us, what came before is read.
+        await self.channel_layer.group_add(live.group(self.who.recipient_id), self.channel_name)
+        await self._greet(await self._since())
+
+    # --- what the client says ------------------------------------------------------------------------------------
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        if not self.meter.received(time.monotonic()):
+            return await self._leave(Close.TOO_MANY)
+        if len(bytes_data or b"") + len((text_data or "").encode()) > limits.MAX_FRAME_BYTES:
+            return await self._leave(Close.TOO_BIG)
+        try:
+            frame = orjson.loads(text_data or "")
+            kind = frame["type"]
+            if kind == "ping":
+                return await self._pong()
+            if kind not in {"seen", "read", "archive"}:
+                return await self._leave(Close.MALFORMED)
+            ids = [UUID(id) for id in frame["ids"]]
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return await self._leave(Close.MALFORMED)
+        if not 0 < len(ids) <= state.MAX_IDS:
+            return await self._leave(Close.MALFORMED)
+        await in_thread(state.change, self._me(), kind, ids)  # which tells every tab, this one too
+
+    async def _pong(self) -> None:
+        await self._say(frames.PONG)
+        if time.monotonic() - self.resynced_at < limits.RESYNC_SECONDS:
+            return
+        self.resynced_at = time.monotonic()
+        if await in_thread(handshake.identify, self.handshake) != self.who:
+            return await self._leave(Close.UNAUTHENTICATED)  # signed out, erased, or the token ran out
+        if await in_thread(catch_up.version_of, self._me()) != self.version:
+            await self._greet(self.last_seq)
+
+    # --- what the channel layer says ---------------------------------------------------------------------------
+
+    async def feed_items(self, message: Mapping[str, Any]) -> None:
+        """New items; see `channels_app.provider.announce`."""
+        for seq, frame in message["items"]:
+            if seq > self.last_seq + 1:
+                await self._fill_gap()
+            if seq == self.last_seq + 1:
+                await self._say(frame)
+                self.last_seq = seq
+        await self._settle(message)
+
+    async def feed_state(self, message: Mapping[str, Any]) -> None:
+        """States changed in some tab; see `channels_app.state`."""
+        await self._say(message["frame"])
+        await self._settle(message)
+
+    async def _settle(self, message: Mapping[str, Any]) -> None:
+        """Note a version as sent, and pass its counts on unless younger ones went out already."""
+        if message["version"] > self.version and len(self.ahead) < limits.MAX_UNANSWERED:
+            self.ahead.add(message["version"])
+        while self.version + 1 in self.ahead:
+            self.version += 1
+            self.ahead.discard(self.version)
+        if message["counts_version"] > self.counts_version:
+            self.counts_version = message["counts_version"]
+            await self._say(message["counts"])
+
+    async def _fill_gap(self) -> None:
+        missed = await in_thread(catch_up.catch_up, self._me(), self.last_seq)
+        if missed.reset:
+            await self._hello(missed, reset=True)
+        await self._send_missed(missed)
+
+    # --- what we say --------------------------------------------------------------------------------------------
+
+    async def _since(self) -> int | None:
+        """Where the client left off: `?since=<id of the newest item it has>`, or 0 for a client that has none. An id
+        that is not among its items makes it start over; None means nothing was asked for."""
+        asked = parse_qs(self.scope["query_string"].decode("latin-1")).get("since", [""])[0]
+        if not asked:
+            return None
+        if asked == "0":
+            return 0
+        try:
+            found = await in_thread(catch_up.seq_of, self._me(), UUID(asked))
+        except ValueError:
+            found = None
+        return -1 if found is None else found
+
+    async def _greet(self, after: int | None) -> None:
+        """`hello`, then what was missed after a number (-1: an unknown place, so a reset)."""
+        missed = await in_thread(catch_up.catch_up, self._me(), None if after == -1 else after)
+        await self._hello(missed, reset=missed.reset or after == -1)
+        await self._send_missed(missed)
+
+    async def _hello(self, missed: catch_up.Missed, *, reset: bool) -> None:
+        self.version = self.counts_version = missed.counts.version
+        self.ahead = {version for version in self.ahead if version > self.version}
+        await self._say(frames.hello(missed.counts, missed.latest, reset=reset))
+
+    async def _send_missed(self, missed: catch_up.Missed) -> None:
+        for _, frame in missed.items:
+            await self._say(frame)
+        self.last_seq = max(self.last_seq, missed.last_seq)
+
+    async def _say(self, frame: str) -> None:
+        if self.closed:
+            return
+        if not self.meter.sent():
+            return await self._leave(Close.TIMEOUT)
+        await self.send(text_data=frame)
+
+    def _me(self) -> UUID:
+        if self.who is None:
+            raise StopConsumer
+        return self.who.recipient_id
+
+    # --- leaving -------------------------------------------------------------------------------------------------
+
+    async def _leave(self, code: Close) -> None:
+        if not self.closed:
+            self.closed = True
+            log.info("feed.socket_closed", code=int(code))
+            await self.close(int(code))
+
+    def _let_go(self) -> None:
+        """Give back what the socket held, however it ended."""
+        if self.watchdog is not None:
+            self.watchdog.cancel()
+        if self.joined and self.who is not None:
+            self.open_sockets[self.who.recipient_id] -= 1
+            if self.open_sockets[self.who.recipient_id] <= 0:
+                del self.open_sockets[self.who.recipient_id]
+
+    def _watch(self, seconds: float) -> None:
+        """Look again when the client would have been silent for too long."""
+        self.watchdog = asyncio.get_running_loop().call_later(seconds, self._check_silence)
+
+    def _check_silence(self) -> None:
+        left = limits.IDLE_SECONDS - self.meter.silent_for(time.monotonic())
+        if left > 0:
+            self._watch(left)
+        else:
+            self.farewell = asyncio.ensure_future(self._leave(Close.TIMEOUT))  # kept, or it could be collected

@@ -1,0 +1,84 @@
+"""Whose feed it is: decided here, from a session or a feed token, never from what the browser asks for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any, cast
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib import auth
+from django.contrib.sessions.backends.base import SessionBase
+from django.core import signing
+from django.http import HttpRequest, parse_cookie
+from django.utils import timezone
+
+from preferences.models import Recipient
+
+#: The session key that names the recipient's external id. Set by the demo's sign-in, or by a host project.
+SESSION_KEY = "recipient"
+#: A purpose of its own, so that no other signed value passes for a feed token. The separator is one that a
+#: `Sec-WebSocket-Protocol` value may contain (RFC 9110, token), where a token travels.
+_signer = signing.TimestampSigner(salt="carillon.feed-token", sep=".")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A recipient who is here in person. Stands as `request.user` in the feed API."""
+
+    recipient_id: UUID
+    external_id: str
+    is_authenticated: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FeedToken:
+    token: str
+    expires_at: datetime
+
+
+def issue_token(recipient_id: UUID) -> FeedToken:
+    """A token for one recipient's feed, good for FEED_TOKEN_SECONDS. The service that asks hands it to its page."""
+    expires_at = timezone.now() + timedelta(seconds=settings.FEED_TOKEN_SECONDS)
+    return FeedToken(_signer.sign_object({"r": str(recipient_id)}), expires_at)
+
+
+def from_token(token: str) -> Identity | None:
+    """Who a token speaks for; None when it is forged, expired, or its recipient is gone."""
+    try:
+        claims = _signer.unsign_object(token, max_age=settings.FEED_TOKEN_SECONDS)
+        recipient_id = UUID(claims["r"])
+    except (signing.BadSignature, KeyError, TypeError, ValueError):
+        return None
+    return _find(id=recipient_id)
+
+
+def from_request(request: HttpRequest) -> Identity | None:
+    return from_session(request.session)
+
+
+def from_session(session: SessionBase) -> Identity | None:
+    """The recipient a session names, else the one whose external id is the signed-in user's name."""
+    external_id = session.get(SESSION_KEY)
+    if not external_id:
+        # get_user needs no more of a request than its session.
+        user = auth.get_user(cast(HttpRequest, SimpleNamespace(session=session)))
+        external_id = user.get_username() if user.is_authenticated else ""
+    return _find(external_id=external_id) if external_id else None
+
+
+def from_headers(headers: Mapping[bytes, bytes]) -> Identity | None:
+    """The recipient of a socket's session cookie."""
+    cookies = parse_cookie(headers.get(b"cookie", b"").decode("latin-1"))
+    key = cookies.get(settings.SESSION_COOKIE_NAME)
+    if not key:
+        return None
+    store: Any = import_module(settings.SESSION_ENGINE).SessionStore
+    return from_session(store(key))
+
+
+def _find(**by: object) -> Identity | None:
+    found = Recipient.objects.filter(**by).values_list("id", "external_id").first()
+    return Identity(*found) if found else None
