@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
@@ -14,8 +15,6 @@ from notifications.choices import Channel
 from preferences.models import Category, DeviceToken, Recipient
 
 COUNT = 10_000
-#: The one that the inbox shows and the printed curl line writes to: reachable on every channel, no opt-outs.
-DEMO_RECIPIENT = "user-42"
 
 _GIVEN = "Ada Bela Caio Dana Emil Farah Goran Hana Ivo Jana Kofi Lena Mika Nora Omar Pia Quinn Rosa Sami Tara"
 _FAMILY = "Abe Braun Costa Dietz Eriksen Fuchs Garcia Haas Ito Jansen Khan Lima Meyer Novak Okoro Peters Silva"
@@ -71,7 +70,7 @@ def _rows(dice: random.Random, categories: list[int], now: datetime) -> tuple[li
     preferences: list[str] = []
     for number in range(1, COUNT + 1):
         id_ = f"user-{number}"
-        is_demo = id_ == DEMO_RECIPIENT
+        is_demo = id_ == settings.DEMO_RECIPIENT  # reachable on every channel, no opt-outs
         opinions = [] if is_demo else list(_opinions(dice, categories))
         people.append(_person(dice, number, is_demo=is_demo, changed=now.isoformat() if opinions else NULL))
         for platform in ("fcm", "apns") if is_demo else _platforms(dice):

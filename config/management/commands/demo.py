@@ -10,7 +10,6 @@ from rich.panel import Panel
 
 from config import processes
 from config.demo import HOST
-from config.demo_data.people import DEMO_RECIPIENT
 from config.embedded import STATE, write_private
 from core import supervisor
 from notifications.services import api_keys
@@ -55,7 +54,7 @@ def _api_key(path: Path) -> str:
 def _welcome(console: Console, url: str, key: str) -> None:
     transport = "RabbitMQ" if settings.BROKER_URL else "PostgreSQL (set BROKER_URL for RabbitMQ)"
     rows = {
-        "Inbox": f"{url}/inbox/   of the demo recipient {DEMO_RECIPIENT}",
+        "Inbox": f"{url}/inbox/   of the demo recipient {settings.DEMO_RECIPIENT}",
         "Admin": f"{url}/admin/   sign in as admin, password admin",
         "API docs": f"{url}/api/docs/",
         "Work by": transport,
@@ -70,7 +69,7 @@ def _welcome(console: Console, url: str, key: str) -> None:
 def curl(url: str, key: str) -> str:
     """One notification on four channels, to be pasted as it is."""
     body = {
-        "recipient": DEMO_RECIPIENT,
+        "recipient": settings.DEMO_RECIPIENT,
         "category": "orders",
         "template": "order-shipped",
         "data": {"order": "A-1001", "eta": "tomorrow"},
