@@ -60,7 +60,7 @@ Outcome = Receipt | Failure
 
 
 class Provider(Protocol):
-    """Implementations: `SimulatedProvider`, `channels_app.provider.InAppProvider`. One contract suite tests them all."""
+    """`SimulatedProvider` and `channels_app.provider.InAppProvider` are two. One contract suite tests them all."""
 
     name: str
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from liquid import Environment, RenderContext
+from liquid import Environment
 from liquid.exceptions import LiquidError
 
 #: Characters (or a like measure of lists and numbers) that one value of a template may hold.
@@ -24,8 +24,14 @@ class LimitReached(LiquidError):
         super().__init__(message, token=None)
 
 
-class _Spender(Protocol):
-    def spend(self, steps: int) -> None: ...
+class PayingContext(Protocol):
+    """The context of the sandbox, as a filter sees it."""
+
+    env: Environment
+
+    def spend(self, steps: int) -> None:
+        """Raises LimitReached when the render's budget is used up."""
+        ...
 
 
 def size_of(value: object) -> int:
@@ -71,7 +77,7 @@ def _guarded(name: str, inner: Callable[..., Any]) -> Callable[..., Any]:
     """The filter, with its input paid for and its output measured."""
     needs_environment = getattr(inner, "with_environment", False)
 
-    def run(value: object, *args: Any, context: RenderContext, **kwargs: Any) -> Any:
+    def run(value: object, *args: Any, context: PayingContext, **kwargs: Any) -> Any:
         given = sum(map(size_of, (value, *args, *kwargs.values())))
         context.spend(1 + given // 64)
         if _growth(name, value, args) > MAX_VALUE:

@@ -7,7 +7,6 @@ budget of steps; a step is about a microsecond, so a hostile template ends in we
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
 from typing import Any, ClassVar, cast
 
 from liquid import BoundTemplate, Environment, RenderContext, Token, TokenStream
@@ -66,7 +65,7 @@ class _Context(RenderContext):
         self.spend(1 + size_of(val) // 64)
         super().assign(key, val)
 
-    def loop(self, namespace: Mapping[str, object], forloop: Any) -> AbstractContextManager[RenderContext]:
+    def loop(self, namespace: Mapping[str, object], forloop: Any) -> Any:
         self.spend(forloop.length * self.loop_weight)
         return super().loop(namespace, forloop)
 
