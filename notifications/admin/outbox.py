@@ -1,0 +1,132 @@
+"""The outbox: what is due, what is held, lane by lane."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib import admin
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from core.admin import BigTableAdmin, ReadOnlyMixin
+from notifications.admin import looks
+from notifications.choices import Channel, Priority
+from notifications.models import OutboxMessage
+
+#: Rows counted per lane at most; beyond it a card says "1,000+".
+COUNT_CAP = 1_000
+#: Due for longer than this, a lane is behind: the relay publishes within 0.1 s, a busy lane within seconds.
+BEHIND = timedelta(seconds=60)
+
+_LANES = f"""
+    SELECT lane.channel, lane.priority, due.n, due.oldest, later.n, later.next
+      FROM (SELECT channel, priority FROM unnest(%(channels)s::text[]) channel, unnest(%(priorities)s::text[]) priority)
+           AS lane
+     CROSS JOIN LATERAL (
+           SELECT count(*) AS n, min(due_at) AS oldest FROM (
+               SELECT due_at FROM notifications_outbox o
+                WHERE o.channel = lane.channel AND o.priority = lane.priority AND o.due_at <= now()
+                ORDER BY due_at LIMIT {COUNT_CAP}) few) due
+     CROSS JOIN LATERAL (
+           SELECT count(*) AS n, min(due_at) AS next FROM (
+               SELECT due_at FROM notifications_outbox o
+                WHERE o.channel = lane.channel AND o.priority = lane.priority AND o.due_at > now()
+                ORDER BY due_at LIMIT {COUNT_CAP}) few) later
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One channel and priority: rows due and rows held for later (each counted to COUNT_CAP), and their first times."""
+
+    channel: str
+    priority: str
+    due: int
+    oldest: datetime | None
+    later: int
+    next: datetime | None
+
+    @property
+    def title(self) -> str:
+        return f"{Channel(self.channel).label} · {Priority(self.priority).label}"
+
+    @property
+    def icon(self) -> str:
+        return looks.ICONS[self.channel]
+
+    @property
+    def is_behind(self) -> bool:
+        return self.oldest is not None and timezone.now() - self.oldest > BEHIND
+
+    @property
+    def due_words(self) -> str:
+        return _capped(self.due)
+
+    @property
+    def later_words(self) -> str:
+        return _capped(self.later)
+
+    @property
+    def age(self) -> str:
+        return looks.offset(self.oldest, timezone.now()).lstrip("+") if self.oldest else ""
+
+
+def _capped(count: int) -> str:
+    return f"{count:,}+" if count >= COUNT_CAP else f"{count:,}"
+
+
+def lanes() -> list[Lane]:
+    """Every lane with work in it, by one query that reads at most COUNT_CAP rows of the index per lane and side."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LANES, {"channels": list(Channel.values), "priorities": list(Priority.values)})
+        return [lane for row in cursor.fetchall() if (lane := Lane(*row)).due or lane.later]
+
+
+@admin.register(OutboxMessage)
+class OutboxAdmin(ReadOnlyMixin, BigTableAdmin):
+    """Written by the pipeline and emptied by the relay or the workers. Here: read."""
+
+    list_display = ("lane", "state", "size", "takes", "made")
+    list_display_links = ("lane",)
+    list_filter = ("channel", "priority")
+    list_before_template = "admin/notifications/outboxmessage/lanes.html"
+    fields = readonly_fields = ("channel", "priority", "due_at", "created_at", "takes", "deliveries")
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        context = {**(extra_context or {}), "lanes": lanes()}
+        return super().changelist_view(request, context)  # type: ignore[no-any-return]  # untyped base
+
+    @display(description="Lane")
+    def lane(self, row: OutboxMessage) -> SafeString:
+        return format_html("{} · {}", looks.channel(row.channel), row.get_priority_display())
+
+    @display(description="Due")
+    def state(self, row: OutboxMessage) -> SafeString:
+        now = timezone.now()
+        tone = "blue" if row.due_at > now else "amber" if now - row.due_at > BEHIND else "green"
+        return format_html("{} {}", looks.badge("held" if row.due_at > now else "due", tone), looks.moment(row.due_at))
+
+    @display(description="Deliveries")
+    def size(self, row: OutboxMessage) -> int:
+        return len(row.delivery_ids)
+
+    @display(description="Made")
+    def made(self, row: OutboxMessage) -> str:
+        return looks.moment(row.created_at)
+
+    @display(description="Deliveries")
+    def deliveries(self, row: OutboxMessage) -> SafeString:
+        shown: Sequence[Any] = row.delivery_ids[:50]
+        links = format_html_join(
+            "",
+            '<li><a class="cr-link" href="../../../delivery/{}/change/"><code>{}</code></a></li>',
+            ((i, i) for i in shown),
+        )
+        rest = len(row.delivery_ids) - len(shown)
+        return format_html('<ul class="cr-ids">{}</ul>{}', links, f"and {rest:,} more" if rest else "")

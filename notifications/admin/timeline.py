@@ -1,0 +1,145 @@
+"""What became of a notification, as cards: one per delivery, its events in order, told in words.
+
+Reads a constant number of times per notification, each by an index and only in the partitions it can be in.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.utils import timezone
+
+from core import ids
+from notifications.admin import looks
+from notifications.choices import Channel, EventType, Status
+from notifications.models import Delivery, DeliveryEvent, Notification
+from preferences.models import DeviceToken, Recipient
+
+MAX_DELIVERIES = 100  # one per channel and one per device; a recipient has 20 devices at most
+MAX_EVENTS = 2000
+#: Deliveries are made with their notification, events later: the slack covers clocks that disagree.
+SLACK = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of a timeline. `tone` colours its dot; `offset` counts from acceptance."""
+
+    title: str
+    tone: str
+    at: datetime | None
+    offset: str = ""
+    detail: str = ""
+    meta: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One delivery: where it went, how it stands, and each step on the way."""
+
+    delivery: Delivery
+    icon: str
+    channel: str
+    address: str
+    status: str
+    tone: str
+    steps: list[Step] = field(default_factory=list)
+
+
+def cards(notification: Notification, recipient: Recipient | None, *, only: UUID | None = None) -> list[Card]:
+    """The deliveries of a notification (or `only` one of them), in the order of their channels."""
+    deliveries = deliveries_of([notification])
+    if only is not None:
+        deliveries = [delivery for delivery in deliveries if delivery.pk == only]
+    events: dict[UUID, list[DeliveryEvent]] = {}
+    for event in _events(notification, [delivery.pk for delivery in deliveries]):
+        events.setdefault(event.delivery_id, []).append(event)
+    devices = DeviceToken.objects.in_bulk([d.device_token_id for d in deliveries if d.device_token_id])
+    order = {channel.value: position for position, channel in enumerate(Channel)}
+    deliveries.sort(key=lambda delivery: (order[delivery.channel], delivery.pk))
+    return [
+        Card(
+            delivery=delivery,
+            icon=looks.ICONS[delivery.channel],
+            channel=str(Channel(delivery.channel).label),
+            address=_address(delivery, recipient, devices.get(delivery.device_token_id)),
+            status=str(Status(delivery.status).label),
+            tone=looks.TONES[delivery.status],
+            steps=_steps(notification, delivery, events.get(delivery.pk, [])),
+        )
+        for delivery in deliveries
+    ]
+
+
+def deliveries_of(notifications: Sequence[Notification]) -> list[Delivery]:
+    """The deliveries of a page of notifications with one query, in the partitions they can be in."""
+    if not notifications:
+        return []
+    made = [ids.made_at(notification.pk) for notification in notifications]
+    return list(
+        Delivery.objects.filter(
+            notification_id__in=[notification.pk for notification in notifications],
+            id__gte=ids.floor(min(made) - SLACK),
+            id__lt=ids.floor(max(made) + SLACK),
+        )[: MAX_DELIVERIES * len(notifications)]
+    )
+
+
+def _events(notification: Notification, delivery_ids: Sequence[UUID]) -> list[DeliveryEvent]:
+    if not delivery_ids:
+        return []
+    since = ids.floor(ids.made_at(notification.pk) - SLACK)
+    return list(DeliveryEvent.objects.filter(delivery_id__in=delivery_ids, id__gte=since).order_by("id")[:MAX_EVENTS])
+
+
+def _address(delivery: Delivery, recipient: Recipient | None, device: DeviceToken | None) -> str:
+    if delivery.channel == Channel.PUSH:
+        if device is None:
+            return "device no longer known" if delivery.device_token_id else "no device"
+        return f"{device.get_platform_display()} · {device.label or device.token_hash[:8]}"
+    if recipient is None:
+        return "erased recipient"
+    if delivery.channel == Channel.EMAIL:
+        return looks.redacted_email(recipient.email) if recipient.email else "no email address"
+    if delivery.channel == Channel.SMS:
+        return looks.redacted_phone(recipient.phone) if recipient.phone else "no phone number"
+    return "feed"
+
+
+def _steps(notification: Notification, delivery: Delivery, events: Sequence[DeliveryEvent]) -> list[Step]:
+    start = notification.created_at
+    steps = [Step("Accepted", "grey", start, meta=f"priority {delivery.get_priority_display().lower()}")]
+    if notification.send_at is not None and notification.send_at > start:
+        steps.append(Step("Scheduled", "grey", notification.send_at, looks.offset(start, notification.send_at)))
+    for event in events:
+        meta = [f"attempt {event.attempt}"] if event.attempt else []
+        meta += [event.provider] if event.provider else []
+        said = [looks.words(event.code)] if event.code else []
+        said += [event.detail] if event.detail and event.detail not in said else []
+        steps.append(
+            Step(
+                title=str(EventType(event.type).label),
+                tone=looks.EVENT_TONES[EventType(event.type)],
+                at=event.at,
+                offset=looks.offset(start, event.at),
+                detail=" ".join(said),
+                meta=" · ".join(meta),
+            )
+        )
+    if waiting := _waiting(notification, delivery):
+        steps.append(waiting)
+    return steps
+
+
+def _waiting(notification: Notification, delivery: Delivery) -> Step | None:
+    """What a delivery that has not ended is doing now."""
+    if delivery.status == Status.SENDING:
+        return Step("With a worker", "live", None, detail="Claimed; waiting for the provider's answer.")
+    if delivery.status != Status.QUEUED:
+        return None
+    if notification.send_at is not None and notification.send_at > timezone.now():
+        return Step("Waiting for its time", "live", None)
+    if delivery.attempts:
+        return Step("Waiting to be tried again", "live", None)
+    return Step("Waiting for a worker", "live", None)
