@@ -15,7 +15,14 @@ def logging_config(*, level: str, json: bool) -> None:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    renderer: Processor = structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    renderer: Processor = (
+        structlog.processors.JSONRenderer()
+        if json
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            exception_formatter=structlog.dev.plain_traceback,  # the default prints local variables, addresses too
+        )
+    )
     final: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if json:
         final.append(structlog.processors.format_exc_info)
@@ -32,7 +39,13 @@ def logging_config(*, level: str, json: bool) -> None:
             },
             "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "structured"}},
             "root": {"handlers": ["console"], "level": level},
-            "loggers": {"pika": {"level": "WARNING"}, "daphne": {"level": "WARNING"}, "asyncio": {"level": "WARNING"}},
+            # A refused request is the client's to know; its path can hold a recipient's id, which must not be logged.
+            "loggers": {
+                "django.request": {"level": "ERROR"},
+                "pika": {"level": "WARNING"},
+                "daphne": {"level": "WARNING"},
+                "asyncio": {"level": "WARNING"},
+            },
         }
     )
     structlog.configure(
