@@ -48,7 +48,7 @@ def use_provider(settings: Any, *providers: FakeProvider) -> FakeProvider:
         **settings.PROVIDERS,
         **{name: {"class": "tests.notifications.fakes.given", "options": {"made": made}} for name in names},
     }
-    settings.PROVIDER_CHAINS = {channel: names for channel in settings.PROVIDER_CHAINS}
+    settings.PROVIDER_CHAINS = dict.fromkeys(settings.PROVIDER_CHAINS, names)
     registry.provider.cache_clear()
     return providers[0]
 
