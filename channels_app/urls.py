@@ -21,7 +21,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/feed/counts/", api.FeedCountsView.as_view(), name="feed-counts"),
     path("api/v1/feed/read-all/", api.FeedReadAllView.as_view(), name="feed-read-all"),
     path("api/v1/feed/<uuid:item_id>/snooze/", api.FeedSnoozeView.as_view(), name="feed-snooze"),
-    path("api/v1/recipients/<str:external_id>/feed-token/", api.FeedTokenView.as_view(), name="feed-token"),
+    path("api/v1/recipients/<path:external_id>/feed-token/", api.FeedTokenView.as_view(), name="feed-token"),
     *(
         path(
             f"api/v1/feed/<uuid:item_id>/{action}/",

@@ -14,7 +14,8 @@ urlpatterns = [
     path("admin/", include("campaigns.urls")),
     path("admin/", admin.site.urls),
     path("api/v1/", include("notifications.api.urls")),
-    path("api/v1/", include("preferences.api.urls")),
+    path("", include("channels_app.urls")),  # /inbox/, /api/v1/feed/, and what it hangs below a recipient
+    path("api/v1/", include("preferences.api.urls")),  # last: an external id may hold slashes
     path(
         "api/schema/",  # YAML, or JSON by Accept or ?format=json
         SpectacularAPIView.as_view(
@@ -27,5 +28,4 @@ urlpatterns = [
         SpectacularSwaggerView.as_view(url_name="schema", authentication_classes=[], permission_classes=[]),
         name="docs",
     ),
-    path("", include("channels_app.urls")),  # /inbox/ and /api/v1/feed/
 ]

@@ -30,7 +30,10 @@ class ApiMiddleware:
             _check(request)
         except Problem as problem:
             return plain_response(problem, instance=request.path)
-        return _in_our_words(request, self.get_response(request))
+        response = _in_our_words(request, self.get_response(request))
+        if request.path_info.startswith("/api/v1/"):
+            response.headers.setdefault("Cache-Control", "no-store")  # people's data stays out of shared caches
+        return response
 
 
 def _check(request: HttpRequest) -> None:

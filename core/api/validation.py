@@ -77,7 +77,10 @@ def read_query(given: Mapping[str, str], shape: type[Shape], *, besides: Collect
     except msgspec.ValidationError:
         faults = _object_faults(document, shape, (), strict=False)
         raise Invalid(
-            [FieldProblem("", fault.code, fault.detail, parameter=fault.pointer[1:]) for fault in faults]
+            [
+                FieldProblem("", fault.code, fault.detail.replace("field", "parameter"), parameter=fault.pointer[1:])
+                for fault in faults
+            ]
         ) from None
 
 

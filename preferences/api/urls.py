@@ -1,3 +1,18 @@
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from preferences.api.categories import CategoriesView, CategoryView
+from preferences.api.device_tokens import DeviceTokensView, DeviceTokenView
+from preferences.api.preferences import PreferencesView
+from preferences.api.recipients import BulkRecipientsView, RecipientsView, RecipientView
+
+# An external id may hold slashes; what hangs below a recipient therefore comes before the recipient itself.
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("categories/", CategoriesView.as_view()),
+    path("categories/<slug:slug>/", CategoryView.as_view()),
+    path("recipients/", RecipientsView.as_view()),
+    path("recipients/bulk/", BulkRecipientsView.as_view()),
+    path("recipients/<path:external_id>/preferences/", PreferencesView.as_view()),
+    path("recipients/<path:external_id>/device-tokens/", DeviceTokensView.as_view()),
+    path("recipients/<path:external_id>/device-tokens/<uuid:id>/", DeviceTokenView.as_view()),
+    path("recipients/<path:external_id>/", RecipientView.as_view()),
+]

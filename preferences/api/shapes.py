@@ -1,0 +1,209 @@
+"""What the calls about recipients read and answer with. The OpenAPI document is made from these."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from preferences.choices import Channel, Platform, Priority
+from preferences.services import RecipientInput
+
+ExternalId = Annotated[str, Meta(min_length=1, max_length=128, description="Your id of the person")]
+_E164 = "With its country code; stored as E.164, for example +4915112345678"
+
+
+class RecipientBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A person. `null` clears a field. What is left out stays as it is, or with PUT takes its default."""
+
+    name: Annotated[str, Meta(max_length=200)] | UnsetType | None = UNSET
+    email: Annotated[str, Meta(max_length=254)] | UnsetType | None = UNSET
+    phone: Annotated[str, Meta(max_length=40, description=_E164)] | UnsetType | None = UNSET
+    locale: Annotated[str, Meta(max_length=35, description="BCP 47, for example pt-BR")] | UnsetType | None = UNSET
+    timezone: Annotated[str, Meta(max_length=64, description="IANA, as Europe/Berlin")] | UnsetType | None = UNSET
+    attributes: Annotated[dict[str, Any], Meta(description="Yours, for templates; 16 KB")] | UnsetType | None = UNSET
+
+    def changes(self, external_id: str) -> RecipientInput:
+        """Only what was given."""
+        return RecipientInput(
+            external_id=external_id,
+            name=_given(self.name, ""),
+            email=_given(self.email, ""),
+            phone=_given(self.phone, ""),
+            locale=_given(self.locale, ""),
+            timezone=_given(self.timezone, ""),
+            attributes=_given(self.attributes, {}),
+        )
+
+    def whole(self, external_id: str) -> RecipientInput:
+        """What was given, and the default for the rest."""
+        given = self.changes(external_id)
+        return RecipientInput(
+            external_id=external_id,
+            name=_or(given.name, ""),
+            email=_or(given.email, ""),
+            phone=_or(given.phone, ""),
+            locale=_or(given.locale, ""),
+            timezone=_or(given.timezone, ""),
+            attributes=_or(given.attributes, {}),
+        )
+
+
+def _given(value: Any, cleared: Any) -> Any:
+    return cleared if value is None else value
+
+
+def _or(value: Any, default: Any) -> Any:
+    return default if value is UNSET else value
+
+
+class BulkRecipient(RecipientBody, kw_only=True):
+    """A person in a bulk call. What is left out stays as it is."""
+
+    external_id: ExternalId
+
+
+class BulkRecipientsBody(Struct, forbid_unknown_fields=True):
+    """Up to 1,000 people, taken all or not at all."""
+
+    recipients: Annotated[list[BulkRecipient], Meta(min_length=1, max_length=1000)]
+
+
+class BulkResult(Struct):
+    """An external id that stood in the call twice counts once."""
+
+    created: int
+    updated: int
+    unchanged: int
+
+
+class RecipientShape(Struct):
+    """A person as the host system knows them."""
+
+    external_id: str
+    name: str
+    email: str
+    phone: str
+    locale: str
+    timezone: str
+    attributes: dict[str, Any]
+    created_at: datetime
+    updated_at: datetime
+
+
+class RecipientPage(Struct):
+    """Newest first."""
+
+    results: list[RecipientShape]
+    next_cursor: str | None
+
+
+class ChangeBody(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A word on one channel: for one category, or for all of them (null). `enabled` null takes the word back."""
+
+    channel: Channel
+    enabled: bool | None
+    category: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+
+
+class PreferencesBody(Struct, forbid_unknown_fields=True):
+    """Words to write; later ones win."""
+
+    preferences: Annotated[list[ChangeBody], Meta(max_length=1000)]
+
+
+class Setting(Struct):
+    """Whether a channel is on, and why: `required` (the category cannot be switched off), `category` (their word on
+    this category), `channel` (their word on the whole channel), `default` (they said nothing)."""
+
+    enabled: bool
+    source: str
+
+
+class CategoryPreferences(Struct):
+    """One row of the matrix: what holds for each channel."""
+
+    category: str
+    name: str
+    is_required: bool
+    channels: dict[str, Setting]
+
+
+class PreferencesShape(Struct):
+    """What a person wants. `channels` are their words on whole channels, `categories` what holds in the end."""
+
+    recipient: str
+    channels: dict[str, Setting]
+    categories: list[CategoryPreferences]
+
+
+class DeviceTokenBody(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A device. For Web Push the token is the browser's subscription, as an object or as its JSON."""
+
+    platform: Platform
+    token: str | dict[str, Any]
+    label: Annotated[str, Meta(max_length=100)] = ""
+
+
+class DeviceTokenShape(Struct):
+    """A device; of its token only the ends are shown. Retired ones get nothing any more."""
+
+    id: UUID
+    platform: Platform
+    token: str
+    label: str
+    registered_at: datetime
+    retired_at: datetime | None
+    retired_reason: str
+
+
+class DeviceTokens(Struct):
+    """Newest first; at most 100."""
+
+    results: list[DeviceTokenShape]
+
+
+Slug = Annotated[str, Meta(min_length=1, max_length=64, pattern="^[-a-zA-Z0-9_]+$")]
+CategoryName = Annotated[str, Meta(min_length=1, max_length=100)]
+Description = Annotated[str, Meta(max_length=2000)]
+Channels = Annotated[list[Channel], Meta(min_length=1, max_length=4)]
+
+
+class CategoryBody(Struct, forbid_unknown_fields=True, kw_only=True):
+    """What messages are about. `channels` is where they go when the sender names none; all four by default."""
+
+    slug: Slug
+    name: CategoryName
+    description: Description = ""
+    channels: Channels | None = None
+    default_priority: Priority = Priority.NORMAL
+    is_required: bool = False
+
+
+class CategoryChange(Struct, forbid_unknown_fields=True, kw_only=True):
+    """What is left out stays. The slug is the category's name for ever."""
+
+    name: CategoryName | UnsetType = UNSET
+    description: Description | UnsetType = UNSET
+    channels: Channels | UnsetType = UNSET
+    default_priority: Priority | UnsetType = UNSET
+    is_required: bool | UnsetType = UNSET
+
+
+class CategoryShape(Struct):
+    """A category."""
+
+    slug: str
+    name: str
+    description: str
+    channels: list[str]
+    default_priority: Priority
+    is_required: bool
+    created_at: datetime
+
+
+class CategoryPage(Struct):
+    """By slug."""
+
+    results: list[CategoryShape]
+    next_cursor: str | None
