@@ -1,4 +1,4 @@
-"""A large and untidy CSV file of recipients, the same for the same seed: `python -m benchmarks.messy_csv FILE --rows N`.
+"""A large, untidy CSV file of recipients, the same for the same seed: `python -m benchmarks.messy_csv FILE --rows N`.
 
 About one row in twelve is untidy: duplicate ids, blank lines, quoted line breaks, bytes that are not UTF-8, numbers,
 addresses, locales and zones that are none, fields too few or too many, quotes that never close.
@@ -41,9 +41,7 @@ def _row(dice: random.Random, number: int, **other: str) -> bytes:
     cells = {
         "id": f"user-{number}",
         "name": f"{dice.choice(_NAMES)} {number}",
-        "email": f"user.{number}@Example{dice.randrange(50)}.com"
-        if number % 20 == 0
-        else f"u{number}@mail.example.com",
+        "email": f"user.{number}@{'Example.COM' if number % 20 == 0 else 'mail.example.com'}",
         "phone": _phone(dice),
         "locale": dice.choice(_LOCALES),
         "timezone": dice.choice(_ZONES),
@@ -63,11 +61,7 @@ def _untidy(dice: random.Random, number: int) -> bytes:
     if kind == 2:
         return _row(dice, number, note='"two\nlines, and a ""quote"""')
     if kind == 3:
-        return (
-            _row(dice, number).replace(b"@", b"\xfc@", 1)
-            if dice.random() < 0.1
-            else _row(dice, number, city="-").replace(b",-,", b",M\xfcnchen,")
-        )
+        return _row(dice, number, city="-").replace(b",-,", b",M\xfcnchen,")
     if kind == 11:
         return f'user-{number},"never closed,x@example.com,,,,,,\n'.encode()
     wrong = (

@@ -24,7 +24,7 @@ class Recipient(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    external_id = models.CharField(max_length=128, unique=True)
+    external_id = models.CharField(max_length=128, db_collation="C")  # so that one index serves equality and prefixes
     name = models.CharField(max_length=200, blank=True, default="")
     email = models.EmailField(max_length=254, blank=True, default="")
     phone = models.CharField(max_length=16, blank=True, default="", help_text="E.164, for example +4915112345678")
@@ -36,6 +36,10 @@ class Recipient(models.Model):
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
+        constraints: ClassVar = [
+            # Not `unique=True`, which would add a second index for LIKE.
+            models.UniqueConstraint(fields=["external_id"], name="recipient_external_id"),
+        ]
         indexes: ClassVar = [
             # UPPER(email) is what `email__iexact` compares, here and in the admin's search.
             models.Index(Upper("email"), name="recipient_email"),

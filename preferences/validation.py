@@ -35,8 +35,8 @@ _PLAIN_EMAIL = re.compile(
     r"(?=.{1,254}\Z)(?=[^@]{1,64}@)[A-Za-z0-9_%+-]+(?:\.[A-Za-z0-9_%+-]+)*"
     r"@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}"
 )
-_LANGUAGE_TAG = re.compile(  # RFC 5646, 2.1, without the grandfathered tags
-    r"(?P<language>[a-z]{2,3}(?:-[a-z]{3}){0,3}|[a-z]{4,8})"
+_LANGUAGE_TAG = re.compile(  # RFC 5646, 2.1, without grandfathered tags and longer languages, which nobody registered
+    r"(?P<language>[a-z]{2,3}(?:-[a-z]{3}){0,3})"
     r"(?:-(?P<script>[a-z]{4}))?"
     r"(?:-(?P<region>[a-z]{2}|[0-9]{3}))?"
     r"(?P<rest>(?:-(?:[a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*"

@@ -38,7 +38,7 @@ class Migration(migrations.Migration):
             name='Recipient',
             fields=[
                 ('id', models.UUIDField(default=core.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('external_id', models.CharField(max_length=128, unique=True)),
+                ('external_id', models.CharField(db_collation='C', max_length=128)),
                 ('name', models.CharField(blank=True, default='', max_length=200)),
                 ('email', models.EmailField(blank=True, default='', max_length=254)),
                 ('phone', models.CharField(blank=True, default='', help_text='E.164, for example +4915112345678', max_length=16)),
@@ -51,6 +51,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'indexes': [models.Index(django.db.models.functions.text.Upper('email'), name='recipient_email'), models.Index(fields=['phone'], name='recipient_phone')],
+                'constraints': [models.UniqueConstraint(fields=('external_id',), name='recipient_external_id')],
             },
         ),
         migrations.CreateModel(

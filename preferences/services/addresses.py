@@ -30,7 +30,7 @@ def register(external_id: str, platform: str, token: str, label: str) -> tuple[D
     token_hash = DeviceToken.hash_of(token)
     owner = DeviceToken.objects.filter(platform=platform, token_hash=token_hash).values("recipient_id")
     both = Recipient.objects.filter(Q(external_id=external_id) | Q(pk__in=owner)).order_by("external_id")
-    touched = {one.external_id: one for one in both.select_for_update()}
+    touched = {one.external_id: one for one in both.select_for_update(no_key=True)}
     if external_id not in touched:
         raise Recipient.DoesNotExist
     recipient = touched[external_id]
@@ -111,7 +111,7 @@ def _touch_owners(entries: Sequence[tuple[str, str]]) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(
             "WITH owners AS MATERIALIZED (SELECT id FROM preferences_recipient"
-            " WHERE UPPER(email) = ANY(%s) OR phone = ANY(%s) ORDER BY external_id FOR UPDATE)"
+            " WHERE UPPER(email) = ANY(%s) OR phone = ANY(%s) ORDER BY external_id FOR NO KEY UPDATE)"
             " UPDATE preferences_recipient r SET preferences_changed_at = clock_timestamp()"
             " FROM owners WHERE r.id = owners.id RETURNING r.external_id",
             [emails, phones],

@@ -29,6 +29,9 @@ PAUSE_SECONDS = 1.0
 #: At most one warning in this time: a Redis that is down is one fact, not one per batch.
 WARN_EVERY_SECONDS = 60.0
 
+#: Keys in one round trip; more would not fit into the socket's time-out. Only imports come with more than a batch.
+MAX_KEYS = 1000
+
 _TOMBSTONE = b""
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Reach).decode
@@ -68,13 +71,13 @@ class ReachCache:
         self._write(dict.fromkeys(external_ids, _TOMBSTONE), TOMBSTONE_SECONDS, nx=False)
 
     def _write(self, values: dict[str, bytes], seconds: int, *, nx: bool) -> None:
-        if not values:
-            return
+        items = list(values.items())
         try:
-            with redis.client().pipeline(transaction=False) as pipeline:
-                for external_id, value in values.items():
-                    pipeline.set(_key(external_id), value, ex=seconds, nx=nx)
-                pipeline.execute()
+            for start in range(0, len(items), MAX_KEYS):
+                with redis.client().pipeline(transaction=False) as pipeline:
+                    for external_id, value in items[start : start + MAX_KEYS]:
+                        pipeline.set(_key(external_id), value, ex=seconds, nx=nx)
+                    pipeline.execute()
         except redis.RedisError as error:
             self._failed(error)
 

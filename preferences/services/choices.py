@@ -22,7 +22,7 @@ def apply(external_id: str, changes: Sequence[PreferenceChange], categories: Map
     for change in changes:
         category = categories[change.category_slug] if change.category_slug is not None else None
         words[category.id if category else None, change.channel] = change.enabled
-    recipient = Recipient.objects.select_for_update().only("id").get(external_id=external_id)
+    recipient = Recipient.objects.select_for_update(no_key=True).only("id").get(external_id=external_id)
     _take_back(recipient, [key for key, enabled in words.items() if enabled is None])
     Preference.objects.bulk_create(
         [

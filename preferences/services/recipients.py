@@ -43,7 +43,7 @@ def update_changed(source: str, attributes: str) -> str:
         WITH locked AS MATERIALIZED (
             SELECT r.id, i.name, i.email, i.phone, i.locale, i.timezone, i.attributes::jsonb AS attributes
               FROM {source} JOIN preferences_recipient r ON r.external_id = i.external_id
-             ORDER BY r.external_id FOR UPDATE OF r
+             ORDER BY r.external_id FOR NO KEY UPDATE OF r
         )
         UPDATE preferences_recipient r
            SET name = coalesce(i.name, r.name), email = coalesce(i.email, r.email),
