@@ -8,15 +8,14 @@ lost altogether is noticed by its version at the next ping. What a client knows 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 from urllib.parse import parse_qs
 from uuid import UUID
 
 import orjson
 import structlog
 from channels.consumer import get_handler_name
-from channels.db import DatabaseSyncToAsync
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
@@ -25,17 +24,10 @@ from django.db import InterfaceError, OperationalError
 from channels_app import catch_up, frames, handshake, limits, live, state
 from channels_app.identity import Identity
 from channels_app.limits import Close
+from channels_app.threads import in_thread
 from core.redis import RedisError
 
 log = structlog.get_logger(__name__)
-T = TypeVar("T")
-
-
-async def in_thread(function: Callable[..., T], *args: Any) -> T:
-    """Run database work on a thread with a connection of its own. Not thread-sensitive: one slow query must not hold
-    up every other socket of the process."""
-    result: T = await DatabaseSyncToAsync(function, thread_sensitive=False)(*args)
-    return result
 
 
 class FeedConsumer(AsyncWebsocketConsumer):

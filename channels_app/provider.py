@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from channels.db import DatabaseSyncToAsync
-
 from channels_app import content, frames, live, store
+from channels_app.threads import in_thread
 from notifications.choices import FailureCode
 from notifications.providers.base import Failure, OutboundMessage, Outcome, Receipt
 
@@ -24,10 +23,7 @@ class InAppProvider:
 
     async def send(self, messages: Sequence[OutboundMessage]) -> list[Outcome]:
         """One outcome per message, in order. Raises when PostgreSQL is away: every message is then tried again."""
-        # Not thread-sensitive: that would put every worker thread's batches in line behind one thread.
-        deliver = DatabaseSyncToAsync(self.deliver, thread_sensitive=False)
-        outcomes: list[Outcome] = await deliver(messages)
-        return outcomes
+        return await in_thread(self.deliver, messages)
 
     def deliver(self, messages: Sequence[OutboundMessage]) -> list[Outcome]:
         """The same for synchronous callers. Must not be called inside a transaction: it publishes when it returns."""

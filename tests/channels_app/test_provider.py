@@ -82,7 +82,9 @@ def test_what_cannot_be_shown_is_refused_in_its_place(person: Recipient) -> None
     assert list(FeedItem.objects.order_by("seq").values_list("title", flat=True)) == ["good", "also good"]
 
 
-@pytest.mark.parametrize("link", ["java\nscript:alert(1)", "JavaScript:alert(1)", "/\\evil.example", "ftp://a/b", "https://"])
+@pytest.mark.parametrize(
+    "link", ["java\nscript:alert(1)", "JavaScript:alert(1)", "/\\evil.example", "ftp://a/b", "https://"]
+)
 def test_a_disguised_link_is_refused(person: Recipient, link: str) -> None:
     [outcome] = deliver(message(person, link=link))
 
@@ -175,7 +177,7 @@ def test_batches_that_share_people_in_any_order_do_not_deadlock(transactional_db
             for n in range(10):
                 order = people if (turn + n) % 2 else people[::-1]
                 store.insert([_new(one, f"{turn}.{n}") for one in order])
-        except BaseException as error:  # noqa: BLE001  reported by the assertion below
+        except BaseException as error:
             failures.append(error)
         finally:
             connection.close()
