@@ -109,6 +109,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
+FORMAT_MODULE_PATH = ["config.formats"]  # 24 hours and the month in letters: no two readings
 STATIC_URL = "static/"
 STATIC_ROOT = None if DEMO else BASE_DIR / "staticfiles"  # a demo serves them from the packages: nothing to collect
 WHITENOISE_USE_FINDERS = DEBUG or DEMO
@@ -215,6 +216,7 @@ FEED_ALLOWED_ORIGINS = env.list("FEED_ALLOWED_ORIGINS", default=[])  # other sit
 FEED_TOKEN_SECONDS = env.int("FEED_TOKEN_SECONDS", default=3600)  # a page asks its service for the next one
 FEED_SOCKETS_PER_RECIPIENT = env.int("FEED_SOCKETS_PER_RECIPIENT", default=20)  # tabs, in one web process
 DEMO_RECIPIENT = env.str("DEMO_RECIPIENT", default="user-42")  # whose inbox the demo shows
+LOGIN_REDIRECT_URL = "admin:index"  # who signs in without having been sent from somewhere
 LOGIN_URL = env.str("LOGIN_URL", default="admin:login")  # where /inbox/ sends a visitor; a host project has its own
 
 # A provider is a class and its options; a chain names a channel's providers in order.

@@ -183,6 +183,7 @@ class BaseStackedInline(UnfoldStackedInline):
     per_page = 50
 
 
+admin.site.index_title = "Home"
 admin.site.unregister(User)
 admin.site.unregister(Group)
 

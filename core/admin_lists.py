@@ -88,7 +88,7 @@ class LookaheadChangeList(UnfoldChangeList):
         self.result_count = self.last + (1 if page.has_next() else 0)
         self.estimate = self._estimate() if page.has_next() else None
         self.show_full_result_count = False
-        self.full_result_count = None
+        self.full_result_count = self.result_count  # equal: the header has nothing to add
         self.show_admin_actions = True
         self.can_show_all = False
         self.multi_page = number > 1 or page.has_next()

@@ -72,6 +72,7 @@ class DeviceTokenInline(BaseTabularInline):
     fields = readonly_fields = ("platform", "label", "token_end", "registered_at", "retired_at", "retired_reason")
     ordering = ("-registered_at",)
     can_delete = False
+    hide_title = True
     max_num = 0
     verbose_name_plural = "Devices"
 

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
 )
 
@@ -118,7 +119,8 @@ class CategoryForm(forms.ModelForm):
 
     class Meta:
         model = Category
-        fields: ClassVar = ["slug", "name", "description", "channels", "default_priority", "is_required"]
+        fields: ClassVar = ["name", "slug", "description", "channels", "default_priority", "is_required"]
+        widgets: ClassVar = {"description": UnfoldAdminTextareaWidget(attrs={"rows": 3})}
 
 
 _SUPPRESSIBLE = [(channel.value, channel.label) for channel in Channel if channel.value in SUPPRESSIBLE]

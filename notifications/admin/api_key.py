@@ -85,6 +85,12 @@ class ApiKeyAdmin(BaseModelAdmin):
     def may(self, key: ApiKey) -> str:
         return ", ".join(str(Scope(scope).label) for scope in key.scopes if scope in Scope.values)
 
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        context = {**(extra_context or {}), "show_save_and_continue": False, "show_save_and_add_another": False}
+        return super().add_view(request, form_url, context)  # type: ignore[no-any-return]  # untyped base
+
     def save_model(self, request: HttpRequest, obj: ApiKey, form: forms.ModelForm, change: bool) -> None:
         if change:
             obj.save(update_fields=["name"])

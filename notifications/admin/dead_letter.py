@@ -41,13 +41,17 @@ class ReplayedFilter(admin.SimpleListFilter):
 class DeadLetterAdmin(ReadOnlyMixin, BigTableAdmin):
     """Written by DeliveryTracker. Replaying gives a delivery a fresh set of attempts."""
 
-    list_display = ("__str__", "way", "priority", "why", "provider", "died", "state")
-    list_display_links = ("__str__",)
+    list_display = ("short", "way", "priority", "why", "provider", "died", "state")
+    list_display_links = ("short",)
     list_filter = ("channel", "cause", ReplayedFilter)
     search_exact = ("delivery_id",)
     search_help_text = "Delivery id"
     actions = ("replay",)
     actions_detail = ("replay_one",)
+
+    @display(description="Delivery")
+    def short(self, row: DeadLetter) -> str:
+        return looks.short_id(row.delivery_id)
 
     @display(description="Channel")
     def way(self, row: DeadLetter) -> str:

@@ -41,7 +41,7 @@ class DeliveryAdmin(RecordAdmin):
 
     @display(description="Delivery")
     def short(self, row: Delivery) -> str:
-        return format_html('<code title="{}">…{}</code>', row.pk, str(row.pk)[-12:])
+        return looks.short_id(row.pk)
 
     @display(description="Channel")
     def way(self, row: Delivery) -> str:

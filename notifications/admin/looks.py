@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.utils.html import format_html
@@ -87,13 +88,18 @@ def channel(value: str) -> SafeString:
     return format_html('<span class="cr-channel">{}{}</span>', symbol(value), Channel(value).label)
 
 
+def short_id(id: UUID) -> SafeString:
+    """The part of a UUIDv7 that differs between neighbours; the whole when pointed at."""
+    return format_html('<code class="cr-nowrap" title="{}">…{}</code>', id, str(id)[-12:])
+
+
 def moment(at: datetime | None) -> str | SafeString:
     """A time people can place: how long ago, and the exact time in UTC when pointed at."""
     if at is None:
         return "—"
-    return format_html(
-        '<time datetime="{}" title="{} UTC">{}</time>', at.isoformat(), f"{at:%-d %b %Y, %H:%M:%S}", naturaltime(at)
-    )
+    exact = f"{at:%-d %b %Y, %H:%M:%S} UTC"
+    tag = '<time class="cr-nowrap" datetime="{}" title="{}">{}</time>'
+    return format_html(tag, at.isoformat(), exact, naturaltime(at))
 
 
 def offset(since: datetime, at: datetime) -> str:

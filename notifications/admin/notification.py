@@ -89,7 +89,7 @@ class NotificationAdmin(RecordAdmin):
 
     @display(description="Notification")
     def short(self, row: Notification) -> str:
-        return format_html('<code title="{}">…{}</code>', row.pk, str(row.pk)[-12:])
+        return looks.short_id(row.pk)
 
     @display(description="Category")
     def about(self, row: Any) -> str:

@@ -125,8 +125,8 @@ class OutboxAdmin(ReadOnlyMixin, BigTableAdmin):
         shown: Sequence[Any] = row.delivery_ids[:50]
         links = format_html_join(
             "",
-            '<li><a class="cr-link" href="../../../delivery/{}/change/"><code>{}</code></a></li>',
-            ((i, i) for i in shown),
+            '<li><a class="cr-link" href="{}"><code>{}</code></a></li>',
+            ((reverse("admin:notifications_delivery_change", args=[id]), id) for id in shown),
         )
         rest = len(row.delivery_ids) - len(shown)
         return format_html('<ul class="cr-ids">{}</ul>{}', links, f"and {rest:,} more" if rest else "")

@@ -20,7 +20,7 @@ from notifications.choices import Channel
 from notifications.errors import ContentInvalid, RenderError
 from notifications.models import MessageTemplate, TemplateVersion
 from notifications.services import templates
-from notifications.services.rendering import compile_content
+from notifications.services.rendering import FIELDS, compile_content
 
 MAX_VERSIONS = 50  # shown on a template's page, newest first
 
@@ -119,8 +119,8 @@ class MessageTemplateAdmin(BaseModelAdmin):
         form = SampleForm(request.POST if request.method == "POST" else {"sample": initial})
         sample = form.cleaned_data["sample"] if form.is_valid() else {}
         previews = [
-            (locale, [_preview(channel, fields, sample) for channel, fields in channels.items()])
-            for locale, channels in version.content.items()
+            (locale, [_preview(channel, channels[channel], sample) for channel in FIELDS if channel in channels])
+            for locale, channels in _default_first(version.content, template.default_locale)
         ]
         context = {
             "version": version,
@@ -170,6 +170,10 @@ class MessageTemplateAdmin(BaseModelAdmin):
         return TemplateResponse(request, f"admin/notifications/messagetemplate/{name}", page)
 
 
+def _default_first(content: dict[str, Any], default: str) -> list[tuple[str, Any]]:
+    return sorted(content.items(), key=lambda item: (item[0] != default, item[0]))
+
+
 def _asked_locales(request: HttpRequest) -> list[str]:
     return [locale for locale in request.GET.getlist("locale")[:10] if is_locale(locale)]
 
@@ -180,12 +184,15 @@ def _languages(version: TemplateVersion) -> str:
 
 def _preview(channel: str, fields: dict[str, str], sample: dict[str, Any]) -> dict[str, Any]:
     """A channel's fields as they would be sent, or why they could not be."""
-    shown: dict[str, Any] = {"channel": channel, "icon": looks.ICONS.get(channel, "help"), "label": channel}
-    if channel in Channel.values:
-        shown["label"] = str(Channel(channel).label)
+    specs = FIELDS[channel]
+    shown: dict[str, Any] = {
+        "channel": channel,
+        "icon": looks.ICONS[channel],
+        "label": str(Channel(channel).label),
+    }
     try:
         rendered = compile_content(channel, fields)(sample)
     except RenderError as error:
         return {**shown, "error": str(error)}
     html = rendered.get("html", "")
-    return {**shown, "html": html, "fields": {name: text for name, text in rendered.items() if name != "html"}}
+    return {**shown, "html": html, "fields": {n: rendered[n] for n in specs if n != "html" and rendered.get(n)}}

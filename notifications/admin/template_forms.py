@@ -142,7 +142,7 @@ def _put(sample: dict[str, Any], path: list[str]) -> None:
         if not isinstance(step, dict):
             return
         sample = step
-    sample.setdefault(name, name.replace("_", " "))
+    sample.setdefault(name, f"[{name}]")
 
 
 class MessageTemplateForm(forms.ModelForm):
@@ -150,7 +150,8 @@ class MessageTemplateForm(forms.ModelForm):
 
     class Meta:
         model = MessageTemplate
-        fields: ClassVar = ["slug", "name", "description", "default_locale"]
+        fields: ClassVar = ["name", "slug", "description", "default_locale"]
+        widgets: ClassVar = {"description": UnfoldAdminTextareaWidget(attrs={"rows": 3})}
 
     def clean_default_locale(self) -> str:
         locale: str = self.cleaned_data["default_locale"].strip()

@@ -123,7 +123,7 @@ def _steps(notification: Notification, delivery: Delivery, events: Sequence[Deli
                 tone=looks.EVENT_TONES[EventType(event.type)],
                 at=event.at,
                 offset=looks.offset(start, event.at),
-                detail=" ".join(said),
+                detail=": ".join(text.rstrip(".") for text in said) + "." if said else "",
                 meta=" · ".join(meta),
             )
         )
