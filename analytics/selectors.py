@@ -6,15 +6,20 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import Min, QuerySet, Sum
+from django.db.models import Max, Min, QuerySet, Sum
 from django.db.models.functions import Now
 
 from analytics.models import MinuteCount
-from notifications.choices import Channel, EventType
+from notifications.choices import Channel, EventType, FailureCode, SkipReason
 from notifications.models import DeadLetter, OutboxMessage
+from notifications.models.dead_letter import DeadCause
 
 #: Rows of the outbox and of the dead letters that are counted; above that the page says "or more".
 COUNTED = 10_000
+#: Bars of a chart, at most, and the minutes one of them may stand for: from a minute to a week.
+BARS = 60
+_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 360, 720, 1440, 10_080)
+_WORDS = {**dict(EventType.choices), **dict(DeadCause.choices), **dict(SkipReason.choices), **dict(FailureCode.choices)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +46,16 @@ class Tallies:
         """Whether anything at all happened on a channel."""
         return any(row.channel == channel for row in self.rows)
 
-    def reasons(self, *outcomes: str) -> dict[str, int]:
-        """Reason -> count over all channels, the most frequent first."""
+    def reasons(self, *outcomes: str) -> list[dict[str, Any]]:
+        """Why these outcomes came about, in words: [{"label", "count"}], the most frequent first. An outcome without a
+        reason stands for itself."""
         found: dict[str, int] = {}
         for row in self.rows:
             if row.outcome in outcomes:
-                found[row.reason] = found.get(row.reason, 0) + row.count
-        return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+                label = _WORDS.get(row.reason) or _WORDS.get(row.outcome) or row.reason or row.outcome
+                found[label] = found.get(label, 0) + row.count
+        ranked = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+        return [{"label": label, "count": count} for label, count in ranked]
 
 
 def database_now() -> datetime:
@@ -75,19 +83,30 @@ def by_minute(
     return series
 
 
-def sent_series(now: datetime, minutes: int, *, source: str = "") -> dict[str, Any]:
-    """Messages sent per minute and channel over the last `minutes`, the running one last, gaps as zeros: what
-    `live.js` draws."""
-    newest = now.replace(second=0, microsecond=0)
-    axis = [newest - timedelta(minutes=n) for n in reversed(range(minutes))]
-    counts = by_minute(EventType.SENT, since=axis[0], source=source)
+def sent_series(since: datetime, until: datetime, *, source: str = "") -> dict[str, Any]:
+    """Messages sent over a span, both ends included, in at most BARS even steps: what `live.js` draws. Gaps are zeros."""
+    first, last = _minute(since), _minute(until)
+    step = next(s for s in _STEPS if (last - first) < timedelta(minutes=s * BARS) or s == _STEPS[-1])
+    bars = min(BARS, int((last - first) / timedelta(minutes=step)) + 1)
+    counts: list[dict[str, int]] = [{} for _ in range(bars)]
+    for minute, by_channel in by_minute(EventType.SENT, since=first, until=last + timedelta(minutes=1), source=source).items():
+        bar = counts[min(bars - 1, int((minute - first) / timedelta(minutes=step)))]
+        for channel, count in by_channel.items():
+            bar[channel] = bar.get(channel, 0) + count
     return {
-        "minutes": [moment.isoformat() for moment in axis],
+        "step": step,
+        "minutes": [(first + timedelta(minutes=step * n)).isoformat() for n in range(bars)],
         "series": [
-            {"key": channel.value, "label": channel.label, "counts": [counts.get(m, {}).get(channel, 0) for m in axis]}
+            {"key": channel.value, "label": channel.label, "counts": [bar.get(channel, 0) for bar in counts]}
             for channel in Channel
         ],
     }
+
+
+def last_sent(source: str, *, since: datetime) -> datetime | None:
+    """The minute in which a source was last sent for."""
+    latest: datetime | None = _counts(since, None, source).filter(outcome=EventType.SENT).aggregate(at=Max("minute"))["at"]
+    return latest
 
 
 def backlog() -> dict[str, Any]:
@@ -105,7 +124,11 @@ def backlog() -> dict[str, Any]:
 
 
 def _counts(since: datetime, until: datetime | None, source: str) -> QuerySet[MinuteCount]:
-    counts = MinuteCount.objects.filter(minute__gte=since.replace(second=0, microsecond=0))
+    counts = MinuteCount.objects.filter(minute__gte=_minute(since))
     if until is not None:
         counts = counts.filter(minute__lt=until)
     return counts.filter(source=source) if source else counts
+
+
+def _minute(moment: datetime) -> datetime:
+    return moment.replace(second=0, microsecond=0)

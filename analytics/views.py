@@ -9,49 +9,41 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from analytics import selectors
-from notifications.choices import EventType, FailureCode, SkipReason
+from notifications.choices import EventType
 
 #: Minutes the dashboard looks back.
 WINDOW = 60
-_REASONS = {**dict(SkipReason.choices), **dict(FailureCode.choices)}
 #: Outcomes in the order of a message's life; the page shows them so.
 _OUTCOMES = [
     ("accepted", "Accepted", "Notifications taken"),
-    ("queued", "Queued", "Messages put in the queue"),
+    ("queued", "Queued", "Messages to send"),
     (EventType.SENT.value, "Sent", "Taken by a provider"),
     (EventType.DELIVERED.value, "Delivered", "Confirmed by the provider"),
     (EventType.OPENED.value, "Opened", ""),
     (EventType.CLICKED.value, "Clicked", ""),
-    (EventType.SKIPPED.value, "Skipped", "Not sent, for a reason"),
+    (EventType.SKIPPED.value, "Skipped", "For a reason"),
     (EventType.DEFERRED.value, "Tried again", "Failed for now"),
     (EventType.BOUNCED.value, "Bounced", ""),
     (EventType.FAILED.value, "Failed", "Refused for good"),
-    (EventType.DEAD.value, "Given up", "Every attempt failed"),
+    (EventType.DEAD.value, "Given up", "All tries failed"),
 ]
 
 
 def snapshot() -> dict[str, Any]:
     """The last hour in figures."""
     now = selectors.database_now()
-    tallies = selectors.tallies(since=now - timedelta(minutes=WINDOW - 1))
+    since = now - timedelta(minutes=WINDOW - 1)
+    tallies = selectors.tallies(since=since)
     return {
         "at": now.isoformat(),
         "outcomes": [
             {"key": key, "label": label, "hint": hint, "count": tallies.total(key)} for key, label, hint in _OUTCOMES
         ],
-        "sent": selectors.sent_series(now, WINDOW),
-        "skips": reasons(tallies, EventType.SKIPPED),
-        "errors": reasons(tallies, EventType.DEFERRED, EventType.BOUNCED, EventType.FAILED, EventType.DEAD),
+        "sent": selectors.sent_series(since, now),
+        "skips": tallies.reasons(EventType.SKIPPED),
+        "errors": tallies.reasons(EventType.DEFERRED, EventType.BOUNCED, EventType.FAILED, EventType.DEAD),
         "backlog": selectors.backlog(),
     }
-
-
-def reasons(tallies: selectors.Tallies, *outcomes: str) -> list[dict[str, Any]]:
-    """Reasons in words, the most frequent first."""
-    return [
-        {"label": _REASONS.get(reason) or reason.replace("_", " ").capitalize() or "No reason given", "count": count}
-        for reason, count in tallies.reasons(*outcomes).items()
-    ]
 
 
 def dashboard(request: HttpRequest) -> HttpResponse:

@@ -10,6 +10,7 @@ from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import action, display
@@ -36,7 +37,7 @@ class CampaignAdmin(BaseModelAdmin):
     """Drafts can be edited and deleted; what was started stays, and is stopped or resumed from its page."""
 
     form = CampaignForm
-    list_display = ("name", "state", "progress", "template", "category", "started_at", "created_by")
+    list_display = ("name", "state", "progress", "template", "started", "created_by")
     list_filter = ("status",)
     list_select_related = ("template", "category", "created_by")
     search_fields = ("name",)
@@ -67,12 +68,16 @@ class CampaignAdmin(BaseModelAdmin):
             return "–"
         people = selectors.people(campaign)
         return format_html(
-            '<progress class="campaign-progress" max="{}" value="{}"></progress> {} of {}',
+            '<span class="campaign-progress"><progress max="{}" value="{}"></progress>{} of {}</span>',
             people["audience"],
             people["audience"] - people["waiting"],
             intcomma(people["handled"]),
             intcomma(people["audience"]),
         )
+
+    @display(description="Started")
+    def started(self, campaign: Campaign) -> str:
+        return "–" if campaign.started_at is None else date_format(campaign.started_at, "j M Y, H:i")
 
     def has_delete_permission(self, request: HttpRequest, obj: Campaign | None = None) -> bool:
         is_draft = obj is None or obj.status == CampaignStatus.DRAFT
@@ -89,12 +94,12 @@ class CampaignAdmin(BaseModelAdmin):
         members = form.members if isinstance(form, CampaignForm) and obj.audience == Audience.LIST else ()
         AudienceService().keep(obj, members)
 
-    @action(description="Save and review", icon="send", permissions=["act"])
+    @action(description="Review and send…", icon="send", permissions=["act"], attrs={"name": "_review"})
     def review(self, request: HttpRequest, obj: Campaign) -> None:
-        """A button beside Save; where it leads is `_to_review`."""
+        """A button that saves, too; where it leads is `_to_review`."""
 
     def _to_review(self, request: HttpRequest, obj: Campaign) -> HttpResponse | None:
-        if "review" not in request.POST or not self.has_act_permission(request, obj):
+        if "_review" not in request.POST or not self.has_act_permission(request, obj):
             return None
         return HttpResponseRedirect(reverse("campaign-send", args=[obj.pk]))
 
@@ -118,18 +123,23 @@ class CampaignAdmin(BaseModelAdmin):
             if request.method == "POST":
                 found = Campaign.objects.select_for_update(of=("self",)).get(pk=found.pk)
             if found.status == CampaignStatus.DRAFT:
-                context = {**(extra_context or {}), "show_save_and_add_another": False}
-                return super().change_view(request, object_id, form_url, context)
+                return super().change_view(request, object_id, form_url, extra_context)
         if request.method == "POST":
             messages.error(request, "This campaign has been started in the meantime, so nothing was changed.")
             return HttpResponseRedirect(reverse("admin:campaigns_campaign_change", args=[found.pk]))
         return self._live_page(request, found)
 
-    def add_view(
-        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        context = {**(extra_context or {}), "show_save_and_add_another": False}
-        return super().add_view(request, form_url, context)
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        context = {**(extra_context or {}), "show_save_and_add_another": False, "show_save_and_continue": False}
+        if object_id is None:  # unfold offers its buttons on existing rows only
+            context["actions_submit_line"] = self.get_actions_submit_line(request, None)
+        return super().changeform_view(request, object_id, form_url, context)
 
     def _live_page(self, request: HttpRequest, campaign: Campaign) -> HttpResponse:
         if not self.has_view_or_change_permission(request, campaign):
@@ -144,6 +154,6 @@ class CampaignAdmin(BaseModelAdmin):
             "snapshot": selectors.snapshot(campaign),
             "live_url": reverse("campaign-live", args=[campaign.pk]),
             "may_act": self.has_act_permission(request, campaign),
-            "preview": preview(campaign),
+            "preview": preview(campaign, request.user),
         }
         return TemplateResponse(request, "campaigns/campaign.html", context)

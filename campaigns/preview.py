@@ -1,22 +1,41 @@
 """What a campaign will look like to the first person of its audience."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser, PermissionsMixin
 
 from campaigns.models import Audience, Campaign
 from campaigns.services import AudienceService
 from notifications.choices import Channel, Priority
 from notifications.errors import RenderError
 from notifications.services.templates import catalogue
-from preferences.models import Recipient
+
+#: Somebody, as templates see them.
+SAMPLE = {"external_id": "user-1", "name": "Ada Example", "locale": "", "timezone": "UTC", "attributes": {}}
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """`messages` has one entry per channel that has words: its label, and the finished wording or the error in its
+    place. `reader` is whom it was written for."""
+
+    messages: list[dict[str, Any]]
+    reader: str
 
 
-def preview(campaign: Campaign) -> list[dict[str, Any]]:
-    """One entry per channel that has words: its label, and the finished fields or the error in their place."""
+def preview(campaign: Campaign, user: AbstractBaseUser | AnonymousUser) -> Preview:
+    """As the first person of the audience sees it; as a made-up one for users who may not look at recipients."""
+    may_look = isinstance(user, PermissionsMixin) and user.has_perm("preferences.view_recipient")
+    person = (AudienceService().first(campaign) if may_look else None) or SAMPLE
+    return Preview(_messages(campaign, person), str(person["name"] or person["external_id"]))
+
+
+def _messages(campaign: Campaign, person: Mapping[str, Any]) -> list[dict[str, Any]]:
     published = catalogue.published(campaign.template.slug)
     if published is None:
         return []
-    person = _first(campaign)
     context = {**campaign.data, "recipient": person}
     shown = []
     for channel in campaign.lanes[0]:
@@ -24,9 +43,13 @@ def preview(campaign: Campaign) -> list[dict[str, Any]]:
             continue
         entry: dict[str, Any] = {"key": channel, "label": Channel(channel).label}
         try:
-            entry["fields"] = catalogue.render(published.version_id, channel, person["locale"], context)
+            fields = catalogue.render(published.version_id, channel, person["locale"], context)
         except RenderError as error:
             entry["error"] = str(error)
+        else:
+            entry["title"] = fields.get("subject") or fields.get("title", "")
+            entry["body"] = fields.get("body") or fields.get("text", "")
+            entry |= {name: fields.get(name, "") for name in ("preheader", "html", "link")}
         shown.append(entry)
     return shown
 
@@ -43,12 +66,3 @@ def facts(campaign: Campaign) -> list[tuple[str, str]]:
         ("Priority", str(Priority(priority).label)),
         ("Audience", str(Audience(campaign.audience).label)),
     ]
-
-
-def _first(campaign: Campaign) -> Mapping[str, Any]:
-    """The first person, as templates see them; a made-up one for an audience without any."""
-    people = AudienceService().chunk(campaign, 1) if campaign.cursor is None else []
-    fields = ("external_id", "name", "locale", "timezone", "attributes")
-    found = Recipient.objects.filter(pk__in=[id for id, _ in people]).values(*fields).first()
-    sample = {"external_id": "user-1", "name": "Ada Example", "locale": "", "timezone": "UTC", "attributes": {}}
-    return dict(found) if found else sample

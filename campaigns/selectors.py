@@ -1,14 +1,14 @@
 """What a campaign's page shows, in figures that add up."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from analytics import selectors as analytics
-from analytics.views import reasons
 from campaigns.models import Campaign, CampaignStatus
 from notifications.choices import Channel, EventType
 
-#: Minutes of the campaign page's chart.
-WINDOW = 60
+#: Minutes of the campaign page's chart, at least: a campaign of seconds is not one wide bar.
+SHORTEST = timedelta(minutes=14)
 
 
 def snapshot(campaign: Campaign) -> dict[str, Any]:
@@ -30,10 +30,17 @@ def snapshot(campaign: Campaign) -> dict[str, Any]:
         "people": people(campaign),
         "messages": messages(campaign, tallies),
         "channels": [_channel(channel, tallies) for channel in Channel if tallies.has(channel)],
-        "skips": reasons(tallies, EventType.SKIPPED),
-        "errors": reasons(tallies, EventType.BOUNCED, EventType.FAILED, EventType.DEAD),
-        "sent": analytics.sent_series(now, WINDOW, source=campaign.source),
+        "skips": tallies.reasons(EventType.SKIPPED),
+        "errors": tallies.reasons(EventType.BOUNCED, EventType.FAILED, EventType.DEAD),
+        "sent": _chart(campaign, now),
     }
+
+
+def _chart(campaign: Campaign, now: datetime) -> dict[str, Any]:
+    """From the start to now, or to the last message where that is longer ago."""
+    start = campaign.started_at or now
+    last = analytics.last_sent(campaign.source, since=start) or start
+    return analytics.sent_series(start, max(last, start + SHORTEST), source=campaign.source)
 
 
 def people(campaign: Campaign) -> dict[str, int]:

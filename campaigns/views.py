@@ -46,7 +46,7 @@ def send(request: HttpRequest, campaign_id: int) -> HttpResponse:
         "campaign": campaign,
         "people": AudienceService().size(campaign),
         "facts": facts(campaign),
-        "preview": preview(campaign),
+        "preview": preview(campaign, request.user),
         "back": reverse("admin:campaigns_campaign_change", args=[campaign.pk]),
     }
     return TemplateResponse(request, "campaigns/send.html", context)

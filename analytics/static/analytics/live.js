@@ -91,14 +91,19 @@ window.Carillon = (() => {
     target.replaceChildren(node("ul", `live-list ${target.dataset.tone || ""}`, ...rows));
   }
 
+  /* The top of the scale: a number whose quarters are round, too. */
   function ceiling(value) {
-    const power = 10 ** Math.floor(Math.log10(Math.max(value, 4)));
-    return [1, 2, 4, 5, 10].map((step) => step * power).find((step) => step >= value) || 10 * power;
+    const power = 10 ** Math.floor(Math.log10(value));
+    const steps = power > 1 ? [1.2, 1.6, 2, 4, 6, 8, 12] : [4, 8, 12];
+    return steps.map((step) => step * power).find((top) => top >= value);
   }
 
-  const clock = (iso) => new Date(iso).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  function clock(iso, step) {
+    const long = step >= 60 ? { weekday: "short" } : {};
+    return new Date(iso).toLocaleString([], { ...long, hour: "2-digit", minute: "2-digit" });
+  }
 
-  /* Stacked bars, one a minute. `data` is what analytics.selectors.sent_series makes. */
+  /* Stacked bars over time. `data` is what analytics.selectors.sent_series makes. */
   function bars(target, data, empty) {
     target.figures = data;
     if (!target.watched) {
@@ -117,25 +122,26 @@ window.Carillon = (() => {
     const step = (width - left) / totals.length;
     const y = (value) => top + (height - top - bottom) * (1 - value / most);
     const svg = shape("svg", { viewBox: `0 0 ${width} ${height}`, role: "img",
-      "aria-label": `Messages sent per minute, ${number(totals.reduce((a, b) => a + b, 0))} in ${totals.length} minutes` });
+      "aria-label": `Messages sent over time, ${number(totals.reduce((a, b) => a + b, 0))} in ${totals.length * data.step} minutes` });
     for (let n = 0; n <= 4; n += 1) {
       const at = y(most * n / 4);
       svg.append(shape("line", { class: "grid", x1: left, x2: width, y1: at, y2: at }));
       svg.append(shape("text", { x: left - 8, y: at + 4, "text-anchor": "end" }, short(most * n / 4)));
     }
-    const every = [5, 10, 15, 20, 30].find((minutes) => minutes * step >= 56) || 60;
+    const every = [1, 2, 5, 10, 15, 20, 30].find((some) => some * step >= (data.step >= 60 ? 90 : 64)) || 60;
     data.minutes.forEach((minute, n) => {
       const x = left + n * step;
-      if (new Date(minute).getMinutes() % every === 0 && x < width - 20 && x > left + 12) {
-        svg.append(shape("text", { x: x + step / 2, y: height - 5, "text-anchor": "middle" }, clock(minute)));
+      const turn = Math.round(Date.parse(minute) / 60000 / data.step);  // so that labels move with their bars
+      if (turn % every === 0 && x + step / 2 < width - 24 && x + step / 2 > left + 16) {
+        svg.append(shape("text", { x: x + step / 2, y: height - 5, "text-anchor": "middle" }, clock(minute, data.step)));
       }
       let base = 0;
       for (const series of data.series) {
         const count = series.counts[n];
         if (!count) continue;
-        const high = y(base + count), gap = Math.min(3, step * .25);
-        svg.append(shape("rect", { class: `${series.key}${n === totals.length - 1 ? " running" : ""}`, x: x + gap / 2,
-          y: high, width: Math.max(1, step - gap), height: Math.max(.75, y(base) - high) }));
+        const high = y(base + count), bar = Math.min(28, step - Math.min(3, step * .25));
+        svg.append(shape("rect", { class: series.key, x: x + (step - bar) / 2, y: high, width: Math.max(1, bar),
+          height: Math.max(.75, y(base) - high) }));
         base += count;
       }
       const hover = shape("rect", { class: "hover", x, y: top, width: step, height: height - top - bottom });
@@ -153,7 +159,7 @@ window.Carillon = (() => {
 
   function tip(target, data, n, x, total) {
     target.querySelector(".live-tip")?.remove();
-    const box = node("div", "live-tip", node("strong", "", `${clock(data.minutes[n])} · ${number(total)}`));
+    const box = node("div", "live-tip", node("strong", "", `${clock(data.minutes[n], data.step)} · ${number(total)}`));
     for (const series of data.series) {
       if (!series.counts[n]) continue;
       box.append(node("div", "", dot(series.key), `${series.label} ${number(series.counts[n])}`));
@@ -172,5 +178,9 @@ window.Carillon = (() => {
     target.replaceChildren(...series.map((one) => node("span", "", dot(one.key), one.label)));
   }
 
-  return { poll, tile, list, bars, legend, node, dot, number, percent, duration };
+  /* What one bar of a chart stands for. */
+  const per = (step) => (step === 1 ? "per minute" : step < 60 ? `per ${step} minutes` : step === 60 ? "per hour"
+    : step < 1440 ? `per ${step / 60} hours` : step === 1440 ? "per day" : "per week");
+
+  return { poll, tile, list, bars, legend, node, dot, number, percent, duration, per };
 })();

@@ -1,7 +1,7 @@
 "use strict";
 
 (() => {
-  const { poll, tile, list, bars, legend, node, dot, number, percent, duration } = window.Carillon;
+  const { poll, tile, list, bars, legend, node, dot, number, percent, duration, per } = window.Carillon;
   const root = document.getElementById("campaign");
   const part = (name) => root.querySelector(`[data-part="${name}"]`);
   const seen = [];
@@ -40,13 +40,15 @@
       messages.ended, messages.queued, messages.queued > 0 && !messages.in_flight);
   }
 
+  const share = (count, of, what) => (of ? `${percent(count, of)} of ${what}` : "");
+
   function tiles({ messages: m }) {
     const failed = m.failed + m.dead + m.bounced;
     part("tiles").replaceChildren(
-      tile("Sent", number(m.sent), m.in_flight ? `${number(m.in_flight)} on their way` : "nothing is on its way"),
-      tile("Delivered", number(m.delivered), `${percent(m.delivered, m.sent)} of sent`),
-      tile("Opened", number(m.opened), `${percent(m.opened, m.delivered)} of delivered`),
-      tile("Clicked", number(m.clicked), `${percent(m.clicked, m.delivered)} of delivered`),
+      tile("Sent", number(m.sent), m.in_flight ? `${number(m.in_flight)} on their way` : "none on their way"),
+      tile("Delivered", number(m.delivered), share(m.delivered, m.sent, "sent")),
+      tile("Opened", number(m.opened), share(m.opened, m.delivered, "delivered")),
+      tile("Clicked", number(m.clicked), share(m.clicked, m.delivered, "delivered")),
       tile("Skipped", number(m.skipped), m.skipped ? "the reasons are below" : "none"),
       tile("Failed", number(failed), failed ? `${number(m.bounced)} of them bounced` : "none", failed ? "bad" : ""),
     );
@@ -94,8 +96,9 @@
     tiles(figures);
     channels(figures);
     people(figures);
+    part("per").textContent = per(figures.sent.step);
     legend(part("legend"), figures.sent.series.filter((series) => series.counts.some(Boolean)));
-    bars(part("sent"), figures.sent, "Nothing was sent in the last hour");
+    bars(part("sent"), figures.sent, "Nothing has been sent yet");
     list(part("skips"), figures.skips, "Nobody was skipped.");
     list(part("errors"), figures.errors, "Nothing failed.");
   });
