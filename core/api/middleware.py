@@ -39,6 +39,8 @@ class ApiMiddleware:
 def _check(request: HttpRequest) -> None:
     if "\x00" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
         raise BadRequest("A NUL character cannot stand in a URL.")
+    if "\ufffd" in request.path_info:
+        raise BadRequest("The path is not UTF-8.")  # what could not be decoded was replaced
     if not request.path_info.endswith("/"):
         # A redirect would turn a POST into a GET; the call is plain enough without one.
         request.path_info += "/"

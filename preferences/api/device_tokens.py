@@ -72,7 +72,7 @@ def _shape(row: DeviceToken) -> DeviceTokenShape:
     return DeviceTokenShape(
         row.id,
         Platform(row.platform),
-        _redacted(row.token),
+        _redacted(row),
         row.label,
         row.registered_at,
         row.retired_at,
@@ -80,6 +80,8 @@ def _shape(row: DeviceToken) -> DeviceTokenShape:
     )
 
 
-def _redacted(token: str) -> str:
-    """Enough to tell two devices apart, too little to send to one."""
-    return f"{token[:4]}…{token[-4:]}" if len(token) >= 24 else "…"
+def _redacted(row: DeviceToken) -> str:
+    """Enough to tell two devices apart, too little to send to one. A subscription's ends are only braces."""
+    if row.platform == Platform.WEBPUSH or len(row.token) < 24:
+        return f"sha256:{row.token_hash[:8]}…"
+    return f"{row.token[:4]}…{row.token[-4:]}"

@@ -33,11 +33,10 @@ def reported(items: str = "") -> Iterator[None]:
         raise exceptions.NotFound() from None
 
 
-def recipient_of(external_id: str) -> Recipient:
-    """The recipient a path names; raises NotFound."""
-    found = (
-        Recipient.objects.filter(external_id=external_id).first() if validation.is_external_id(external_id) else None
-    )
+def recipient_of(external_id: str, *, held: bool = False) -> Recipient:
+    """The recipient a path names, locked until the transaction ends if `held`; raises NotFound."""
+    rows = Recipient.objects.select_for_update() if held else Recipient.objects.all()
+    found = rows.filter(external_id=external_id).first() if validation.is_external_id(external_id) else None
     if found is None:
         raise exceptions.NotFound()
     return found

@@ -62,9 +62,8 @@ class PreferencesView(APIView):
     def put(self, request: Request, external_id: str) -> Response:
         """As PATCH, and words that are not given are taken back."""
         changes = _changes(request)
-        recipient = recipient_of(external_id)
         with reported("preferences"), transaction.atomic():
-            Recipient.objects.select_for_update().only("id").get(pk=recipient.pk)
+            recipient = recipient_of(external_id, held=True)
             given = {(change.category_slug, change.channel) for change in changes}
             gone = [word for word in _spoken(recipient) if (word.category_slug, word.channel) not in given]
             service = PreferencesService()

@@ -128,8 +128,7 @@ class RecipientView(APIView):
         """What is left out stays as it is; `attributes` are replaced whole."""
         body = validation.read(request.data, RecipientBody)
         with reported(), transaction.atomic():
-            # Held, so that a recipient erased meanwhile is not made again.
-            Recipient.objects.select_for_update().only("id").get(external_id=recipient_of(external_id).external_id)
+            recipient_of(external_id, held=True)  # one who is erased meanwhile must not be made again
             PreferencesService().upsert([body.changes(external_id)])
             shown = _shape(recipient_of(external_id))
         return Response(shown)
