@@ -60,7 +60,6 @@ DETAIL = {
             "device_token": None,
             "attempts": 1,
             "provider": "simulated_email",
-            "provider_message_id": "sim-8f2a",
             "error_code": None,
             "created_at": "2026-11-22T09:00:00Z",
             "sent_at": "2026-11-22T09:00:00.310Z",
@@ -75,6 +74,7 @@ DETAIL = {
                     "provider": "",
                     "code": "",
                     "detail": "",
+                    "provider_message_id": "",
                 },
                 {
                     "type": "sent",
@@ -83,6 +83,7 @@ DETAIL = {
                     "provider": "simulated_email",
                     "code": "",
                     "detail": "",
+                    "provider_message_id": "sim-8f2a",
                 },
             ],
         }

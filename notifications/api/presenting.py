@@ -69,7 +69,10 @@ def _delivery_brief(row: Delivery) -> DeliveryBrief:
 def _delivery(row: Delivery, events: Sequence[DeliveryEvent]) -> DeliveryShape:
     timeline = [TimelineEvent("accepted", row.created_at)]
     timeline += [
-        TimelineEvent(event.type, event.at, event.attempt, event.provider, event.code, event.detail) for event in events
+        TimelineEvent(
+            event.type, event.at, event.attempt, event.provider, event.code, event.detail, event.provider_message_id
+        )
+        for event in events
     ]
     return DeliveryShape(
         id=row.id,
@@ -80,7 +83,6 @@ def _delivery(row: Delivery, events: Sequence[DeliveryEvent]) -> DeliveryShape:
         device_token=row.device_token_id,
         attempts=row.attempts,
         provider=row.provider or None,
-        provider_message_id=row.provider_message_id or None,
         error_code=row.error_code or None,
         created_at=row.created_at,
         sent_at=row.sent_at,

@@ -78,6 +78,7 @@ class TimelineEvent(Struct):
     provider: str = ""
     code: str = ""
     detail: str = ""
+    provider_message_id: str = ""
 
 
 class DeliveryBrief(Struct):
@@ -100,7 +101,6 @@ class DeliveryShape(Struct):
     device_token: UUID | None
     attempts: int
     provider: str | None
-    provider_message_id: str | None
     error_code: str | None
     created_at: datetime
     sent_at: datetime | None

@@ -30,7 +30,6 @@ class Delivery(models.Model):
     attempts = models.SmallIntegerField(default=0)
     lease_until = models.DateTimeField(null=True)
     provider = models.CharField(max_length=32, blank=True, default="")
-    provider_message_id = models.CharField(max_length=128, blank=True, default="")
     error_code = models.CharField(max_length=32, choices=FailureCode.choices, blank=True, default="")
     created_at = models.DateTimeField(db_default=Now())
     sent_at = models.DateTimeField(null=True)
@@ -59,6 +58,7 @@ class DeliveryEvent(models.Model):
     attempt = models.SmallIntegerField(default=0)
     provider = models.CharField(max_length=32, blank=True, default="")
     code = models.CharField(max_length=32, blank=True, default="", help_text="SkipReason or FailureCode")
+    provider_message_id = models.CharField(max_length=128, blank=True, default="")
     detail = models.TextField(blank=True, default="")
 
     class Meta:

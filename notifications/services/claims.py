@@ -19,10 +19,10 @@ class Claim:
     """
 
     __slots__ = (
-        "address", "attempt", "attributes", "cancelled", "category_id", "channel", "claimed_at", "content", "created_at", "data",
-        "device_id", "expired", "external_id", "id", "is_test", "locale", "metadata", "name", "notification_id",
-        "platform", "preferences_changed_at", "priority", "recipient_id", "recipient_known", "source", "timezone",
-        "version_id",
+        "address", "attempt", "attributes", "cancelled", "category_id", "channel", "claimed_at", "content",
+        "created_at", "data", "device_id", "expired", "external_id", "id", "is_test", "locale", "metadata",
+        "name", "notification_id", "platform", "preferences_changed_at", "priority", "recipient_id",
+        "recipient_known", "source", "timezone", "version_id",
     )  # fmt: skip
 
     def __init__(

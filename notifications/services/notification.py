@@ -29,9 +29,9 @@ _NOTIFICATION = (
 )
 _DELIVERY = (
     "id, notification_id, recipient_id, channel, priority, device_token_id, status, skip_reason, attempts,"
-    " provider, provider_message_id, error_code, created_at"
+    " provider, error_code, created_at"
 )
-_EVENT = "id, delivery_id, type, at, attempt, provider, code, detail"
+_EVENT = "id, delivery_id, type, at, attempt, provider, code, provider_message_id, detail"
 
 
 class NotificationService:
@@ -144,7 +144,7 @@ class _Batch:
             status = Status.SKIPPED.value if way.skip else Status.QUEUED.value
             self.deliveries.append(
                 f"{delivery_id}\t{notification_id}\t{reach.id}\t{way.channel}\t{priority}\t{way.device or bulk.NULL}\t"
-                f"{status}\t{way.skip}\t0\t\t\t\t{self.created_at}"
+                f"{status}\t{way.skip}\t0\t\t\t{self.created_at}"
             )
             self._follow(way, delivery_id, category.id, priority, due_at)
         skipped = sum(1 for way in routes if way.skip)
@@ -156,7 +156,7 @@ class _Batch:
             self.counts[OutcomeKey(self.source, category_id, way.channel, "", "queued")] += 1
             return
         skipped = EventType.SKIPPED.value
-        self.events.append(f"{ids.uuid7()}\t{delivery_id}\t{skipped}\t{self.created_at}\t0\t\t{way.skip}\t")
+        self.events.append(f"{ids.uuid7()}\t{delivery_id}\t{skipped}\t{self.created_at}\t0\t\t{way.skip}\t\t")
         self.counts[OutcomeKey(self.source, category_id, way.channel, "", skipped, way.skip)] += 1
 
     def write(self, cursor: CursorWrapper) -> None:

@@ -28,10 +28,11 @@ from notifications.services.claims import Claim, ProviderReceipt, Result
 from notifications.services.recording import (
     DEAD_LETTER_COLUMNS,
     EVENT_COLUMNS,
-    RECORDERS,
     Why,
     dead_letter_line,
     event_line,
+    groups,
+    record_group,
     result_lines,
 )
 
@@ -98,13 +99,10 @@ class DeliveryTracker:
         """Write down what became of claimed deliveries: status, events, counts, retries and dead letters, at once."""
         if not results:
             return
-        by_type: dict[EventType, list[Result]] = {}
-        for result in results:
-            by_type.setdefault(result.type, []).append(result)
         with transaction.atomic(), connection.cursor() as cursor:
             now = _now(cursor)
-            for type, group in by_type.items():
-                RECORDERS[type](cursor, group)
+            for (type, *_), group in groups(results).items():
+                record_group(cursor, type, group)
             bulk.copy(cursor, _EVENTS, EVENT_COLUMNS, result_lines(results, now))
             counts = Counter(
                 OutcomeKey(r.claim.source, r.claim.category_id, r.claim.channel, r.provider, r.type.value, r.code)

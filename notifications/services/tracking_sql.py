@@ -43,52 +43,34 @@ DEVICES = """
 
 ORIGINS = "SELECT id, source, category_id FROM notifications_notification WHERE id = ANY(%s::uuid[])"
 
-#: What ends or defers a claim. Parameters: the columns, then the lowest and the highest id, which let the planner leave
-#: out the other weeks' partitions.
-_MINE = "d.id = v.id AND d.id BETWEEN %s AND %s AND d.status IN ('queued', 'sending')"
+#: What ends or defers a claim. One statement per kind of result and cause, so that the ids are all that varies: a plain
+#: list of ids is always found through the primary key, where a join with a list of rows may be planned as a scan.
+_MINE = "id = ANY(%s::uuid[]) AND status IN ('queued', 'sending')"
 
-#: Parameters: provider, ids, the provider's message ids, span.
+#: Parameters: provider, ids.
 SENT = f"""
-    UPDATE notifications_delivery d
-       SET status = 'sent', sent_at = now(), lease_until = NULL, error_code = '', provider = %s,
-           provider_message_id = v.message_id
-      FROM unnest(%s::uuid[], %s::text[]) AS v (id, message_id)
+    UPDATE notifications_delivery
+       SET status = 'sent', sent_at = now(), lease_until = NULL, error_code = '', provider = %s
      WHERE {_MINE}
 """
 
-#: Parameters: ids, SkipReasons, span.
+#: Parameters: SkipReason, ids.
 SKIPPED = f"""
-    UPDATE notifications_delivery d
-       SET status = 'skipped', lease_until = NULL, skip_reason = v.code
-      FROM unnest(%s::uuid[], %s::text[]) AS v (id, code)
-     WHERE {_MINE}
+    UPDATE notifications_delivery SET status = 'skipped', lease_until = NULL, skip_reason = %s WHERE {_MINE}
 """
 
-#: Parameters: ids, FailureCodes, providers, span.
-FAILED = f"""
-    UPDATE notifications_delivery d
-       SET status = 'failed', lease_until = NULL, error_code = v.code, provider = v.provider
-      FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS v (id, code, provider)
-     WHERE {_MINE}
+#: Parameters: status ('failed' or 'dead'), FailureCode, provider, ids.
+ENDED = f"""
+    UPDATE notifications_delivery SET status = %s, lease_until = NULL, error_code = %s, provider = %s WHERE {_MINE}
+ RETURNING id
 """
 
 #: Back to queued, but only by the attempt that failed: a worker that lost its lease may not undo its successor's.
-#: Parameters: ids, FailureCodes, providers, attempts, span.
-DEFERRED = f"""
-    UPDATE notifications_delivery d
-       SET status = 'queued', lease_until = NULL, error_code = v.code, provider = v.provider
-      FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::int[]) AS v (id, code, provider, attempt)
-     WHERE {_MINE} AND d.status = 'sending' AND d.attempts = v.attempt
- RETURNING d.id
-"""
-
-#: Parameters: ids, FailureCodes, providers, span.
-DEAD = f"""
-    UPDATE notifications_delivery d
-       SET status = 'dead', lease_until = NULL, error_code = v.code, provider = v.provider
-      FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS v (id, code, provider)
-     WHERE {_MINE}
- RETURNING d.id
+#: Parameters: FailureCode, provider, ids, attempt.
+DEFERRED = """
+    UPDATE notifications_delivery SET status = 'queued', lease_until = NULL, error_code = %s, provider = %s
+     WHERE id = ANY(%s::uuid[]) AND status = 'sending' AND attempts = %s
+ RETURNING id
 """
 
 BURY = """

@@ -17,7 +17,8 @@ FieldRenderer = Callable[[Context], str]
 Program = Callable[[Context], dict[str, str]]
 
 _SLOT = re.compile(r"\{\{[ \n\t\r]*([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)[ \n\t\r]*\}\}")
-_MARKUP = re.compile(r"\{\{|\}\}|\{%|%\}|\{#|#\}")
+#: In the text between slots: a sign of Liquid, or a brace that touches a slot and might belong to it.
+_MARKUP = re.compile(r"\{\{|\}\}|\{%|%\}|^\}|\{\Z")
 #: Words that mean something else to Liquid than the name of a variable, and properties it makes up.
 _LITERALS = {"true", "false", "nil", "null", "empty", "blank", "size", "first", "last"}
 _WORDS = _LITERALS | {"and", "or", "contains", "not", "in", "with", "for", "as", "if", "else"}
@@ -79,7 +80,11 @@ def compile_content(channel: str, fields: Mapping[str, str]) -> Program:
     steps = []
     for name, spec in FIELDS[channel].items():
         if source := fields.get(name):
-            steps.append((name, spec.required, compile_field(source, spec.html), cleaner(name, spec)))
+            try:
+                fill = compile_field(source, spec.html)
+            except RenderError as error:
+                raise RenderError(f"{name}: {error}") from error
+            steps.append((name, spec.required, fill, cleaner(name, spec)))
         elif spec.required:
             raise RenderError(f"{channel} has no {name}")
 

@@ -11,10 +11,12 @@ from typing import Any, ClassVar, cast
 
 from liquid import BoundTemplate, Environment, RenderContext, Token, TokenStream
 from liquid.ast import Node
+from liquid.builtin.expressions import FilteredExpression
 from liquid.builtin.expressions.primitive import RangeLiteral
 from liquid.builtin.tags.for_tag import ForNode, ForTag
-from liquid.exceptions import LiquidError
+from liquid.exceptions import LiquidError, UnknownFilterError
 from liquid.expression import Expression
+from liquid.output import LimitedStringIO
 from liquid.undefined import UNDEFINED
 from liquid.utils import ReadOnlyChainMap
 
@@ -69,9 +71,16 @@ class _Context(RenderContext):
         self.spend(forloop.length * self.loop_weight)
         return super().loop(namespace, forloop)
 
+    def get_buffer(self, buf: Any = None) -> LimitedStringIO:
+        limit = cast(int, self.env.output_stream_limit) - (buf.size if isinstance(buf, LimitedStringIO) else 0)
+        return LimitedStringIO(limit, newline="")  # the library's default would turn carriage returns into line feeds
+
 
 class _Template(BoundTemplate):
     context_class = _Context
+
+    def _get_buffer(self) -> LimitedStringIO:
+        return LimitedStringIO(cast(int, self.env.output_stream_limit), newline="")
 
 
 class _ForNode(ForNode):
@@ -146,6 +155,8 @@ def parse(source: str, *, html: bool) -> BoundTemplate:
         for expression in _expressions(template.nodes):
             if isinstance(expression, RangeLiteral):
                 expression.start, expression.stop = _Bound(expression.start), _Bound(expression.stop)
+            elif isinstance(expression, FilteredExpression):
+                _refuse_unknown_filters(expression)
     except (LiquidError, RecursionError) as error:
         raise RenderError(_mistake(error)) from error
     return template
@@ -181,6 +192,13 @@ def _refuse_long_expressions(source: str) -> None:
         position = closing.end()
 
 
+def _refuse_unknown_filters(expression: FilteredExpression) -> None:
+    """The library would only tell when it renders."""
+    for each in expression.filters or ():
+        if each.name not in FILTERS:
+            raise UnknownFilterError(f"there is no filter '{each.name}'", token=each.token)
+
+
 def _expressions(nodes: Iterable[Node]) -> Iterator[Expression]:
     """Every expression of a tree, without recursion."""
     todo: list[Any] = list(nodes)
@@ -212,6 +230,6 @@ def _failure(error: Exception) -> str:
 
 def _line(error: LiquidError) -> str:
     token = error.token
-    if token is None or not 0 <= token.start_index < len(token.source):
+    if token is None or token.start_index < 0:
         return ""
     return f"line {token.source.count(chr(10), 0, token.start_index) + 1}: "

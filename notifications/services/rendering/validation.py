@@ -4,11 +4,14 @@ import re
 from collections.abc import Mapping
 
 from notifications.errors import FieldError, RenderError
+from notifications.services.rendering.cleaning import CONTROL, cleaner
 from notifications.services.rendering.compiler import compile_field
-from notifications.services.rendering.fields import FIELDS
+from notifications.services.rendering.fields import FIELDS, FieldSpec, Kind
 from notifications.services.rendering.inline import escape_pointer
 
 MAX_LOCALES = 50
+_MARKUP = re.compile(r"\{\{|\{%")
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 
 
@@ -53,8 +56,31 @@ def _channel(channel: object, fields: object, pointer: str, errors: list[FieldEr
             errors.append(FieldError(where, "invalid", f"{name} is text."))
         elif len(source) > spec.max_source:
             errors.append(FieldError(where, "too_long", f"At most {spec.max_source} characters of template text."))
-        else:
-            try:
-                compile_field(source, spec.html)
-            except RenderError as error:
-                errors.append(FieldError(where, "syntax", str(error)))
+        elif error := _source(name, spec, source):
+            errors.append(FieldError(where, *error))
+
+
+def _source(name: str, spec: FieldSpec, source: str) -> tuple[str, str] | None:
+    """What is wrong with one field's template text, as (code, message)."""
+    if _UNSTORABLE.search(source):
+        return "invalid", "It holds characters that cannot be stored: NUL or half a surrogate pair."
+    try:
+        compile_field(source, spec.html)
+    except RenderError as error:
+        return "syntax", str(error)
+    literal, dynamic = _literal_start(source)
+    if not dynamic and spec.kind is Kind.LINE and CONTROL.search(literal):
+        return "invalid", f"{name} is one line without control characters."
+    if dynamic and (spec.kind is not Kind.LINK or not literal.strip()):
+        return None
+    try:  # a link is judged by its beginning, with a stand-in for what the data will add
+        text = cleaner(name, spec)(f"{literal}x" if dynamic else literal)
+    except RenderError as error:
+        return "invalid", f"{error}."
+    return None if text or not spec.required else ("required", f"{name} is required.")
+
+
+def _literal_start(source: str) -> tuple[str, bool]:
+    """The text before the first merge field or tag, and whether there is one."""
+    match = _MARKUP.search(source)
+    return (source[: match.start()], True) if match else (source, False)
