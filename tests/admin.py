@@ -1,0 +1,111 @@
+"""What the tests of the admin share: a row of everything, people who may and may not, and plans of captured queries."""
+
+import json
+import re
+from typing import Any
+
+from django.contrib.auth.models import Group, Permission, User
+from django.db import connection
+from django.db.models import Model
+from django.test import Client
+from django.urls import reverse
+
+from notifications.choices import Channel
+from notifications.drafts import Draft
+from notifications.models import DeadLetter, Delivery, Notification, OutboxMessage
+from notifications.models.dead_letter import DeadCause
+from notifications.services.notification import NotificationService
+from notifications.services.tracking import DeliveryTracker
+from preferences.services import PreferencesService
+from tests import factories
+
+
+def page(row_or_model: Any, name: str = "") -> str:
+    """The address of a list (a model), of a row, or of a named page of a row."""
+    opts = row_or_model._meta
+    if isinstance(row_or_model, type):
+        return reverse(f"admin:{opts.app_label}_{opts.model_name}_{name or 'changelist'}")
+    return reverse(f"admin:{opts.app_label}_{opts.model_name}_{name or 'change'}", args=[row_or_model.pk])
+
+
+def notification(recipient: str, **fields: Any) -> Notification:
+    """One on the record, with its deliveries, through the front door."""
+    factories.category("orders")
+    if "content" not in fields:
+        fields = {"template": factories.template("order-shipped").slug, "data": {"order": "A1"}, **fields}
+    draft = Draft(**{"recipient": recipient, "category": "orders", **fields})
+    [accepted] = NotificationService().send([draft], source="api:test")
+    return Notification.objects.get(pk=accepted.id)
+
+
+def delivery(of: Notification, channel: str = Channel.EMAIL) -> Delivery:
+    return Delivery.objects.get(notification=of, channel=channel)
+
+
+def dead_letter(of: Notification) -> DeadLetter:
+    """Its email is given up on."""
+    chosen = delivery(of)
+    OutboxMessage.objects.filter(channel=chosen.channel).delete()
+    DeliveryTracker().bury([chosen.pk], cause=DeadCause.POISON, detail="its handling crashed")
+    return DeadLetter.objects.get(delivery_id=chosen.pk)
+
+
+def a_row_of_everything() -> Notification:
+    """Something for every page to show."""
+    person = factories.recipient("ada")
+    factories.preference(person, "sms")
+    PreferencesService().suppress("email", "gone@example.com", "manual")
+    factories.api_key()
+    Group.objects.create(name="Operators")
+    sent = notification("ada")
+    dead_letter(sent)
+    return sent
+
+
+def signed_in(*, may: str = "", staff: bool = True) -> Client:
+    """A client of someone on the staff. `may` is "everything", "view" (see every page, change none) or nothing."""
+    user = User.objects.create_user(f"user-{may or 'nobody'}", password="pw", is_staff=staff)
+    if may == "everything":
+        user.is_superuser = True
+        user.save()
+    if may == "view":
+        user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def big_tables_scanned(queries: list[dict[str, str]], *, over: int = 1000) -> set[str]:
+    """Tables and partitions of more than `over` rows that any of these queries would read from end to end."""
+    found: set[str] = set()
+    with connection.cursor() as cursor:
+        for query in queries:
+            if not query["sql"].lstrip().upper().startswith("SELECT"):
+                continue
+            cursor.execute(f"EXPLAIN (FORMAT JSON) {query['sql']}")
+            plan = cursor.fetchone()[0]
+            scanned = _sequential(plan if isinstance(plan, list) else json.loads(plan))
+            cursor.execute(
+                "SELECT relname FROM pg_class WHERE relname = ANY(%s) AND reltuples > %s", [list(scanned), over]
+            )
+            found |= {row[0] for row in cursor.fetchall()}
+    return found
+
+
+def _sequential(node: Any) -> set[str]:
+    if isinstance(node, list):
+        return set().union(*map(_sequential, node)) if node else set()
+    if not isinstance(node, dict):
+        return set()
+    own = {node["Relation Name"]} if node.get("Node Type") == "Seq Scan" else set()
+    return own | _sequential([value for value in node.values() if isinstance(value, list | dict)])
+
+
+def counted(queries: list[dict[str, str]], *models: type[Model]) -> list[str]:
+    """The queries that count rows of one of these tables."""
+    tables = "|".join(model._meta.db_table for model in models)
+    return [
+        q["sql"]
+        for q in queries
+        if re.search(rf'COUNT\(\*\).*FROM "?({tables})\b', q["sql"], re.IGNORECASE | re.DOTALL)
+    ]
