@@ -10,7 +10,7 @@ import asyncio
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -64,7 +64,7 @@ class Worker:
 
     def _gate(self, claims: Sequence[Claim]) -> tuple[list[Result], list[Claim]]:
         """The last look before sending: what came after acceptance is honoured here, from PostgreSQL alone."""
-        categories = {info.id: info for info in self.preferences.categories().values()}
+        categories = self.preferences.categories_by_id({claim.category_id for claim in claims})
         refused = self._refused(claims, categories)
         skipped: list[Result] = []
         passed: list[Claim] = []
@@ -84,7 +84,7 @@ class Worker:
                 passed.append(claim)
         return skipped, passed
 
-    def _refused(self, claims: Sequence[Claim], categories: dict[int, CategoryInfo]) -> dict[Any, str]:
+    def _refused(self, claims: Sequence[Claim], categories: Mapping[int, CategoryInfo]) -> dict[Any, str]:
         """Opt-outs and suppressions since acceptance. Only recipients whose preferences moved are looked at again.
 
         The margin covers what acceptance may have read from a cache that missed its invalidation.
@@ -106,12 +106,13 @@ class Worker:
         return refused
 
     def _send(self, claims: Sequence[Claim]) -> list[Result]:
-        slugs = {info.id: slug for slug, info in self.preferences.categories().items()} if claims else {}
+        categories = self.preferences.categories_by_id(())
         results: list[Result] = []
         outbound: dict[bool, list[tuple[Claim, OutboundMessage]]] = {}
         for claim in claims:
             try:
-                message = _message(claim, slugs.get(claim.category_id, ""))
+                category = categories.get(claim.category_id)
+                message = _message(claim, category.slug if category else "")
             except RenderError as error:
                 results.append(Result(claim, EventType.FAILED, code=FailureCode.RENDER_ERROR.value, detail=str(error)))
             else:

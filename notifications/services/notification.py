@@ -77,7 +77,8 @@ class NotificationService:
     def _plan(self, drafts: Sequence[Draft]) -> list[tuple[Admitted, Reach]]:
         if len(drafts) > MAX_DRAFTS:
             raise DraftsRejected({MAX_DRAFTS: [FieldError("", "too_many", f"At most {MAX_DRAFTS} in one call.")]})
-        admission = Admission(self.preferences.categories(), (draft.template for draft in drafts))
+        categories = self.preferences.categories({draft.category for draft in drafts})
+        admission = Admission(categories, (draft.template for draft in drafts))
         reaches = self.preferences.reach([draft.recipient for draft in drafts if storable(draft.recipient)])
         plans: list[tuple[Admitted, Reach]] = []
         errors: dict[int, list[FieldError]] = {}

@@ -1,6 +1,7 @@
 """The categories as routing needs them, kept in the process for a few seconds: they are few and seldom change."""
 
 import time
+from collections.abc import Iterable
 
 import msgspec
 
@@ -8,6 +9,8 @@ from preferences.models import Category
 
 #: A change in the admin is in force everywhere after this long, and costs one query a process.
 KEEP_SECONDS = 5.0
+#: How often a slug that is not there may cost a look: a caller's typing error must not become a query a request.
+MISS_SECONDS = 1.0
 
 
 class CategoryInfo(msgspec.Struct, frozen=True):
@@ -37,6 +40,26 @@ class CategoryCache:
             }
             self._read_at = now
         return self._categories
+
+    def knowing(self, slugs: Iterable[str]) -> dict[str, CategoryInfo]:
+        """All categories, read again when one of these is not among them: it may be new."""
+        if not all(slug in self._categories for slug in slugs):
+            self._expire(MISS_SECONDS)
+        return self.all()
+
+    def by_id(self, ids: Iterable[int]) -> dict[int, CategoryInfo]:
+        """All categories by id, read again when one of these is not among them. What a worker checks an opt-out with
+        must not be missing only because it is new."""
+        found = {info.id: info for info in self.all().values()}
+        if not all(id in found for id in ids):
+            self.forget()
+            found = {info.id: info for info in self.all().values()}
+        return found
+
+    def _expire(self, seconds: float) -> None:
+        """Read again at the next call if what is known is older than this."""
+        if time.monotonic() - self._read_at >= seconds:
+            self.forget()
 
     def forget(self, **_: object) -> None:
         """Read again at the next call. Receives Category's signals, so that a process sees its own writes."""
