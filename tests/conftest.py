@@ -1,12 +1,15 @@
 """Fixtures every test may use: real PostgreSQL, Redis and RabbitMQ, isolated by name.
 
 PostgreSQL: pytest-django's `db`, `transactional_db`. Redis: every test has a key prefix of its own, automatically.
-RabbitMQ: ask for `broker_url`. Processes of their own: pass `process_env` as their environment.
+RabbitMQ: ask for `broker_url`. Processes of their own: pass `process_env` as their environment. A browser: ask for
+`chromium`, the path of its program.
 """
 
 import itertools
 import os
 from collections.abc import Iterator
+from typing import NoReturn
+from urllib.parse import quote
 
 import pika
 import pytest
@@ -16,11 +19,12 @@ from django.db import connection
 from core import redis
 from notifications.services.templates import catalogue
 from preferences.services.service import category_cache
+from tests.servers import chromium_program
 
 _tests = itertools.count(1)
 
 
-def unavailable(sentence: str) -> None:
+def unavailable(sentence: str) -> NoReturn:
     """Skip with a sentence on a developer's machine; fail in CI, where the server is part of the promise."""
     if os.environ.get("CI", "").lower() in {"1", "true"}:
         pytest.fail(sentence)
@@ -65,16 +69,26 @@ def _empty_process_caches() -> None:
 def broker_url() -> str:
     """The address of a RabbitMQ that answers."""
     url: str = settings.TEST_BROKER_URL
+    if not url:
+        unavailable("No RabbitMQ was found or could be started. Install rabbitmq-server, or set BROKER_URL.")
+    parameters = pika.URLParameters(url)
+    parameters.socket_timeout = parameters.stack_timeout = parameters.blocked_connection_timeout = 5
     try:
-        parameters = pika.URLParameters(url)
-        parameters.socket_timeout = parameters.stack_timeout = parameters.blocked_connection_timeout = 5
         pika.BlockingConnection(parameters).close()
     except (pika.exceptions.AMQPError, OSError) as error:
         unavailable(
-            f"No RabbitMQ answers at {pika.URLParameters(url).host}:{pika.URLParameters(url).port}"
-            f" ({type(error).__name__}). Start one, or set BROKER_URL."
+            f"No RabbitMQ answers at {parameters.host}:{parameters.port} ({type(error).__name__})."
+            " Start one, or set BROKER_URL."
         )
     return url
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Where the browser is."""
+    if program := chromium_program():
+        return program
+    unavailable("No Chromium is installed. On Debian, as root, bin/test --browser installs it.")
 
 
 @pytest.fixture
@@ -84,15 +98,16 @@ def process_env(transactional_db: None) -> dict[str, str]:
     Production settings; the database transport unless the test adds BROKER_URL.
     """
     database = connection.settings_dict
-    where = f"{database['HOST']}:{database['PORT'] or 5432}" if not database["HOST"].startswith("/") else ""
-    user = database["USER"] + (f":{database['PASSWORD']}" if database["PASSWORD"] else "")
-    url = f"postgres://{user}@{where}/{database['NAME']}"
-    if not where:
-        url = f"postgres://{user}@/{database['NAME']}?host={database['HOST']}"
+    user = quote(database["USER"], safe="") + (
+        f":{quote(database['PASSWORD'], safe='')}" if database["PASSWORD"] else ""
+    )
+    directory = database["OPTIONS"].get("host", "")  # of a Unix socket
+    host = "" if directory else f"{database['HOST'] or '127.0.0.1'}:{database['PORT'] or 5432}"
+    query = f"?host={quote(directory)}" if directory else ""
     return {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "config.settings",
-        "DATABASE_URL": url,
+        "DATABASE_URL": f"postgres://{user}@{host}/{database['NAME']}{query}",
         "REDIS_URL": settings.REDIS_URL,
         "REDIS_PREFIX": settings.REDIS_PREFIX,
         "BROKER_URL": "",

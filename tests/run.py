@@ -17,7 +17,6 @@ from config.embedded import CannotStart
 from tests import servers
 
 ROOT = Path(__file__).resolve().parent.parent
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 
 
 def main(arguments: list[str]) -> int:
@@ -76,7 +75,7 @@ def _pytest(options: argparse.Namespace, arguments: list[str]) -> list[str]:
 
 def _ensure_chromium() -> None:
     """Debian's Chromium, when we may install it; else the browser tests say that it is missing."""
-    if any(map(shutil.which, CHROMIUM)):
+    if servers.chromium_program():
         return
     if os.geteuid() == 0 and shutil.which("apt-get"):
         servers.say("Chromium: installing Debian's")
@@ -84,7 +83,7 @@ def _ensure_chromium() -> None:
         for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "chromium"]):
             if subprocess.call(command, env=quiet, stdout=subprocess.DEVNULL):
                 break
-    if not any(map(shutil.which, CHROMIUM)):
+    if not servers.chromium_program():
         servers.say("Chromium: not installed and not ours to install, so the browser tests are skipped")
 
 

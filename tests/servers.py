@@ -154,6 +154,12 @@ def _node(program: str, home: Path) -> Iterator[str]:
             process.wait()
 
 
+def chromium_program() -> str | None:
+    """The distribution's browser: Playwright needs no download of its own."""
+    names = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+    return next(filter(None, map(shutil.which, names)), None)
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
