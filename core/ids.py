@@ -26,8 +26,11 @@ def milliseconds(moment: datetime) -> int:
 
 
 def floor(moment: datetime) -> UUID:
-    """The smallest id of the millisecond of `moment`, for `id >= floor(t)`; all bits below the time are zero."""
-    return UUID(int=milliseconds(moment) << 80)
+    """The smallest id of the millisecond of `moment`, for `id >= floor(t)`; all bits below the time are zero.
+
+    No id is older than 1970: what lies before has the smallest id of all.
+    """
+    return UUID(int=max(milliseconds(moment), 0) << 80)
 
 
 def made_at(id: UUID) -> datetime:

@@ -42,7 +42,8 @@ def copy(cursor: CursorWrapper, table: str, columns: str, lines: Sequence[str]) 
     """COPY lines of tab-separated fields into a table. No lines, no round trip."""
     if not lines:
         return
-    with cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as stream:
+    # What goes wrong inside a COPY would otherwise come out as psycopg's own error, which nobody above catches.
+    with cursor.db.wrap_database_errors, cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as stream:
         stream.write("\n".join(lines) + "\n")
 
 
