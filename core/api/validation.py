@@ -42,8 +42,8 @@ def read(document: Any, shape: type[Shape]) -> Shape:
         raise Invalid(list(_object_faults(document, shape, ()))) from None
 
 
-def read_list(document: Any, name: str, shape: type[Shape], *, at_most: int) -> list[Shape]:
-    """The items of `{name: [...]}`, 1 to `at_most` of them; raises Invalid with `/name/<index>/...` per fault."""
+def read_list(document: Any, name: str, shape: type[Shape], *, at_most: int, at_least: int = 1) -> list[Shape]:
+    """The items of `{name: [...]}`, within bounds; raises Invalid with `/name/<index>/...` per fault."""
     if not isinstance(document, dict):
         raise Invalid([_not_an_object((), document)])
     if faults := [_unknown((), other) for other in document if other != name]:
@@ -51,10 +51,14 @@ def read_list(document: Any, name: str, shape: type[Shape], *, at_most: int) -> 
     items = document.get(name)
     if not isinstance(items, list):
         raise Invalid([FieldProblem(pointer(name), "required", f"`{name}` must be an array.")])
-    if not 1 <= len(items) <= at_most:
+    if not at_least <= len(items) <= at_most:
         code = "empty" if not items else "too_many"
         raise Invalid(
-            [FieldProblem(pointer(name), code, f"`{name}` takes 1 to {at_most} items; there are {len(items)}.")]
+            [
+                FieldProblem(
+                    pointer(name), code, f"`{name}` takes {at_least} to {at_most} items; there are {len(items)}."
+                )
+            ]
         )
     return read_items(items, name, shape)
 

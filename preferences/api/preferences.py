@@ -74,8 +74,7 @@ class PreferencesView(APIView):
 
 
 def _changes(request: Request) -> list[PreferenceChange]:
-    validation.read(request.data, PreferencesBody)  # the list itself: present, an array, not too long
-    bodies = validation.read_items(request.data["preferences"], "preferences", ChangeBody)
+    bodies = validation.read_list(request.data, "preferences", ChangeBody, at_least=0, at_most=MAX_BATCH)
     return [PreferenceChange(body.category, str(body.channel), body.enabled) for body in bodies]
 
 

@@ -1,0 +1,152 @@
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import close_old_connections, connection, transaction
+from django.http import HttpResponse
+from django.utils import timezone
+
+from notifications.models import IdempotencyRecord, Notification
+from notifications.services import idempotency
+from tests.api import Api, codes
+
+pytestmark = pytest.mark.django_db
+
+ORDER = {"recipient": "user-42", "category": "orders", "template": "order-shipped", "data": {"order": "A-1"}}
+
+
+def test_the_same_request_again_answers_the_same_and_sends_once(api: Api, shop: None) -> None:
+    first = api.post("notifications/", ORDER, Idempotency_Key="k-1")
+
+    again = api.post("notifications/", ORDER, Idempotency_Key="k-1")
+
+    assert (again.status_code, again.json()) == (202, first.json())
+    assert again["Idempotent-Replayed"] == "true"
+    assert "Idempotent-Replayed" not in first
+    assert Notification.objects.count() == 1
+
+
+def test_the_order_and_spacing_of_the_json_do_not_matter(api: Api, shop: None) -> None:
+    api.post(
+        "notifications/",
+        b'{"recipient": "user-42", "category": "orders", "template": "order-shipped"}',
+        Idempotency_Key="k",
+    )
+
+    again = api.post(
+        "notifications", b'{"template":"order-shipped","category":"orders","recipient":"user-42"}', Idempotency_Key="k"
+    )
+
+    assert again["Idempotent-Replayed"] == "true"
+
+
+def test_another_body_under_the_same_key_is_422(api: Api, shop: None) -> None:
+    api.post("notifications/", ORDER, Idempotency_Key="k-1")
+
+    response = api.post("notifications/", {**ORDER, "data": {"order": "A-2"}}, Idempotency_Key="k-1")
+
+    assert response.status_code == 422
+    assert response.json()["type"] == "urn:carillon:problem:idempotency-key-reused"
+    assert Notification.objects.count() == 1
+
+
+def test_another_call_under_the_same_key_is_422(api: Api, shop: None) -> None:
+    api.post("notifications/", ORDER, Idempotency_Key="k-1")
+
+    assert api.post("notifications/bulk/", {"notifications": [ORDER]}, Idempotency_Key="k-1").status_code == 422
+
+
+def test_two_services_may_use_the_same_key(api: Api, shop: None) -> None:
+    first = api.post("notifications/", ORDER, Idempotency_Key="k-1")
+
+    other = Api().post("notifications/", ORDER, Idempotency_Key="k-1")
+
+    assert other.status_code == 202
+    assert other.json()["id"] != first.json()["id"]
+
+
+def test_a_refused_request_leaves_the_key_free(api: Api, shop: None) -> None:
+    refused = api.post("notifications/", {**ORDER, "recipient": "nobody"}, Idempotency_Key="k-1")
+
+    corrected = api.post("notifications/", ORDER, Idempotency_Key="k-1")
+
+    assert codes(refused) == {"/recipient": "unknown"}
+    assert corrected.status_code == 202
+
+
+def test_after_a_day_the_key_is_free(api: Api, shop: None) -> None:
+    first = api.post("notifications/", ORDER, Idempotency_Key="k-1")
+    IdempotencyRecord.objects.update(created_at=timezone.now() - timedelta(hours=24, seconds=1))
+
+    again = api.post("notifications/", ORDER, Idempotency_Key="k-1")
+
+    assert again.status_code == 202
+    assert again.json()["id"] != first.json()["id"]
+
+
+def test_a_bulk_call_is_repeated_whole(api: Api, shop: None) -> None:
+    body = {"notifications": [ORDER, {**ORDER, "data": {"order": "A-2"}}]}
+    first = api.post("notifications/bulk/", body, Idempotency_Key="k-1")
+
+    again = api.post("notifications/bulk/", body, Idempotency_Key="k-1")
+
+    assert again.json() == first.json()
+    assert Notification.objects.count() == 2
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "a b", "é", "a\x00"])
+def test_a_key_that_cannot_be_one_is_400(api: Api, shop: None, key: str) -> None:
+    assert api.post("notifications/", ORDER, Idempotency_Key=key).status_code == 400
+
+
+def test_a_crash_before_the_commit_leaves_neither_rows_nor_record(api: Api, shop: None) -> None:
+    def crash() -> idempotency.Answer:
+        api.post("notifications/", ORDER)
+        raise RuntimeError("died")
+
+    with pytest.raises(RuntimeError):
+        idempotency.once(api.key, "k-1", "seal", crash)
+
+    assert not Notification.objects.exists()
+    assert not IdempotencyRecord.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_key_in_flight_is_409(api: Api, shop: None) -> None:
+    def other_request() -> HttpResponse:
+        try:
+            return api.post("notifications/", ORDER, Idempotency_Key="k-1")
+        finally:
+            connection.close()
+
+    def working() -> idempotency.Answer:
+        with ThreadPoolExecutor(1) as threads:
+            response = threads.submit(other_request).result()
+        assert response.status_code == 409
+        assert response["Retry-After"] == "1"
+        return idempotency.Answer(202, {"id": "mine"})
+
+    answer = idempotency.once(api.key, "k-1", "seal", working)
+
+    assert answer.body == {"id": "mine"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_twenty_requests_at_once_under_one_key_give_one_id(api: Api, shop: None) -> None:
+    def post(_: int) -> tuple[int, Any]:
+        close_old_connections()
+        try:
+            response = api.post("notifications/", ORDER, Idempotency_Key="k-1")
+            return response.status_code, response.json()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(20) as threads:
+        answers = list(threads.map(post, range(20)))
+
+    assert {status for status, _ in answers} <= {202, 409}
+    assert len({body["id"] for status, body in answers if status == 202}) == 1
+    assert Notification.objects.count() == 1
+    with transaction.atomic():  # and the key is let go
+        assert api.post("notifications/", ORDER, Idempotency_Key="k-1")["Idempotent-Replayed"] == "true"

@@ -1,0 +1,153 @@
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from notifications.models import Delivery, Notification, OutboxMessage
+from notifications.models.api_key import KeyMode
+from tests import factories
+from tests.api import Api, codes, pointers
+
+pytestmark = pytest.mark.django_db
+
+ORDER = {"recipient": "user-42", "category": "orders", "template": "order-shipped", "data": {"order": "A-1"}}
+INLINE = {"recipient": "user-42", "category": "orders", "content": {"title": "Hello", "body": "There"}}
+
+
+def test_one_notification_is_on_the_record_with_its_work_in_the_outbox(api: Api, shop: None) -> None:
+    response = api.post("notifications/", {**ORDER, "metadata": {"ref": 7}})
+
+    assert response.status_code == 202
+    answer = response.json()
+    row = Notification.objects.get()
+    assert answer == {"id": str(row.id), "deliveries": 4, "skipped": 0, "url": f"/api/v1/notifications/{row.id}/"}
+    assert (row.source, row.is_test, row.metadata) == (f"api:{api.key.prefix}", False, {"ref": 7})
+    assert sum(len(message.delivery_ids) for message in OutboxMessage.objects.all()) == 4
+
+
+def test_a_test_key_marks_what_it_sends(shop: None) -> None:
+    Api(mode=KeyMode.TEST).post("notifications/", ORDER)
+
+    assert Notification.objects.get().is_test
+
+
+def test_what_cannot_be_sent_is_skipped_and_on_the_record(api: Api) -> None:
+    factories.recipient("user-42", devices=0, phone="")
+    factories.category("orders")
+
+    answer = api.post("notifications/", INLINE).json()
+
+    assert (answer["deliveries"], answer["skipped"]) == (2, 2)
+    skipped = Delivery.objects.filter(status="skipped").values_list("channel", "skip_reason")
+    assert set(skipped) == {("push", "no_address"), ("sms", "no_address")}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"recipient": "nobody"}, {"/recipient": "unknown"}),
+        ({"category": "none"}, {"/category": "unknown"}),
+        ({"template": "none"}, {"/template": "unknown"}),
+        ({"content": {"title": "x", "body": "y"}}, {"/template": "one_of"}),
+        ({"priority": "urgent"}, {"/priority": "invalid"}),
+        ({"channels": ["push", "fax"]}, {"/channels/1": "invalid"}),
+        ({"channels": []}, {"/channels": "length"}),
+        ({"send_at": "2027-01-01"}, {"/send_at": "invalid"}),
+        ({"send_at": "2027-01-01T00:00:00"}, {"/send_at": "naive"}),
+        ({"send_at": "9999-01-01T00:00:00Z"}, {"/send_at": "too_far"}),
+        ({"expires_at": "2020-01-01T00:00:00Z"}, {"/expires_at": "too_early"}),
+        ({"data": {"text": "x" * 40_000}}, {"/data": "too_large"}),
+        ({"metadata": "text"}, {"/metadata": "type"}),
+        ({"dedup_key": "x" * 129}, {"/dedup_key": "length"}),
+        ({"recipient": "x" * 129}, {"/recipient": "length"}),
+        ({"recipient": 42}, {"/recipient": "type"}),
+        ({"colour": "red"}, {"/colour": "unknown_field"}),
+    ],
+)
+def test_a_fault_is_422_with_its_pointer(
+    api: Api, shop: None, change: dict[str, Any], expected: dict[str, str]
+) -> None:
+    response = api.post("notifications/", {**ORDER, **change})
+
+    assert codes(response) == expected
+    assert not Notification.objects.exists()
+
+
+def test_a_scheduled_notification_waits_in_the_outbox(api: Api, shop: None) -> None:
+    later = timezone.now() + timedelta(days=1)
+
+    api.post("notifications/", {**ORDER, "send_at": later.isoformat()})
+
+    assert all(abs(message.due_at - later) < timedelta(seconds=1) for message in OutboxMessage.objects.all())
+
+
+def test_a_bulk_call_answers_item_by_item_in_order(api: Api, shop: None) -> None:
+    factories.recipient("user-43")
+
+    response = api.post("notifications/bulk/", {"notifications": [ORDER, {**ORDER, "recipient": "user-43"}]})
+
+    assert response.status_code == 202
+    sent_to = [
+        Notification.objects.select_related("recipient").get(pk=item["id"]).recipient.external_id
+        for item in response.json()["notifications"]
+    ]
+    assert sent_to == ["user-42", "user-43"]
+
+
+def test_a_bulk_call_with_a_fault_accepts_nothing_and_points_at_each(api: Api, shop: None) -> None:
+    items = [ORDER, {**ORDER, "recipient": "nobody"}, ORDER, {**ORDER, "category": "none"}]
+
+    response = api.post("notifications/bulk/", {"notifications": items})
+
+    assert pointers(response) == ["/notifications/1/recipient", "/notifications/3/category"]
+    assert not Notification.objects.exists()
+
+
+def test_a_bulk_call_points_at_items_of_the_wrong_shape(api: Api, shop: None) -> None:
+    response = api.post("notifications/bulk/", {"notifications": [ORDER, 7, {"recipient": "user-42"}]})
+
+    assert pointers(response) == ["/notifications/1", "/notifications/2/category"]
+
+
+@pytest.mark.parametrize("count", [0, 1001])
+def test_a_bulk_call_takes_1_to_1000_items(api: Api, shop: None, count: int) -> None:
+    assert pointers(api.post("notifications/bulk/", {"notifications": [INLINE] * count})) == ["/notifications"]
+
+
+def test_a_bulk_call_of_a_thousand_takes_no_more_queries_than_one_of_ten(api: Api, shop: None) -> None:
+    factories.recipients(1000)
+
+    def queries(count: int) -> int:
+        items = [{**ORDER, "recipient": f"person-{n}"} for n in range(count)]
+        with CaptureQueriesContext(connection) as captured:
+            assert api.post("notifications/bulk/", {"notifications": items}).status_code == 202
+        return len(captured)
+
+    queries(10)  # fills the process's caches of categories and templates
+    assert queries(1000) <= queries(10) + 2  # the two that read recipients who are not cached yet
+
+
+def test_cancelling_stops_what_has_not_left(api: Api, shop: None) -> None:
+    sent = api.post("notifications/", ORDER).json()
+
+    response = api.post(f"notifications/{sent['id']}/cancel/")
+
+    assert (response.status_code, response.json()["cancelled"]) == (200, 4)
+    assert api.post(f"notifications/{sent['id']}/cancel/").status_code == 409
+
+
+def test_what_has_left_cannot_be_cancelled(api: Api, shop: None) -> None:
+    sent = api.post("notifications/", ORDER).json()
+    Delivery.objects.update(status="sent")
+
+    response = api.post(f"notifications/{sent['id']}/cancel/")
+
+    assert response.status_code == 409
+    assert response.json()["type"] == "urn:carillon:problem:conflict"
+
+
+def test_what_is_not_there_cannot_be_cancelled(api: Api) -> None:
+    assert api.post("notifications/019aac5e-7c1a-7b52-9d3f-5e8f0a6c2b11/cancel/").status_code == 404
