@@ -1,0 +1,263 @@
+"""The admin of recipients: searches by index, writes through the service."""
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from preferences.models import DeviceToken, Preference, Recipient, Suppression
+from preferences.services import PreferencesService
+from tests import factories
+from tests.admin import big_tables_scanned, counted, page, signed_in
+
+pytestmark = pytest.mark.django_db
+MANY = 50_000
+
+
+def many_recipients() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO preferences_recipient (id, external_id, name, email, phone, locale, timezone, attributes)"
+            " SELECT gen_random_uuid(), 'user-' || n, 'User ' || n, 'user' || n || '@example.com',"
+            " '+1202' || lpad(n::text, 7, '0'), 'en', 'UTC', '{}' FROM generate_series(1, %s) n",
+            [MANY],
+        )
+        cursor.execute(
+            "INSERT INTO preferences_devicetoken (id, recipient_id, platform, token, token_hash, label, retired_reason)"
+            " SELECT gen_random_uuid(), id, 'fcm', 'token-' || external_id,"
+            " encode(sha256(('token-' || external_id)::bytea), 'hex'), '', '' FROM preferences_recipient"
+        )
+        cursor.execute(
+            "INSERT INTO preferences_preference (recipient_id, channel, enabled)"
+            " SELECT id, 'sms', false FROM preferences_recipient"
+        )
+        cursor.execute(
+            "INSERT INTO preferences_suppression (channel, address_hash, reason, source)"
+            " SELECT 'email', encode(sha256(email::bytea), 'hex'), 'manual', '' FROM preferences_recipient"
+        )
+        for table in ("recipient", "devicetoken", "preference", "suppression"):
+            cursor.execute(f"ANALYZE preferences_{table}")
+
+
+def saved(**fields) -> dict[str, str]:
+    """What the browser posts from a recipient's page."""
+    return {
+        "name": "Ada",
+        "email": "",
+        "phone": "",
+        "locale": "",
+        "timezone": "UTC",
+        "attributes": "{}",
+        "device_tokens-TOTAL_FORMS": "0",
+        "device_tokens-INITIAL_FORMS": "0",
+        **fields,
+    }
+
+
+class TestManyRows:
+    def test_lists_and_searches_use_indexes_and_count_nothing(self):
+        many_recipients()
+        client = signed_in(may="everything")
+        person = Recipient.objects.get(external_id="user-777")
+        asked = [
+            (Recipient, ["", "user-777", str(person.pk), "user777@example.com", "USER777@Example.com", "+12020000777"]),
+            (DeviceToken, ["", "user-777", "token-user-777", str(person.device_tokens.get().pk)]),
+            (Preference, ["", "user-777"]),
+            (Suppression, ["", "user777@example.com"]),
+        ]
+
+        for model, terms in asked:
+            for term in terms:
+                with CaptureQueriesContext(connection) as captured:
+                    response = client.get(page(model), {"q": term} if term else {})
+
+                assert response.status_code == 200
+                assert len(response.context["cl"].result_list) == (1 if term else 50), (model, term)
+                assert counted(captured.captured_queries, model) == [], (model, term)
+                assert big_tables_scanned(captured.captured_queries) == set(), (model, term)
+
+    def test_the_unfiltered_list_says_about_how_many_there_are(self):
+        many_recipients()
+
+        body = signed_in(may="everything").get(page(Recipient)).content.decode()
+
+        assert "of about 50,000" in body
+
+    def test_a_filtered_list_does_not_guess(self):
+        many_recipients()
+
+        body = signed_in(may="everything").get(page(Preference), {"recipient": "user-777"}).content.decode()
+
+        assert "of about" not in body
+        assert "1–1 of 1" in body
+
+
+class TestRecipient:
+    def test_a_change_drops_the_cached_reach(self):
+        factories.recipient("ada", email="ada@example.com", devices=0)
+        assert PreferencesService().reach(["ada"])["ada"].has_email
+        client = signed_in(may="everything")
+
+        response = client.post(page(Recipient.objects.get(external_id="ada")), saved(name="Ada"))
+
+        assert response.status_code == 302
+        assert Recipient.objects.get(external_id="ada").email == ""
+        assert not PreferencesService().reach(["ada"])["ada"].has_email
+
+    def test_words_are_written_and_taken_back(self):
+        person = factories.recipient("ada", devices=0)
+        orders = factories.category("orders")
+        client = signed_in(may="everything")
+
+        client.post(page(person), saved(**{f"word-{orders.pk}-email": "off", "word-all-sms": "on"}))
+        first = {(row.category_id, row.channel): row.enabled for row in Preference.objects.filter(recipient=person)}
+        client.post(page(person), saved(**{"word-all-sms": "on"}))
+        second = {(row.category_id, row.channel): row.enabled for row in Preference.objects.filter(recipient=person)}
+
+        assert first == {(orders.pk, "email"): False, (None, "sms"): True}
+        assert second == {(None, "sms"): True}
+
+    def test_a_required_category_cannot_be_switched_off(self):
+        person = factories.recipient("ada", devices=0)
+        security = factories.category("security", is_required=True)
+        client = signed_in(may="everything")
+
+        response = client.post(page(person), saved(**{f"word-{security.pk}-email": "off"}))
+
+        assert response.status_code == 200
+        assert not Preference.objects.exists()
+
+    def test_a_new_one_is_made_by_the_service(self):
+        client = signed_in(may="everything")
+
+        response = client.post(page(Recipient, "add"), saved(external_id="ada", phone="+49 1512 3456789"))
+
+        assert response.status_code == 302
+        assert Recipient.objects.get(external_id="ada").phone == "+4915123456789"
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            ("phone", "12"),
+            ("email", "not an address"),
+            ("timezone", "Mars/Olympus"),
+            ("locale", "english please"),
+            ("attributes", "[1]"),
+            ("attributes", "{"),
+        ],
+    )
+    def test_a_bad_value_is_told_beside_its_field(self, field, value):
+        person = factories.recipient("ada", devices=0)
+
+        response = signed_in(may="everything").post(page(person), saved(**{field: value}))
+
+        assert response.status_code == 200
+        assert field in response.context["adminform"].form.errors
+
+    def test_erasing_asks_first_and_leaves_no_name(self):
+        person = factories.recipient("ada")
+        client = signed_in(may="everything")
+        client.post(page(person), saved(name="Ada L"))
+
+        asked = client.get(page(person, "erase"))
+        assert asked.status_code == 200
+        assert Recipient.objects.exists()
+        done = client.post(page(person, "erase"), {"confirmed": "1"})
+
+        assert done.status_code == 302
+        assert not Recipient.objects.exists()
+        assert not LogEntry.objects.filter(object_repr__contains="ada").exists()
+
+    def test_a_plain_delete_leads_to_erasing(self):
+        person = factories.recipient("ada")
+
+        response = signed_in(may="everything").post(page(person, "delete"), {"post": "yes"})
+
+        assert response.url == page(person, "erase")
+        assert Recipient.objects.exists()
+
+    def test_its_page_links_to_its_notifications(self):
+        person = factories.recipient("ada+1")
+
+        body = signed_in(may="everything").get(page(person)).content.decode()
+
+        assert "/admin/notifications/notification/?recipient=ada%2B1" in body
+
+    def test_a_token_is_never_shown(self):
+        person = factories.recipient("ada", devices=0)
+        device = factories.device(person, token="secret-push-token-of-ada")
+        client = signed_in(may="everything")
+
+        for address in (page(person), page(DeviceToken), page(device)):
+            assert "secret-push-token" not in client.get(address).content.decode()
+
+
+class TestDeviceTokens:
+    def test_retiring_asks_first_and_drops_the_cached_reach(self):
+        person = factories.recipient("ada", devices=1)
+        device = DeviceToken.objects.get()
+        assert PreferencesService().reach(["ada"])["ada"].devices == (device.pk,)
+        client = signed_in(may="everything")
+        ticked = {"action": "retire", "_selected_action": [str(device.pk)]}
+
+        client.post(page(DeviceToken), ticked)
+        assert DeviceToken.objects.get().retired_at is None
+        client.post(page(DeviceToken), {**ticked, "confirmed": "1"})
+
+        assert DeviceToken.objects.get().retired_at is not None
+        assert PreferencesService().reach([person.external_id])["ada"].devices == ()
+
+
+class TestSuppressions:
+    def test_adding_keeps_the_hash_alone(self):
+        client = signed_in(may="everything")
+
+        client.post(page(Suppression, "add"), {"channel": "email", "address": "Gone@Example.com", "reason": "manual"})
+
+        kept = Suppression.objects.get()
+        assert kept.address_hash == Suppression.hash_of("gone@example.com")
+        assert kept.source == "admin:user-everything"
+        assert not LogEntry.objects.filter(object_repr__icontains="gone").exists()
+
+    def test_a_bad_address_is_told_beside_its_field(self):
+        response = signed_in(may="everything").post(
+            page(Suppression, "add"), {"channel": "sms", "address": "call me", "reason": "manual"}
+        )
+
+        assert "address" in response.context["adminform"].form.errors
+
+    def test_lifting_takes_the_address_itself(self):
+        PreferencesService().suppress("email", "gone@example.com", "manual")
+        row = Suppression.objects.get()
+        client = signed_in(may="everything")
+
+        wrong = client.post(page(row, "lift"), {"address": "other@example.com"})
+        assert wrong.status_code == 200
+        assert Suppression.objects.exists()
+        client.post(page(row, "lift"), {"address": " GONE@example.com "})
+
+        assert not Suppression.objects.exists()
+
+
+class TestThoseWhoOnlyLook:
+    def test_change_nothing(self):
+        person = factories.recipient("ada", devices=1)
+        PreferencesService().suppress("email", "gone@example.com", "manual")
+        client = signed_in(may="view")
+        ticked = {"action": "retire", "_selected_action": [str(DeviceToken.objects.get().pk)], "confirmed": "1"}
+
+        assert client.post(page(person), saved(name="Eve")).status_code == 403
+        assert client.post(page(person, "erase"), {"confirmed": "1"}).status_code == 403
+        assert client.post(page(Suppression.objects.get(), "lift"), {"address": "gone@example.com"}).status_code == 403
+        client.post(page(DeviceToken), ticked)
+
+        assert Recipient.objects.get().name != "Eve"
+        assert Suppression.objects.exists()
+        assert DeviceToken.objects.get().retired_at is None
+
+    def test_see_no_inputs(self):
+        body = signed_in(may="view").get(page(factories.recipient("ada"))).content.decode()
+
+        assert "Preferences" in body
+        assert 'name="word-all-sms"' not in body
+        assert "Erase" not in body
