@@ -27,6 +27,8 @@ BACKOFF_SECONDS = 0.5
 LONGEST_BACKOFF_SECONDS = 30.0
 #: A child that lived this long has recovered: its next death counts as the first.
 STEADY_SECONDS = 60.0
+#: A second signal that comes later than this means: at once.
+PATIENCE_SECONDS = 1.0
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -55,6 +57,7 @@ class _Signals:
 
     def __init__(self) -> None:
         self.stops = 0
+        self._last = 0.0
         self._read, self._write = os.pipe()
         for end in (self._read, self._write):
             os.set_blocking(end, False)
@@ -76,7 +79,11 @@ class _Signals:
         os.close(self._write)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        self.stops += 1
+        """Count it, unless it follows on the heels of another: terminals and supervisors often send two at once."""
+        now = time.monotonic()
+        if not self.stops or now - self._last > PATIENCE_SECONDS:
+            self.stops += 1
+        self._last = now
 
     def wait(self, seconds: float) -> None:
         """Until a signal comes or the time is over."""
@@ -154,7 +161,7 @@ def _kill(family: list[_Child]) -> None:
     """The last resort, by process group, so that a child's own children go with it."""
     for child in family:
         if child.pid:
-            log.error("child_killed", child=child.name, pid=child.pid, why="it did not stop in time")
+            log.error("child_killed", child=child.name, pid=child.pid, why="it had not stopped yet")
             try:
                 os.killpg(child.pid, signal.SIGKILL)
             except ProcessLookupError:  # died before it could found its group

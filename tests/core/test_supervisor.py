@@ -154,9 +154,12 @@ def test_a_second_stop_does_not_wait_for_the_drain(start, tmp_path):
         sys.exit(supervisor.run({'deaf': deaf}, drain_seconds=60))
     """)
     until(lambda: bool(lines(tmp_path / "deaf")))
+    # When it is told to stop, by two signals at once as terminals do, it waits
+    parent.send_signal(signal.SIGINT)
     parent.terminate()
-    time.sleep(0.3)
+    time.sleep(1.2)
     assert parent.poll() is None
+    # Until somebody who has no patience tells it again
     parent.terminate()
     assert parent.wait(5) == 0
 
