@@ -84,12 +84,13 @@ def by_minute(
 
 
 def sent_series(since: datetime, until: datetime, *, source: str = "") -> dict[str, Any]:
-    """Messages sent over a span, both ends included, in at most BARS even steps: what `live.js` draws. Gaps are zeros."""
+    """Messages sent over a span, ends included, in at most BARS even steps, gaps as zeros: what `live.js` draws."""
     first, last = _minute(since), _minute(until)
     step = next(s for s in _STEPS if (last - first) < timedelta(minutes=s * BARS) or s == _STEPS[-1])
     bars = min(BARS, int((last - first) / timedelta(minutes=step)) + 1)
     counts: list[dict[str, int]] = [{} for _ in range(bars)]
-    for minute, by_channel in by_minute(EventType.SENT, since=first, until=last + timedelta(minutes=1), source=source).items():
+    sent = by_minute(EventType.SENT, since=first, until=last + timedelta(minutes=1), source=source)
+    for minute, by_channel in sent.items():
         bar = counts[min(bars - 1, int((minute - first) / timedelta(minutes=step)))]
         for channel, count in by_channel.items():
             bar[channel] = bar.get(channel, 0) + count
@@ -105,7 +106,8 @@ def sent_series(since: datetime, until: datetime, *, source: str = "") -> dict[s
 
 def last_sent(source: str, *, since: datetime) -> datetime | None:
     """The minute in which a source was last sent for."""
-    latest: datetime | None = _counts(since, None, source).filter(outcome=EventType.SENT).aggregate(at=Max("minute"))["at"]
+    sent = _counts(since, None, source).filter(outcome=EventType.SENT)
+    latest: datetime | None = sent.aggregate(at=Max("minute"))["at"]
     return latest
 
 

@@ -83,7 +83,9 @@ class CampaignAdmin(BaseModelAdmin):
         is_draft = obj is None or obj.status == CampaignStatus.DRAFT
         return is_draft and super().has_delete_permission(request, obj)
 
-    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[list[str], dict[str, int], set[str], list[str]]:
+    def get_deleted_objects(
+        self, objs: Any, request: HttpRequest
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
         """The campaign alone: listing the members of its audience would be a page of 50,000 lines."""
         return [str(obj) for obj in objs], {"campaigns": len(objs)}, set(), []
 

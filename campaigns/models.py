@@ -16,7 +16,7 @@ from preferences.models import Category, Recipient
 
 
 class CampaignStatus(TextChoices):
-    """draft -> sending <-> paused -> completed, or cancelled. `services.lifecycle` is the only way from one to another."""
+    """draft -> sending <-> paused -> completed, or cancelled; moved by `services.lifecycle` and `services.fanout`."""
 
     DRAFT = "draft", "Draft"
     SENDING = "sending", "Sending"
@@ -33,25 +33,32 @@ class Audience(TextChoices):
 class Campaign(models.Model):
     """One message to many people.
 
-    A campaign's progress is on its row and moves in the transaction that records the notifications: `cursor` is the last
-    recipient handed over, in the order of recipient ids; `upper` the last one there was at the start. `accepted` counts
-    the recipients who have a notification (of these `unreachable` have one on no channel at all), `dropped` those who
-    could not get one; the rest of a completed audience was erased in between. `queued` and `skipped` count deliveries, as they were at acceptance. `completed` means that
-    everyone has been handed to the pipeline; delivery goes on from there.
+    A campaign's progress is on its row and moves in the transaction that records the notifications: `cursor` is the
+    last recipient handed over, in the order of recipient ids; `upper` the last one there was at the start. `accepted`
+    counts the recipients who have a notification (of these `unreachable` have one on no channel at all), `dropped`
+    those who could not get one; the rest of a completed audience was erased in between. `queued` and `skipped` count
+    deliveries, as they were at acceptance. `completed` means that everyone has been handed to the pipeline; delivery
+    goes on from there.
     """
 
     id = models.AutoField(primary_key=True)
     name = models.CharField(max_length=100, help_text="For you and your colleagues; recipients don't see it")
     template = models.ForeignKey(MessageTemplate, on_delete=models.PROTECT)
     category = models.ForeignKey(
-        Category, on_delete=models.PROTECT, help_text="What the message is about; people who opted out of it are skipped"
+        Category,
+        on_delete=models.PROTECT,
+        help_text="What the message is about; people who opted out of it are skipped",
     )
     channels = ArrayField(models.CharField(max_length=8, choices=Channel.choices), default=list, blank=True)
     priority = models.CharField(max_length=8, choices=Priority.choices, blank=True, default="")
     audience = models.CharField(max_length=8, choices=Audience.choices, default=Audience.EVERYONE)
     data = models.JSONField(default=dict, blank=True)
-    status = models.CharField(max_length=9, choices=CampaignStatus.choices, default=CampaignStatus.DRAFT, editable=False)
-    problem = models.CharField(max_length=300, blank=True, default="", editable=False, help_text="Why it stopped by itself")
+    status = models.CharField(
+        max_length=9, choices=CampaignStatus.choices, default=CampaignStatus.DRAFT, editable=False
+    )
+    problem = models.CharField(
+        max_length=300, blank=True, default="", editable=False, help_text="Why it stopped by itself"
+    )
 
     audience_size = models.PositiveIntegerField(default=0, editable=False)
     upper = models.UUIDField(null=True, editable=False)

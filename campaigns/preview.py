@@ -16,6 +16,7 @@ from notifications.services.templates import catalogue
 #: Somebody, as templates see them.
 SAMPLE = {"external_id": "user-1", "name": "Ada Example", "locale": "", "timezone": "UTC", "attributes": {}}
 
+
 @dataclass(frozen=True, slots=True)
 class Preview:
     """`messages` has one entry per channel that has words: its label, and the finished wording or the error in its

@@ -1,5 +1,6 @@
 """What `run_campaigns` does, as steps a test can call."""
 
+import contextlib
 import time
 
 import structlog
@@ -61,7 +62,5 @@ class Runner:
     def _stop(self, campaign_id: int, error: Exception) -> None:
         """One campaign's bug is that campaign's: it pauses with a word on its page, the others go on."""
         kind = "the database refused a row" if isinstance(error, DatabaseError) else type(error).__name__
-        try:
+        with contextlib.suppress(WrongState):  # paused or cancelled by hand in the meantime
             CampaignService().stop_for(campaign_id, f"An unexpected error ({kind}); the log has the details.")
-        except WrongState:
-            pass  # paused or cancelled by hand in the meantime

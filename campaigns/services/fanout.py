@@ -13,7 +13,7 @@ from campaigns.models import Campaign, CampaignStatus
 from campaigns.services.audience import AudienceService
 from campaigns.services.lifecycle import CampaignService
 from core.ids import deterministic
-from notifications.drafts import Accepted, Draft
+from notifications.drafts import MAX_DRAFTS, Accepted, Draft
 from notifications.errors import DraftsRejected
 from notifications.models import OutboxMessage
 from notifications.services.notification import NotificationService
@@ -37,7 +37,7 @@ class FanOut:
             campaign = self._locked()
             if campaign is None or self._held_up(campaign):
                 return 0
-            people = AudienceService().chunk(campaign, settings.CAMPAIGN_CHUNK)
+            people = AudienceService().chunk(campaign, min(settings.CAMPAIGN_CHUNK, MAX_DRAFTS))
             if not people:
                 self._complete(campaign)
                 return 0

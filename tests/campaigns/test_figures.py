@@ -1,0 +1,105 @@
+"""What a campaign's page shows adds up: people to the audience, messages to what was queued."""
+
+from datetime import timedelta
+
+import pytest
+
+from analytics import selectors as analytics
+from analytics.services import verify
+from campaigns import selectors
+from notifications.choices import EventType
+from notifications.models import Delivery
+from notifications.services.claims import ProviderReceipt
+from notifications.services.tracking import DeliveryTracker
+from tests import factories
+from tests.campaigns.conftest import hand_out, make_campaign, start, work
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def campaign(settings):
+    """Six people: three whole, one without an email, one opted out of email, one reachable nowhere."""
+    settings.CAMPAIGN_CHUNK = 4
+    factories.recipients(3)
+    factories.recipient("no-mail", email="")
+    factories.preference(factories.recipient("no-thanks"), "email")
+    gone = factories.recipient("nowhere", email="")
+    factories.preference(gone, "in_app")
+    return start(make_campaign())
+
+
+def figures(campaign) -> dict:
+    campaign.refresh_from_db()
+    return selectors.snapshot(campaign)
+
+
+def adds_up(shown: dict) -> bool:
+    people, messages = shown["people"], shown["messages"]
+    parts = ("reached", "unreachable", "dropped", "erased", "waiting")
+    channels = {name: sum(channel[name] for channel in shown["channels"]) for name in ("queued", "sent", "skipped")}
+    return (
+        people["audience"] == sum(people[part] for part in parts)
+        and messages["queued"] == messages["ended"] + messages["in_flight"]
+        and channels == {name: messages[name] for name in channels}
+        and messages["skipped"] == sum(skip["count"] for skip in shown["skips"])
+    )
+
+
+def test_every_person_and_every_message_is_accounted_for_at_every_step(campaign, provider):
+    shown = figures(campaign)
+    assert adds_up(shown)
+    assert (shown["people"]["waiting"], shown["moving"]) == (6, True)
+
+    hand_out(campaign, steps=1)
+    shown = figures(campaign)
+    assert adds_up(shown)
+    assert (shown["people"]["waiting"], shown["people"]["handled"]) == (2, 4)
+
+    hand_out(campaign)
+    shown = figures(campaign)
+    assert adds_up(shown)
+    assert shown["people"] == {
+        "audience": 6, "handled": 6, "reached": 5, "unreachable": 1, "dropped": 0, "erased": 0, "waiting": 0,
+    }  # fmt: skip
+    assert (shown["messages"]["queued"], shown["messages"]["in_flight"]) == (8, 8)
+    assert shown["skips"] == [{"label": "No address", "count": 2}, {"label": "Opted out", "count": 2}]
+
+    work()
+    shown = figures(campaign)
+    assert adds_up(shown)
+    assert (shown["messages"]["sent"], shown["messages"]["in_flight"], shown["moving"]) == (8, 0, False)
+    assert shown["status_label"] == "Completed"
+
+
+def test_an_opt_out_after_acceptance_is_counted_once_and_leaves_nothing_in_flight(campaign, provider):
+    hand_out(campaign)
+    person = Delivery.objects.filter(channel="email", status="queued").first().recipient
+    factories.preference(person, "email")
+
+    work()
+
+    shown = figures(campaign)
+    assert adds_up(shown)
+    assert (shown["messages"]["sent"], shown["messages"]["skipped"], shown["messages"]["in_flight"]) == (7, 5, 0)
+
+
+def test_receipts_show_up_per_channel(campaign, provider):
+    hand_out(campaign)
+    work()
+    emails = list(Delivery.objects.filter(channel="email", status="sent").values_list("id", flat=True))
+    DeliveryTracker().receipts([ProviderReceipt(id, EventType.DELIVERED, "fake") for id in emails])
+    DeliveryTracker().receipts([ProviderReceipt(emails[0], EventType.CLICKED, "fake")] * 2)
+
+    shown = figures(campaign)
+
+    email = next(channel for channel in shown["channels"] if channel["key"] == "email")
+    assert (email["sent"], email["delivered"], email["clicked"]) == (3, 3, 1)
+    assert adds_up(shown)
+
+
+def test_the_counters_behind_it_equal_the_events(campaign, provider):
+    hand_out(campaign)
+    work()
+
+    assert verify(campaign.started_at, analytics.database_now() + timedelta(minutes=1)) == []

@@ -1,0 +1,153 @@
+"""Which step is possible from where, and what a cancel takes back."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from campaigns.errors import NotReady, WrongState
+from campaigns.models import Campaign, CampaignStatus
+from campaigns.runner import Runner
+from campaigns.services import CampaignService, FanOut, Withdraw
+from campaigns.services.withdraw import SLICES
+from notifications.choices import SkipReason, Status
+from notifications.models import Delivery, MessageTemplate, Notification, OutboxMessage
+from notifications.services.tracking import DeliveryTracker
+from tests import factories
+from tests.campaigns.conftest import hand_out, make_campaign, start, work
+
+pytestmark = pytest.mark.django_db
+
+DRAFT, SENDING, PAUSED, COMPLETED, CANCELLED = (status.value for status in CampaignStatus)
+
+
+class TestGuard:
+    @pytest.mark.parametrize(
+        ("step", "since", "to"),
+        [
+            ("start", [DRAFT], SENDING),
+            ("pause", [SENDING], PAUSED),
+            ("resume", [PAUSED], SENDING),
+            ("cancel", [SENDING, PAUSED, COMPLETED], CANCELLED),
+        ],
+    )
+    def test_each_step_is_possible_from_its_own_states_alone(self, step, since, to):
+        factories.recipients(1)
+        campaign = make_campaign()
+        for status in CampaignStatus.values:
+            Campaign.objects.filter(pk=campaign.pk).update(status=status, started_at=timezone.now())
+            if status in since:
+                assert getattr(CampaignService(), step)(campaign.pk).status == to
+            else:
+                with pytest.raises(WrongState):
+                    getattr(CampaignService(), step)(campaign.pk)
+                assert Campaign.objects.get(pk=campaign.pk).status == status
+
+    def test_the_database_refuses_a_started_campaign_without_a_start(self):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            make_campaign(status=SENDING)
+
+    def test_an_empty_audience_is_not_sent(self):
+        campaign = make_campaign()
+
+        with pytest.raises(NotReady, match="nobody"):
+            start(campaign)
+        assert Campaign.objects.get(pk=campaign.pk).status == DRAFT
+
+    def test_a_template_without_a_published_version_is_not_sent(self):
+        factories.recipients(1)
+        campaign = make_campaign()
+        MessageTemplate.objects.update(published=None)
+
+        with pytest.raises(NotReady, match="published"):
+            start(campaign)
+
+    def test_the_start_is_a_whole_millisecond_because_ids_carry_no_more(self):
+        factories.recipients(1)
+
+        started = start(make_campaign()).started_at
+
+        assert started.microsecond % 1000 == 0
+        assert abs(timezone.now() - started) < timedelta(minutes=1)
+
+
+class TestCancel:
+    @pytest.fixture
+    def sending(self, settings):
+        """A campaign with 20 of 30 people handed out."""
+        settings.CAMPAIGN_CHUNK = 10
+        factories.recipients(30)
+        campaign = start(make_campaign())
+        hand_out(campaign, steps=2)
+        return campaign
+
+    def withdraw(self, campaign: Campaign) -> None:
+        for _ in range(SLICES + 10):
+            if not Withdraw(campaign.pk).step():
+                break
+
+    def test_it_hands_out_nothing_more_and_takes_back_what_has_not_left(self, sending, provider):
+        CampaignService().cancel(sending.pk)
+        self.withdraw(sending)
+        assert FanOut(sending.pk).step() == 0
+        work()
+
+        assert provider.calls == []
+        reasons = set(Delivery.objects.values_list("status", "skip_reason"))
+        assert reasons == {(Status.SKIPPED, SkipReason.CANCELLED)}
+        assert Notification.objects.filter(cancelled_at=None).count() == 0
+        sending.refresh_from_db()
+        assert sending.status == CANCELLED
+        assert sending.finished_at is not None
+
+    def test_what_has_been_sent_stays_sent(self, sending, provider):
+        work()
+        CampaignService().cancel(sending.pk)
+        self.withdraw(sending)
+
+        assert set(Delivery.objects.values_list("status", flat=True)) == {Status.SENT}
+        assert len(provider.calls) == 40
+
+    def test_it_leaves_other_sources_alone(self, sending):
+        other = start(make_campaign("Other", template=sending.template))
+        hand_out(other)
+
+        CampaignService().cancel(sending.pk)
+        self.withdraw(sending)
+
+        kept = Delivery.objects.filter(notification__source=other.source)
+        assert set(kept.values_list("status", flat=True)) == {Status.QUEUED}
+
+    def test_a_message_that_is_with_its_provider_is_waited_for_and_not_tried_again(self, sending, provider):
+        # Given one batch claimed by a worker
+        row = OutboxMessage.objects.filter(channel="email").first()
+        claims = DeliveryTracker().claim(row.delivery_ids, channel=row.channel, priority=row.priority)
+        CampaignService().cancel(sending.pk)
+
+        # When the rest is withdrawn, then the withdrawal is not over
+        self.withdraw(sending)
+        sending.refresh_from_db()
+        assert sending.finished_at is None
+        assert Delivery.objects.filter(status=Status.SENDING).count() == len(claims) == 10
+
+        # When they come back to be tried again
+        Delivery.objects.filter(status=Status.SENDING).update(status=Status.QUEUED)
+        self.withdraw(sending)
+
+        # Then they are withdrawn, too
+        sending.refresh_from_db()
+        assert sending.finished_at is not None
+        assert set(Delivery.objects.values_list("skip_reason", flat=True)) == {SkipReason.CANCELLED}
+
+    def test_a_paused_campaign_can_be_cancelled_and_the_runner_does_the_rest(self, sending):
+        CampaignService().pause(sending.pk)
+        CampaignService().cancel(sending.pk)
+
+        runner = Runner()
+        while runner.round():
+            pass
+
+        sending.refresh_from_db()
+        assert sending.finished_at is not None
+        assert not Delivery.objects.filter(status=Status.QUEUED).exists()
