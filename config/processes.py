@@ -29,9 +29,9 @@ def web(host: str, port: int) -> None:
     ).run()
 
 
-def everything(host: str, port: int) -> dict[str, Callable[[], None]]:
+def everything(host: str, port: int) -> dict[str, Callable[[], object]]:
     """One of each: web, one worker per channel, campaigns, events, maintenance; with a broker, the relay."""
-    children: dict[str, Callable[[], None]] = {"web": partial(web, host, port)}
+    children: dict[str, Callable[[], object]] = {"web": partial(web, host, port)}
     if uses_broker():
         children["relay"] = partial(call_command, "run_relay")
     for channel in Channel.values:

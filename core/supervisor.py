@@ -45,7 +45,7 @@ class _Child:
     """One name of the mapping; `pid` is 0 while it waits for `start_at` (monotonic seconds)."""
 
     name: str
-    target: Callable[[], None]
+    target: Callable[[], object]
     pid: int = 0
     started_at: float = 0.0
     start_at: float = 0.0
@@ -91,7 +91,7 @@ class _Signals:
             os.read(self._read, 4096)
 
 
-def run(children: Mapping[str, Callable[[], None]], *, drain_seconds: float) -> int:
+def run(children: Mapping[str, Callable[[], object]], *, drain_seconds: float) -> int:
     """Run every child in a process of its own until SIGTERM or SIGINT, then stop them; returns the exit code, 0.
 
     A child is expected to run until SIGTERM. One that ends earlier, for whatever reason, is started again after
