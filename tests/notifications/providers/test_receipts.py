@@ -1,0 +1,163 @@
+"""Later words on a delivery: recorded, and acted upon."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from core.ids import uuid7
+from notifications.choices import Channel, EventType, Status
+from notifications.models import Delivery, DeliveryEvent, Notification
+from notifications.services.claims import ProviderReceipt
+from notifications.services.receipts import MAX_RECEIPTS, apply_receipts
+from preferences.models import DeviceToken, Recipient, Suppression
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+def sent(person: Recipient, channel: str, *, is_test: bool = False, device: DeviceToken | None = None) -> UUID:
+    """A delivery that a provider took."""
+    notification = Notification.objects.create(
+        recipient=person, category=factories.category(), priority="normal", source="test", is_test=is_test
+    )
+    delivery = Delivery.objects.create(
+        notification=notification,
+        recipient=person,
+        channel=channel,
+        priority="normal",
+        device_token=device,
+        status=Status.SENT,
+        sent_at=timezone.now(),
+    )
+    return delivery.id
+
+
+def receipt(delivery: UUID, type: EventType) -> ProviderReceipt:
+    return ProviderReceipt(delivery, type, "simulated")
+
+
+def suppressed(person: Recipient) -> set[tuple[str, str]]:
+    found = set()
+    for channel, address in (("email", person.email), ("sms", person.phone)):
+        for row in Suppression.objects.filter(channel=channel, address_hash=Suppression.hash_of(address)):
+            found.add((row.channel, row.reason))
+    return found
+
+
+@pytest.mark.parametrize("channel", [Channel.EMAIL, Channel.SMS])
+@pytest.mark.parametrize(("type", "reason"), [(EventType.BOUNCED, "hard_bounce"), (EventType.COMPLAINED, "complaint")])
+def test_a_hard_bounce_or_complaint_suppresses_the_address(channel: str, type: EventType, reason: str) -> None:
+    person = factories.recipient()
+    delivery = sent(person, channel)
+
+    assert apply_receipts([receipt(delivery, type)]) == 1
+
+    assert suppressed(person) == {(channel, reason)}
+    assert DeliveryEvent.objects.filter(delivery_id=delivery, type=type).count() == 1
+
+
+@pytest.mark.parametrize("type", [EventType.DELIVERED, EventType.OPENED, EventType.CLICKED])
+def test_good_news_suppresses_nothing(type: EventType) -> None:
+    person = factories.recipient()
+
+    apply_receipts([receipt(sent(person, "email"), type)])
+
+    assert suppressed(person) == set()
+
+
+def test_a_receipt_that_comes_again_changes_nothing() -> None:
+    person = factories.recipient()
+    receipts = [receipt(sent(person, "email"), EventType.DELIVERED)]
+
+    assert [apply_receipts(receipts), apply_receipts(receipts)] == [1, 0]
+
+
+def test_a_receipt_for_an_unknown_delivery_changes_nothing() -> None:
+    assert apply_receipts([receipt(uuid7(), EventType.BOUNCED)]) == 0
+
+
+def test_test_traffic_changes_nobodys_addresses() -> None:
+    person = factories.recipient()
+    delivery = sent(person, "email", is_test=True)
+
+    apply_receipts([receipt(delivery, EventType.BOUNCED)])
+
+    assert Delivery.objects.get(id=delivery).status == Status.BOUNCED
+    assert suppressed(person) == set()
+
+
+def test_a_bounce_of_the_old_address_does_not_suppress_the_new_one() -> None:
+    # Given a message that left for an address that was changed afterwards
+    person = factories.recipient()
+    delivery = sent(person, "email")
+    person.email, person.updated_at = "new@example.com", timezone.now()
+    person.save()
+    # When it bounces
+    apply_receipts([receipt(delivery, EventType.BOUNCED)])
+    # Then the new address may still be used
+    assert suppressed(person) == set()
+
+
+def test_a_complaint_counts_although_the_recipient_was_edited_since() -> None:
+    person = factories.recipient()
+    delivery = sent(person, "email")
+    Recipient.objects.filter(pk=person.pk).update(name="New", updated_at=timezone.now())
+
+    apply_receipts([receipt(delivery, EventType.COMPLAINED)])
+
+    assert suppressed(person) == {("email", "complaint")}
+
+
+def test_a_device_that_bounced_is_retired_and_the_others_are_not() -> None:
+    person = factories.recipient(devices=2)
+    gone, alive = person.device_tokens.order_by("id")
+
+    apply_receipts([receipt(sent(person, "push", device=gone), EventType.BOUNCED)])
+
+    gone.refresh_from_db()
+    alive.refresh_from_db()
+    assert (gone.retired_at is not None, alive.retired_at) == (True, None)
+
+
+def test_an_in_app_bounce_has_nothing_to_suppress() -> None:
+    person = factories.recipient()
+
+    apply_receipts([receipt(sent(person, "in_app"), EventType.BOUNCED)])
+
+    assert suppressed(person) == set()
+
+
+def test_it_stands_or_falls_with_the_callers_transaction() -> None:
+    person = factories.recipient()
+    delivery = sent(person, "email")
+
+    with transaction.atomic():
+        apply_receipts([receipt(delivery, EventType.BOUNCED)])
+        transaction.set_rollback(True)
+
+    assert suppressed(person) == set()
+    assert Delivery.objects.get(id=delivery).status == Status.SENT
+
+
+def test_the_number_of_queries_does_not_grow_with_the_batch(django_assert_max_num_queries: Any) -> None:
+    people = factories.recipients(60)
+    few, many = people[:3], people[3:]
+
+    def queries(batch: list[Recipient]) -> int:
+        receipts = [receipt(sent(person, "email"), EventType.BOUNCED) for person in batch]
+        with django_assert_max_num_queries(40) as captured:
+            apply_receipts(receipts)
+        return len(captured)
+
+    assert queries(few) == queries(many)
+    assert len([person for person in people if suppressed(person)]) == 60
+
+
+def test_a_batch_is_bounded() -> None:
+    with pytest.raises(ValueError, match="At most"):
+        apply_receipts([receipt(uuid7(), EventType.DELIVERED)] * (MAX_RECEIPTS + 1))
+
+    assert connection.is_usable()

@@ -1,0 +1,165 @@
+"""run_events: due reports become events, each once, whatever dies on the way."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import OperationalError, transaction
+from django.utils import timezone
+
+from notifications.choices import EventType, Status
+from notifications.management.commands import run_events
+from notifications.models import Delivery, DeliveryEvent, SimulatedReceipt
+from notifications.providers.simulated_reports import Report, schedule, take_due
+from tests import factories
+from tests.notifications.providers.test_receipts import sent, suppressed
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def due(delivery: Any, type: EventType = EventType.DELIVERED, *, seconds: float = -1.0) -> None:
+    SimulatedReceipt.objects.create(
+        due_at=timezone.now() + timedelta(seconds=seconds), provider="simulated_email", delivery_id=delivery, type=type
+    )
+
+
+class FakeShutdown:
+    """Asks for a stop after so many waits."""
+
+    def __init__(self, waits: int) -> None:
+        self.waits = waits
+        self.slept: list[float] = []
+
+    @property
+    def requested(self) -> bool:
+        return len(self.slept) >= self.waits
+
+    def wait(self, seconds: float) -> bool:
+        self.slept.append(seconds)
+        return self.requested
+
+
+def test_due_reports_are_applied_and_gone() -> None:
+    person = factories.recipient()
+    now, later, bounced = sent(person, "email"), sent(person, "email"), sent(person, "sms")
+    due(now)
+    due(later, seconds=60)
+    due(bounced, EventType.BOUNCED)
+
+    assert run_events.step() == 2
+
+    assert Delivery.objects.get(id=now).status == Status.DELIVERED
+    assert Delivery.objects.get(id=later).status == Status.SENT
+    assert suppressed(person) == {("sms", "hard_bounce")}
+    assert list(SimulatedReceipt.objects.values_list("delivery_id", flat=True)) == [later]
+
+
+def test_reports_stay_when_they_cannot_be_applied(monkeypatch: pytest.MonkeyPatch) -> None:
+    due(sent(factories.recipient(), "email"))
+
+    def fail(receipts: object) -> None:
+        raise OperationalError
+
+    monkeypatch.setattr(run_events, "apply_receipts", fail)
+    with pytest.raises(OperationalError):
+        run_events.step()
+
+    assert SimulatedReceipt.objects.count() == 1
+
+
+def test_two_processes_share_the_work_and_nothing_is_applied_twice() -> None:
+    # Given one process in the middle of a batch
+    person = factories.recipient()
+    deliveries = [sent(person, "email") for _ in range(4)]
+    for delivery in deliveries[:2]:
+        due(delivery)
+    taken: list[int] = []
+    with transaction.atomic():
+        taken.append(len(take_due(10)))
+        for_other = threading.Thread(target=lambda: taken.append(_step_elsewhere()))
+        # When another one takes a batch meanwhile
+        for_other.start()
+        for_other.join(10)
+    # Then it finds nothing, and waits for nobody
+    assert taken == [2, 0]
+
+
+def _step_elsewhere() -> int:
+    from django.db import connection
+
+    try:
+        return run_events.step()
+    finally:
+        connection.close()
+
+
+def test_taking_outside_a_transaction_is_refused() -> None:
+    with pytest.raises(transaction.TransactionManagementError):
+        take_due(10)
+
+
+def test_an_idle_loop_polls_and_a_full_one_does_not_wait(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    settings.EVENTS_POLL_SECONDS = 0.123
+    batches = iter([run_events.MAX_RECEIPTS, run_events.MAX_RECEIPTS, 5])
+    monkeypatch.setattr(run_events, "step", lambda: next(batches))
+    shutdown = FakeShutdown(waits=1)
+
+    run_events.run(shutdown)  # type: ignore[arg-type]
+
+    assert shutdown.slept == [0.123]
+    assert next(batches, None) is None
+
+
+def test_the_loop_outlives_postgresql(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: Iterator[Any] = iter([OperationalError("gone"), OperationalError("still gone"), 0])
+
+    def step() -> int:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return int(answer)
+
+    monkeypatch.setattr(run_events, "step", step)
+    shutdown = FakeShutdown(waits=3)
+
+    run_events.run(shutdown)  # type: ignore[arg-type]
+
+    assert next(answers, None) is None
+
+
+def test_a_report_put_down_is_due_by_the_databases_clock() -> None:
+    delivery = sent(factories.recipient(), "email")
+    schedule("simulated_email", [Report(delivery, EventType.DELIVERED, 0.0), Report(delivery, EventType.OPENED, 60.0)])
+
+    assert run_events.step() == 1
+
+    (left,) = SimulatedReceipt.objects.all()
+    assert left.type == EventType.OPENED
+    assert timedelta(seconds=55) < left.due_at - timezone.now() < timedelta(seconds=61)
+
+
+def test_the_command_works_and_leaves_with_zero_on_sigterm(process_env: dict[str, str]) -> None:
+    # Given a due report and a process of its own
+    delivery = sent(factories.recipient(), "email")
+    due(delivery)
+    manage = Path(__file__).parents[3] / "manage.py"
+    process = subprocess.Popen([sys.executable, str(manage), "run_events"], env=process_env)
+    try:
+        # When it has applied the report
+        until = time.monotonic() + 30
+        while not DeliveryEvent.objects.filter(delivery_id=delivery).exists() and time.monotonic() < until:
+            assert process.poll() is None
+            time.sleep(0.1)
+        # Then a SIGTERM ends it at once and cleanly
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+    assert Delivery.objects.get(id=delivery).status == Status.DELIVERED
