@@ -283,7 +283,7 @@ class SuppressionAdmin(BigTableAdmin):
     @action(description="Lift…", icon="lock_open", permissions=["lift"])
     def lift(self, request: HttpRequest, object_id: str) -> HttpResponse:
         suppression = self.object_or_404(request, object_id)
-        form = LiftForm(request.POST or None, suppression=suppression)
+        form = LiftForm(request.POST if request.method == "POST" else None, suppression=suppression)
         if request.method == "POST" and form.is_valid():
             PreferencesService().lift(suppression.channel, form.cleaned_data["address"])
             self.log_deletions(request, [suppression])

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from notifications.choices import Channel
 from notifications.drafts import Draft
-from notifications.models import DeadLetter, Delivery, Notification, OutboxMessage
+from notifications.models import DeadLetter, Delivery, MessageTemplate, Notification, OutboxMessage
 from notifications.models.dead_letter import DeadCause
 from notifications.services.notification import NotificationService
 from notifications.services.tracking import DeliveryTracker
@@ -32,7 +32,9 @@ def notification(recipient: str, **fields: Any) -> Notification:
     """One on the record, with its deliveries, through the front door."""
     factories.category("orders")
     if "content" not in fields:
-        fields = {"template": factories.template("order-shipped").slug, "data": {"order": "A1"}, **fields}
+        if not MessageTemplate.objects.filter(slug="order-shipped").exists():
+            factories.template("order-shipped")
+        fields = {"template": "order-shipped", "data": {"order": "A1"}, **fields}
     draft = Draft(**{"recipient": recipient, "category": "orders", **fields})
     [accepted] = NotificationService().send([draft], source="api:test")
     return Notification.objects.get(pk=accepted.id)

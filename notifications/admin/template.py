@@ -96,7 +96,7 @@ class MessageTemplateAdmin(BaseModelAdmin):
         base = versions.first()
         content = base.content if base else {}
         locales = list(dict.fromkeys([template.default_locale, *content, *_asked_locales(request)]))
-        form = DraftForm(request.POST or None, content=content, locales=locales)
+        form = DraftForm(request.POST if request.method == "POST" else None, content=content, locales=locales)
         if request.method == "POST" and form.is_valid():
             try:
                 version = templates.new_version(template, form.content(), by=request.user)

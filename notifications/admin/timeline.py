@@ -32,6 +32,7 @@ class Step:
     offset: str = ""
     detail: str = ""
     meta: str = ""
+    reference: str = ""  # the provider's name for the message
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,7 @@ def _steps(notification: Notification, delivery: Delivery, events: Sequence[Deli
                 offset=looks.offset(start, event.at),
                 detail=": ".join(text.rstrip(".") for text in said) + "." if said else "",
                 meta=" · ".join(meta),
+                reference=event.provider_message_id,
             )
         )
     if waiting := _waiting(notification, delivery):
