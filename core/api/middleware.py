@@ -17,6 +17,12 @@ from core.api.rendering import dumps
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
+class EncodedBody(Problem):
+    """415: a small compressed body can be a large one; nobody needs it here."""
+
+    slug, title, status_code = "unsupported-media-type", "The body must be application/json", 415
+
+
 class ApiMiddleware:
     """Guards requests whose path starts with /api/; lets all others through untouched."""
 
@@ -46,6 +52,8 @@ def _check(request: HttpRequest) -> None:
         request.path_info += "/"
         request.path += "/"
     if request.method in _WITH_BODY:
+        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise EncodedBody("Send the body as it is, without Content-Encoding.")
         _bound_body(request)
 
 
@@ -63,8 +71,8 @@ def _bound_body(request: HttpRequest) -> None:
     if len(content) > limit:
         raise BodyTooLarge()
     request.META["CONTENT_LENGTH"] = str(len(content))
-    request._stream = io.BytesIO(content)  # type: ignore[attr-defined]  # the stream every request reads from
-    request._read_started = False
+    request._stream = io.BytesIO(content)
+    request._read_started = False  # type: ignore[attr-defined]  # the stubs do not know how a request reads
 
 
 def _in_our_words(request: HttpRequest, response: HttpResponse) -> HttpResponse:

@@ -57,7 +57,7 @@ class Problem(exceptions.APIException):
 
     slug = "error"
     title = "Error"
-    status_code = status.HTTP_400_BAD_REQUEST
+    status_code: int = status.HTTP_400_BAD_REQUEST
 
     def __init__(
         self, detail: str, *, headers: Mapping[str, str] | None = None, extra: Mapping[str, object] | None = None

@@ -1,7 +1,7 @@
 """JSON out, by orjson: UUIDs, aware datetimes (RFC 3339, UTC as Z), enums and dataclasses as they are."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -45,11 +45,12 @@ class OrjsonRenderer(BaseRenderer):
 class AlwaysJson(BaseContentNegotiation):
     """The answer is JSON whatever `Accept` says: there is nothing to choose between, and a 406 helps nobody."""
 
-    def select_parser(self, request: Request, parsers: Sequence[BaseParser]) -> BaseParser | None:
+    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
         base = (request.content_type or "").partition(";")[0].strip().lower()
         return next((parser for parser in parsers if parser.media_type == base), None)
 
     def select_renderer(
-        self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
-        return renderers[0], renderers[0].media_type
+        renderer = next(iter(renderers))
+        return renderer, renderer.media_type

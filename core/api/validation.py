@@ -60,10 +60,10 @@ def read_list(document: Any, name: str, shape: type[Shape], *, at_most: int, at_
                 )
             ]
         )
-    return read_items(items, name, shape)
+    return _read_items(items, name, shape)
 
 
-def read_items(items: Sequence[Any], name: str, shape: type[Shape]) -> list[Shape]:
+def _read_items(items: Sequence[Any], name: str, shape: type[Shape]) -> list[Shape]:
     """Each item as `shape`; raises Invalid with every item's faults."""
     try:
         return msgspec.convert(items, list[shape])  # type: ignore[valid-type]  # a type made at run time

@@ -60,6 +60,13 @@ class ApiKeyAuthentication(BaseAuthentication):
         return _CHALLENGE
 
 
+def key_of(request: Request) -> ApiKey:
+    """The key of an authenticated call."""
+    key = request.auth
+    assert isinstance(key, ApiKey), "HasScope lets nobody else through"  # noqa: S101 - a programming error
+    return key
+
+
 class HasScope(BasePermission):
     """The key has the scope that the view's `required_scopes` names for the method; a handler without one is shut."""
 

@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.api.problems import BadRequest, Conflict, Problem
+from notifications.api.authentication import key_of
 from notifications.services import idempotency
 from notifications.services.idempotency import Answer
 
@@ -28,7 +29,7 @@ def answer_once(request: Request, status: int, act: Callable[[], msgspec.Struct]
         raise BadRequest(f"{HEADER} has 1 to 255 printable ASCII characters without spaces.")
     seal = idempotency.fingerprint(str(request.method), request.path, request.data)
     try:
-        answer = idempotency.once(request.auth, key, seal, lambda: Answer(status, msgspec.to_builtins(act())))
+        answer = idempotency.once(key_of(request), key, seal, lambda: Answer(status, msgspec.to_builtins(act())))
     except idempotency.InFlight:
         detail = "A request with this Idempotency-Key is being worked on. Ask again in a moment."
         raise Conflict(detail, headers={"Retry-After": "1"}) from None

@@ -18,6 +18,7 @@ from core.api.problems import Conflict, FieldProblem, Invalid, pointer
 from core.statements import StatementTooSlow, bounded
 from notifications import selectors
 from notifications.api import examples, presenting
+from notifications.api.authentication import key_of
 from notifications.api.idempotency import answer_once
 from notifications.api.shapes import (
     AcceptedBulk,
@@ -156,7 +157,7 @@ class CancelNotificationView(APIView):
 
 def _send(request: Request, bodies: Sequence[DraftBody], prefix: tuple[str, ...]) -> list[Accepted]:
     """Hand the bodies to the pipeline; the faults of item 3 of a bulk call stand at `/notifications/3/...`."""
-    key = request.auth
+    key = key_of(request)
     try:
         return NotificationService().send(
             [body.draft() for body in bodies], source=f"api:{key.prefix}", is_test=key.mode == KeyMode.TEST

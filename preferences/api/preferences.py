@@ -1,6 +1,6 @@
 """What a person wants: categories by channels."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
 from django.db import transaction
@@ -86,8 +86,8 @@ def _spoken(recipient: Recipient) -> list[PreferenceChange]:
 
 def _matrix(recipient: Recipient) -> PreferencesShape:
     rows = Preference.objects.filter(recipient=recipient).values_list("category_id", "channel", "enabled")
-    words = {(category_id, channel): enabled for category_id, channel, enabled in rows}
-    categories: Sequence[Category] = Category.objects.order_by("slug")[:MAX_CATEGORIES]
+    words: Words = {(category_id, channel): enabled for category_id, channel, enabled in rows}
+    categories = Category.objects.order_by("slug")[:MAX_CATEGORIES]
     return PreferencesShape(
         recipient.external_id,
         {channel: _of_channel(words, channel) for channel in Channel.values},

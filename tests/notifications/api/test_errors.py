@@ -76,6 +76,10 @@ def test_another_media_type_is_415(api: Api, content_type: str) -> None:
     problem(response, 415, "unsupported-media-type")
 
 
+def test_a_compressed_body_is_415(api: Api) -> None:
+    problem(api.post("notifications/", b"{}", Content_Encoding="gzip"), 415, "unsupported-media-type")
+
+
 def test_json_with_a_charset_is_json(api: Api, shop: None) -> None:
     response = api.client.post("/api/v1/notifications/", SMALL, content_type="application/json; charset=utf-8")
 
