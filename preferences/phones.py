@@ -8,6 +8,7 @@ is final: the short way only ever says yes, and a test holds the two against eac
 
 import re
 from functools import cache
+from typing import NamedTuple
 
 import phonenumbers
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, NumberParseException, PhoneMetadata
@@ -68,17 +69,39 @@ def _fits(digits: str) -> bool:
 
 def _national(digits: str, region: str) -> str | None:
     """The E.164 form of a number written as at home in `region`, when nothing about it is open to reading."""
-    code, prefix = _home(region)
-    if prefix and digits.startswith(prefix):
-        digits = digits[len(prefix) :]
-    return f"+{code}{digits}" if code and _fits(f"{code}{digits}") else None
+    home = _home(region)
+    if home is None or home.international.match(digits):
+        return None
+    prefix = home.trunk if digits.startswith(home.trunk) else ""
+    stripped = home.stripped.match(digits)
+    if stripped is not None and stripped.end() != len(prefix):  # a carrier's code, or an area's
+        return None
+    whole = f"{home.code}{digits[len(prefix) :]}"
+    return f"+{whole}" if _fits(whole) else None
+
+
+class _Home(NamedTuple):
+    """How numbers are dialled in a region: its country code, the trunk prefix, what libphonenumber strips in its place,
+    and what leads abroad."""
+
+    code: str
+    trunk: str
+    stripped: re.Pattern[str]
+    international: re.Pattern[str]
 
 
 @cache
-def _home(region: str) -> tuple[str, str]:
-    """A region's country code and the trunk prefix of its numbers, empty where there is none."""
+def _home(region: str) -> _Home | None:
     metadata = PhoneMetadata.metadata_for_region(region, None)
-    return (str(metadata.country_code), metadata.national_prefix or "") if metadata else ("", "")
+    if metadata is None:
+        return None
+    never = "(?!)"
+    return _Home(
+        str(metadata.country_code),
+        metadata.national_prefix or "",
+        re.compile(metadata.national_prefix_for_parsing or never),
+        re.compile(metadata.international_prefix or never),
+    )
 
 
 @cache

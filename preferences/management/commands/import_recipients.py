@@ -31,9 +31,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path, help="a CSV file with a header; it needs a column external_id (or id)")
         parser.add_argument("--delimiter", default=",", help="one character, or 'tab' (default: a comma)")
-        parser.add_argument(
-            "--encoding", default="auto", help="default: by BOM, else UTF-8, else cp1252"
-        )
+        parser.add_argument("--encoding", default="auto", help="default: by BOM, else UTF-8, else cp1252")
         parser.add_argument("--default-region", help="country of phone numbers written without one, for example DE")
         parser.add_argument("--rejects", type=Path, help="where rejected rows go (default: FILE.rejects.csv)")
         parser.add_argument("--dry-run", action="store_true", help="read and check everything, write nothing")
