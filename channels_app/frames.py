@@ -3,7 +3,7 @@
 hello   {"type": "hello", "counts": {...}, "latest": id | null, "reset": bool}
 item    {"type": "item", "item": {...}}
 counts  {"type": "counts", "counts": {"unseen": 2, "unread": 5, "version": 17}}
-update  {"type": "update", "items": [{"id": ..., "seen_at": ..., ...}]}, or for all of a range
+update  {"type": "update", "items": [{"id": ..., "seq": ..., "seen_at": ..., ...}]}, or for all of a range
         {"type": "update", "range": {"from": 3, "through": 41}, "state": {"seen_at": ..., "read_at": ...}}
 """
 
@@ -70,7 +70,7 @@ def counts(value: Counts) -> str:
 
 
 def update(rows: Sequence[FeedItem]) -> str:
-    states = [{"id": row.id, **{name: getattr(row, name) for name in STATES}} for row in rows]
+    states = [{"id": row.id, "seq": row.seq, **{name: getattr(row, name) for name in STATES}} for row in rows]
     return _text({"type": "update", "items": states})
 
 
