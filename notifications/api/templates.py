@@ -19,6 +19,7 @@ from notifications.drafts import MAX_JSON_BYTES
 from notifications.errors import RenderError
 from notifications.models import MessageTemplate, TemplateVersion
 from notifications.models.api_key import Scope
+from notifications.services.rendering import missing, sms_segments
 from notifications.services.templates import catalogue
 
 #: Who a preview is for when `data` names no recipient.
@@ -77,13 +78,24 @@ class PreviewBody(Struct, forbid_unknown_fields=True):
     version: Annotated[int, Meta(ge=1, le=1_000_000, description="A number; also of a draft")] | None = None
 
 
+class SmsSize(Struct):
+    """What the text message costs on the air: septets or UTF-16 units by encoding, and the segments billed."""
+
+    encoding: str
+    units: int
+    segments: int
+
+
 class Preview(Struct):
-    """The finished fields by channel, as they would be sent."""
+    """The finished fields by channel, as they would be sent; what the template reads and the data lacks (it renders
+    empty); and the size of the text message, if there is one."""
 
     template: str
     version: int
     locale: str
     channels: dict[str, dict[str, str]]
+    missing: list[str]
+    sms: SmsSize | None = None
 
 
 class TemplatesView(APIView):
@@ -127,23 +139,31 @@ class PreviewTemplateView(APIView):
         template = _template(slug)
         version = _version(template, body.version)
         locale = body.locale or template.default_locale
-        return Response(Preview(slug, version.number, locale, _render(version, template, locale, body)))
+        return Response(_preview(version, template, locale, body))
 
 
-def _render(
-    version: TemplateVersion, template: MessageTemplate, locale: str, body: PreviewBody
-) -> dict[str, dict[str, str]]:
+def _preview(version: TemplateVersion, template: MessageTemplate, locale: str, body: PreviewBody) -> Preview:
     has = version.content.get(template.default_locale, {})
     if body.channel is not None and body.channel not in has:
         raise Invalid([FieldProblem("/channel", "no_content", f"The template says nothing for {body.channel}.")])
     context = {"recipient": {**SAMPLE_RECIPIENT, "locale": locale}, **body.data}
-    rendered = {}
+    rendered: dict[str, dict[str, str]] = {}
+    lacking: set[str] = set()
     for channel in [str(body.channel)] if body.channel else sorted(has):
         try:
             rendered[channel] = catalogue.render(version.pk, channel, locale, context)
+            for source in (catalogue.wording(version.pk, channel, locale) or {}).values():
+                lacking |= missing(source, context)
         except RenderError as error:
             raise Invalid([FieldProblem("/data", "render_error", f"{channel}: {error}")]) from None
-    return rendered
+    return Preview(template.slug, version.number, locale, rendered, sorted(lacking), _sms_size(rendered))
+
+
+def _sms_size(rendered: dict[str, dict[str, str]]) -> SmsSize | None:
+    if Channel.SMS not in rendered:
+        return None
+    size = sms_segments(rendered[Channel.SMS]["body"])
+    return SmsSize(size.encoding.label, size.units, size.segments)
 
 
 def _template(slug: str) -> MessageTemplate:

@@ -70,6 +70,14 @@ class Catalogue:
         """
         return self._program(version_id, channel, locale)(context)
 
+    def wording(self, version_id: int, channel: str, locale: str) -> Mapping[str, str] | None:
+        """The template text that `render` fills in; None when the version says nothing for the channel."""
+        default_locale, content = self._version(version_id)
+        for candidate in locale_chain(locale, default_locale, content):
+            if fields := content[candidate].get(channel):
+                return fields
+        return None
+
     def forget(self, slug: str) -> None:
         """Look the slug up again at the next call, in this process."""
         self._published.pop(slug, None)
@@ -80,12 +88,10 @@ class Catalogue:
         self._program.cache_clear()
 
     def _build(self, version_id: int, channel: str, locale: str) -> Program:
-        default_locale, content = self._version(version_id)
-        for candidate in locale_chain(locale, default_locale, content):
-            fields = content[candidate].get(channel)
-            if fields:
-                return _compiled(channel, fields)
-        return _failing(f"template version {version_id} says nothing for {channel}")
+        fields = self.wording(version_id, channel, locale)
+        if fields is None:
+            return _failing(f"template version {version_id} says nothing for {channel}")
+        return _compiled(channel, fields)
 
 
 def _compiled(channel: str, fields: Mapping[str, str]) -> Program:

@@ -7,7 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notifications.errors import RenderError
-from notifications.services.rendering import FIELDS, compile_content, compile_field, compiler, sandbox, variables
+from notifications.services.rendering import (
+    FIELDS,
+    compile_content,
+    compile_field,
+    compiler,
+    missing,
+    sandbox,
+    variables,
+)
 
 NAMES = st.sampled_from(["a", "b", "user", "name", "order_id", "x1"])
 TEXTS = st.text(alphabet=st.sampled_from("ab <>&\"'{}%#-.\n\r\täß😀\u2028\\|"), max_size=12)
@@ -114,6 +122,18 @@ class TestVariables:
         source = "{{ user.name }}{% for item in order.items %}{{ item.price | times: rate }}{% endfor %}"
 
         assert variables(source) == {"user.name", "order.items", "rate"}
+
+    @pytest.mark.parametrize(
+        ("source", "expected"),
+        [
+            ("{{ user.name }} {{ user.age }} {{ nobody }}", {"user.age", "nobody"}),
+            ("{{ items[0].id }} {{ items[5].id }} {{ items.size }} {{ items.first.x }}", {"items[5].id"}),
+            ("{% for item in items %}{{ item.anything }}{% endfor %}", set()),
+            ("{{ user.name.first_letter }}", {"user.name.first_letter"}),
+        ],
+    )
+    def test_what_the_data_lacks_is_named(self, source: str, expected: set[str]) -> None:
+        assert missing(source, {"user": {"name": "Ada"}, "items": [{"id": 1}]}) == expected
 
 
 class TestFields:

@@ -17,6 +17,7 @@ from liquid.builtin.tags.for_tag import ForNode, ForTag
 from liquid.exceptions import LiquidError, UnknownFilterError
 from liquid.expression import Expression
 from liquid.output import LimitedStringIO
+from liquid.static_analysis import Variable
 from liquid.undefined import UNDEFINED
 from liquid.utils import ReadOnlyChainMap
 
@@ -177,8 +178,32 @@ def compile_liquid(source: str, *, html: bool) -> Callable[[Mapping[str, object]
 
 def variables(source: str) -> set[str]:
     """Paths of the data a template reads, such as `order.id`. Raises RenderError."""
-    found = parse(source, html=False).analyze(include_partials=False).globals
-    return {str(variable) for group in found.values() for variable in group}
+    return {str(variable) for variable in _variables(source)}
+
+
+def missing(source: str, context: Mapping[str, object]) -> set[str]:
+    """Those paths that this data has nothing for: they render empty. Raises RenderError."""
+    return {str(variable) for variable in _variables(source) if not _has(context, variable.segments)}
+
+
+def _variables(source: str) -> Iterator[Variable]:
+    for group in parse(source, html=False).analyze(include_partials=False).globals.values():
+        yield from group
+
+
+def _has(data: object, path: Iterable[object]) -> bool:
+    value: Any = data
+    for segment in path:
+        if segment in ("size", "first", "last") or isinstance(segment, list):
+            return True  # made up by Liquid, or known only when it is rendered
+        if isinstance(value, Mapping) or (isinstance(value, list) and isinstance(segment, int)):
+            try:
+                value = value[segment]
+            except (KeyError, IndexError):
+                return False
+        else:
+            return False
+    return True
 
 
 def _refuse_long_expressions(source: str) -> None:

@@ -36,6 +36,16 @@ def test_a_preview_fills_in_every_channel(api: Api) -> None:
     assert "Ada Lovelace" in shown["channels"]["email"]["text"]
 
 
+def test_a_preview_says_what_the_data_lacks_and_what_the_text_message_costs(api: Api) -> None:
+    shown = api.post("templates/order-shipped/preview/", {"data": {"order": "A-1"}, "channel": "sms"}).json()
+    assert shown["missing"] == []
+    assert shown["sms"] == {"encoding": "GSM-7", "units": len(shown["channels"]["sms"]["body"]), "segments": 1}
+
+    shown = api.post("templates/order-shipped/preview/", {"channel": "push"}).json()
+    assert shown["missing"] == ["order"]
+    assert shown["sms"] is None
+
+
 def test_a_preview_of_one_channel_in_another_language(api: Api) -> None:
     shown = api.post("templates/order-shipped/preview/", {"data": {"order": "A"}, "channel": "sms", "locale": "de-AT"})
 
