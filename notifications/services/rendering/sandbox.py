@@ -198,7 +198,7 @@ def _has(data: object, path: Iterable[object]) -> bool:
             return True  # made up by Liquid, or known only when it is rendered
         if isinstance(value, Mapping) or (isinstance(value, list) and isinstance(segment, int)):
             try:
-                value = value[segment]
+                value = cast(Any, value)[segment]
             except (KeyError, IndexError):
                 return False
         else:
