@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
 
@@ -59,7 +60,7 @@ def verify(since: datetime, until: datetime) -> list[Discrepancy]:
     ]
 
 
-def _read(query: str, span: dict[str, object]) -> dict[tuple[datetime, OutcomeKey], int]:
+def _read(query: str, span: dict[str, Any]) -> dict[tuple[datetime, OutcomeKey], int]:
     with connection.cursor() as cursor:
         cursor.execute(query, span)
         return {(row[0], OutcomeKey(*row[1:7])): row[7] for row in cursor.fetchall()}

@@ -68,7 +68,8 @@ class AudienceService:
     def first(self, campaign: Campaign) -> dict[str, Any] | None:
         """The first person's own data, as templates see it."""
         fields = ("external_id", "name", "locale", "timezone", "attributes")
-        return self._people(campaign).order_by("id").values(*fields).first()
+        person: dict[str, Any] | None = self._people(campaign).order_by("id").values(*fields).first()
+        return person
 
     def chunk(self, campaign: Campaign, limit: int) -> list[tuple[UUID, str]]:
         """The next people after the campaign's cursor, (id, external id) in the order of ids."""

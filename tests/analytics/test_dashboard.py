@@ -61,7 +61,9 @@ def test_it_tells_how_far_the_outbox_is_behind(staff: Client) -> None:
     now = selectors.database_now()
     for due_at in (now - timedelta(seconds=90), now - timedelta(seconds=1), now + timedelta(hours=1)):
         OutboxMessage.objects.create(channel="email", priority="low", due_at=due_at, delivery_ids=[])
-    DeadLetter.objects.create(delivery_id="00000000-0000-7000-8000-000000000000", channel="sms", priority="low", cause="poison")
+    DeadLetter.objects.create(
+        delivery_id="00000000-0000-7000-8000-000000000000", channel="sms", priority="low", cause="poison"
+    )
 
     backlog = staff.get(LIVE).json()["backlog"]
 

@@ -1,0 +1,346 @@
+"""The campaign manager's pages: who may do what, what the form refuses, and what the buttons do."""
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+
+from campaigns.forms import CampaignForm
+from campaigns.models import Audience, Campaign, CampaignMember, CampaignStatus
+from campaigns.services import AudienceService, CampaignService
+from notifications.models import Notification
+from tests import factories
+from tests.campaigns.conftest import hand_out, make_campaign, start
+
+pytestmark = pytest.mark.django_db
+
+LIST = "/admin/campaigns/campaign/"
+ADD = f"{LIST}add/"
+
+
+def sign_in(name: str, *permissions: str, enforce_csrf_checks: bool = False) -> Client:
+    user = User.objects.create_user(name, is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=[f"{p}_campaign" for p in permissions]))
+    client = Client(enforce_csrf_checks=enforce_csrf_checks)
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def manager() -> Client:
+    return sign_in("manager", "add", "change", "view", "delete")
+
+
+@pytest.fixture
+def viewer() -> Client:
+    return sign_in("viewer", "view")
+
+
+def page(campaign: Campaign) -> str:
+    return reverse("admin:campaigns_campaign_change", args=[campaign.pk])
+
+
+def button(campaign: Campaign, name: str) -> str:
+    return reverse(f"campaign-{name}", args=[campaign.pk])
+
+
+def errors(answer) -> dict[str, list[str]]:
+    return answer.context["adminform"].form.errors
+
+
+@pytest.fixture
+def fields() -> dict[str, str]:
+    """A form that is fine."""
+    return {
+        "name": "Sale",
+        "template": str(factories.template("sale").pk),
+        "category": str(factories.category("news", channels=["email", "in_app"]).pk),
+        "audience": Audience.EVERYONE.value,
+        "data": '{"percent": 20}',
+    }
+
+
+class TestForm:
+    def test_a_draft_is_saved_and_remembers_who_made_it(self, manager, fields):
+        answer = manager.post(ADD, fields)
+
+        assert answer.status_code == 302
+        campaign = Campaign.objects.get()
+        assert (campaign.status, campaign.data, campaign.created_by.username) == ("draft", {"percent": 20}, "manager")
+
+    def test_review_saves_and_leads_to_the_confirmation(self, manager, fields):
+        answer = manager.post(ADD, {**fields, "_review": "1"})
+
+        assert answer["Location"] == button(Campaign.objects.get(), "send")
+
+    def test_a_pasted_list_may_have_blank_lines_and_repeats(self, manager, fields):
+        people = factories.recipients(3)
+        pasted = "person-0\r\n\r\n  person-2  \r\nperson-0\r\n"
+
+        manager.post(ADD, {**fields, "audience": "list", "recipients": pasted})
+
+        members = CampaignMember.objects.values_list("recipient_id", flat=True)
+        assert set(members) == {people[0].pk, people[2].pk}
+
+    def test_unknown_ids_are_named_beside_the_field(self, manager, fields):
+        factories.recipients(2)
+
+        answer = manager.post(ADD, {**fields, "audience": "list", "recipients": "person-0\nmoon\nmars"})
+
+        assert answer.status_code == 200
+        assert list(errors(answer)) == ["recipients"]
+        assert "moon, mars" in errors(answer)["recipients"][0]
+        assert not Campaign.objects.exists()
+
+    def test_unknown_ids_can_be_left_out(self, manager, fields):
+        factories.recipients(2)
+        pasted = {"audience": "list", "recipients": "person-0\nmoon", "leave_out_unknown": "on"}
+
+        manager.post(ADD, {**fields, **pasted})
+
+        assert AudienceService().size(Campaign.objects.get()) == 1
+
+    @pytest.mark.parametrize("pasted", ["", "\n\n", "nobody"])
+    def test_a_list_of_nobody_is_refused(self, manager, fields, pasted):
+        answer = manager.post(ADD, {**fields, "audience": "list", "recipients": pasted, "leave_out_unknown": "on"})
+
+        assert list(errors(answer)) == ["recipients"]
+
+    def test_a_list_longer_than_the_bound_is_refused_with_the_bound(self, manager, fields):
+        pasted = "\n".join(f"u{n}" for n in range(50_001))
+
+        answer = manager.post(ADD, {**fields, "audience": "list", "recipients": pasted})
+
+        assert "50,000" in errors(answer)["recipients"][0]
+
+    @pytest.mark.parametrize(
+        "data",
+        ["[1]", '"text"', "{", '{"a": "\\u0000"}', '{"a": "\\ud800"}', "17", "x" * 100, "[" * 9000, '{"a": NaN}'],
+    )
+    def test_data_that_is_not_a_sound_object_is_refused(self, manager, fields, data):
+        answer = manager.post(ADD, {**fields, "data": data})
+
+        assert answer.status_code == 200
+        assert list(errors(answer)) == ["data"]
+
+    def test_data_over_the_bound_is_refused(self, manager, fields):
+        answer = manager.post(ADD, {**fields, "data": '{"a": "%s"}' % ("x" * 40_000)})
+
+        assert list(errors(answer)) == ["data"]
+
+    def test_a_channel_the_template_has_no_words_for_is_refused(self, manager, fields):
+        template = factories.template("mail-only", {"en": {"email": {"subject": "Hi", "text": "There"}}})
+
+        answer = manager.post(ADD, {**fields, "template": str(template.pk), "channels": ["email", "sms"]})
+
+        assert errors(answer) == {"channels": ["“Mail Only” has no words for SMS."]}
+
+    def test_a_template_without_words_for_the_category_is_refused(self, manager, fields):
+        template = factories.template("texts", {"en": {"sms": {"body": "Hi"}}})
+
+        answer = manager.post(ADD, {**fields, "template": str(template.pk)})
+
+        assert list(errors(answer)) == ["template"]
+
+    def test_only_published_templates_are_offered(self):
+        factories.template("done")
+        factories.template("not-yet", published=False)
+
+        offered = CampaignForm().fields["template"].queryset
+        assert [template.slug for template in offered] == ["done"]
+
+    def test_a_kept_list_is_there_to_be_edited(self, manager):
+        people = factories.recipients(3)
+        campaign = make_campaign(to=people[:2])
+
+        answer = manager.get(page(campaign))
+
+        assert "person-0\nperson-1" in answer.content.decode()
+        assert answer.status_code == 200
+
+
+class TestSending:
+    def test_the_confirmation_tells_how_many_people_and_shows_the_message(self, manager):
+        factories.recipients(12)
+        campaign = make_campaign(data={"order": "A17"})
+
+        html = manager.get(button(campaign, "send")).content.decode()
+
+        assert "goes to 12 people" in html
+        assert "Order A17 is on its way" in html
+        assert Campaign.objects.get().status == CampaignStatus.DRAFT
+
+    def test_it_starts_on_post_and_completes(self, manager):
+        factories.recipients(12)
+        campaign = make_campaign()
+
+        answer = manager.post(button(campaign, "send"))
+
+        assert answer["Location"] == page(campaign)
+        hand_out(campaign)
+        assert Notification.objects.count() == 12
+        assert manager.get(page(campaign)).status_code == 200
+
+    def test_an_audience_of_nobody_has_no_send_button(self, manager):
+        html = manager.get(button(make_campaign(), "send")).content.decode()
+
+        assert "nobody in this audience" in html
+        assert "Send to" not in html
+
+    def test_a_second_press_is_told_that_it_is_too_late(self, manager):
+        factories.recipients(2)
+        campaign = make_campaign()
+        manager.post(button(campaign, "send"))
+
+        answer = manager.post(button(campaign, "send"), follow=True)
+
+        assert "already" in answer.content.decode()
+        assert Campaign.objects.get().status == CampaignStatus.SENDING
+
+    def test_pause_resume_and_cancel_are_buttons_of_the_page(self, manager):
+        factories.recipients(2)
+        campaign = start(make_campaign())
+
+        for name, status in [("pause", "paused"), ("resume", "sending"), ("cancel", "cancelled")]:
+            assert button(campaign, name) in manager.get(page(campaign)).content.decode()
+            assert manager.post(button(campaign, name)).status_code == 302
+            assert Campaign.objects.get().status == status
+        history = manager.get(reverse("admin:campaigns_campaign_history", args=[campaign.pk])).content.decode()
+        assert all(word in history for word in ("Pause", "Resume", "Cancel"))
+
+    def test_cancel_asks_first(self, manager):
+        factories.recipients(2)
+        campaign = start(make_campaign())
+
+        assert manager.get(button(campaign, "cancel")).status_code == 200
+        assert Campaign.objects.get().status == CampaignStatus.SENDING
+
+    @pytest.mark.parametrize("name", ["pause", "resume"])
+    def test_steps_are_not_taken_by_following_a_link(self, manager, name):
+        assert manager.get(button(make_campaign(), name)).status_code == 405
+
+    def test_a_step_needs_the_csrf_token(self):
+        client = sign_in("strict", "change", "view", enforce_csrf_checks=True)
+        factories.recipients(2)
+        campaign = make_campaign()
+
+        assert client.post(button(campaign, "send")).status_code == 403
+        assert Campaign.objects.get().status == CampaignStatus.DRAFT
+
+
+class TestWhoMay:
+    @pytest.mark.parametrize("name", ["send", "pause", "resume", "cancel"])
+    def test_a_viewer_cannot_press_anything(self, viewer, name):
+        factories.recipients(2)
+        campaign = make_campaign()
+
+        assert viewer.post(button(campaign, name)).status_code == 403
+        assert Campaign.objects.get().status == CampaignStatus.DRAFT
+
+    def test_a_viewer_sees_the_figures_without_the_buttons(self, viewer):
+        factories.recipients(2)
+        campaign = start(make_campaign())
+
+        html = viewer.get(page(campaign)).content.decode()
+
+        assert 'id="snapshot"' in html
+        assert button(campaign, "pause") not in html
+        assert viewer.get(button(campaign, "live")).json()["people"]["audience"] == 2
+
+    def test_a_viewer_reads_a_draft_without_being_offered_to_send_it(self, viewer):
+        html = viewer.get(page(make_campaign())).content.decode()
+
+        assert "_review" not in html
+
+    def test_a_viewer_without_access_to_recipients_sees_nobodys_name(self, viewer):
+        factories.recipients(2)
+        campaign = start(make_campaign())
+
+        assert "Person 0" not in viewer.get(page(campaign)).content.decode()
+
+    @pytest.mark.parametrize("name", ["live", "send", "pause", "resume", "cancel"])
+    def test_nobody_gets_past_the_sign_in(self, name):
+        campaign = make_campaign()
+
+        answer = Client().get(button(campaign, name))
+
+        assert (answer.status_code, answer["Location"].split("?")[0]) == (302, reverse("admin:login"))
+
+    def test_staff_without_the_permission_see_no_campaign(self):
+        factories.recipients(2)
+        client = sign_in("stranger")
+        template = factories.template("sale")
+
+        for campaign in (make_campaign(template=template), start(make_campaign(template=template))):
+            assert client.get(page(campaign)).status_code == 403
+
+    @pytest.mark.parametrize("name", ["live", "send"])
+    def test_staff_without_the_permission_are_refused(self, name):
+        assert sign_in("stranger").get(button(make_campaign(), name)).status_code == 403
+
+    @pytest.mark.parametrize("name", ["live", "send", "cancel"])
+    def test_a_campaign_that_is_not_there_is_not_found(self, manager, name):
+        assert manager.get(reverse(f"campaign-{name}", args=[4711])).status_code == 404
+
+
+class TestStarted:
+    def test_a_form_opened_before_the_start_changes_nothing_after_it(self, manager, fields):
+        factories.recipients(2)
+        campaign = make_campaign(template=factories.template("other"))
+        CampaignService().start(campaign.pk)
+
+        answer = manager.post(page(campaign), {**fields, "name": "Hijacked"}, follow=True)
+
+        assert "started in the meantime" in answer.content.decode()
+        kept = Campaign.objects.get()
+        assert (kept.name, kept.status, kept.template.slug) == ("Sale", "sending", "other")
+
+    def test_a_started_campaign_cannot_be_deleted_and_a_draft_can(self, manager):
+        factories.recipients(2)
+        draft, started = make_campaign(to=[]), start(make_campaign("Gone out", template=factories.template("other")))
+
+        for campaign, status in [(started, 403), (draft, 302)]:
+            delete = reverse("admin:campaigns_campaign_delete", args=[campaign.pk])
+            assert manager.post(delete, {"post": "yes"}).status_code == status
+        assert list(Campaign.objects.values_list("name", flat=True)) == ["Gone out"]
+
+    def test_a_draft_has_no_figures(self, manager):
+        assert manager.get(button(make_campaign(), "live")).status_code == 409
+
+    def test_the_list_shows_status_and_progress_with_a_bounded_number_of_queries(
+        self, manager, django_assert_max_num_queries
+    ):
+        factories.recipients(2)
+        template = factories.template("sale")
+        for n in range(8):
+            hand_out(start(make_campaign(f"Campaign {n}", template=template)))
+
+        with django_assert_max_num_queries(10):
+            html = manager.get(LIST).content.decode()
+
+        assert html.count("2 of 2") == 8
+        assert "Completed" in html
+
+    def test_the_figures_cost_a_bounded_number_of_queries(self, manager, django_assert_max_num_queries):
+        factories.recipients(30)
+        campaign = start(make_campaign())
+        hand_out(campaign)
+
+        with django_assert_max_num_queries(10):
+            assert manager.get(button(campaign, "live")).json()["people"]["handled"] == 30
+
+
+def test_a_draft_of_a_long_list_is_saved_in_a_constant_number_of_queries(
+    manager, fields, django_assert_max_num_queries
+):
+    factories.recipients(2000)
+    pasted = "\n".join(f"person-{n}" for n in range(2000))
+
+    with django_assert_max_num_queries(30):
+        answer = manager.post(ADD, {**fields, "audience": "list", "recipients": pasted})
+
+    assert answer.status_code == 302
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM campaigns_campaignmember")
+        assert cursor.fetchone()[0] == 2000
