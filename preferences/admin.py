@@ -15,9 +15,8 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
-from unfold.decorators import action, display
 
-from core.admin import BaseModelAdmin, BaseTabularInline, BigTableAdmin, Question, ReadOnlyMixin
+from core.admin import BaseModelAdmin, BaseTabularInline, BigTableAdmin, Question, ReadOnlyMixin, page_action
 from core.admin_filters import FormFilter, text_field
 from preferences.choices import Channel, Platform
 from preferences.forms import CategoryForm, LiftForm, RecipientForm, SuppressionForm
@@ -59,7 +58,7 @@ class OfRecipientAdmin(ReadOnlyMixin, BigTableAdmin):
         found = recipient_id(term)
         return None if found is None else Q(recipient_id=found)
 
-    @display(description="Recipient")
+    @admin.display(description="Recipient")
     def of(self, row: Any) -> str:
         url = reverse("admin:preferences_recipient_change", args=[row.recipient_id])
         return format_html('<a class="cr-link" href="{}">{}</a>', url, row.recipient.external_id)
@@ -82,7 +81,7 @@ class DeviceTokenInline(BaseTabularInline):
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
-    @display(description="Token")
+    @admin.display(description="Token")
     def token_end(self, token: DeviceToken) -> str:
         return redacted(token)
 
@@ -122,7 +121,7 @@ class RecipientAdmin(BigTableAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Recipient | None = None) -> Sequence[str]:
         return self.readonly_fields if obj is None else ("external_id", *self.readonly_fields)
 
-    @display(description="Devices")
+    @admin.display(description="Devices")
     def devices(self, recipient: Any) -> int:
         return recipient.live_devices or 0
 
@@ -149,7 +148,7 @@ class RecipientAdmin(BigTableAdmin):
         """Erasing is the only way to delete a person: other apps keep things about them."""
         return redirect("admin:preferences_recipient_erase", object_id)
 
-    @action(description="Erase…", icon="person_remove", permissions=["delete"])
+    @page_action(description="Erase…", icon="person_remove", permission="delete")
     def erase(self, request: HttpRequest, object_id: str) -> HttpResponse:
         recipient = self.object_or_404(request, object_id)
         if request.method == "POST" and request.POST.get("confirmed"):
@@ -182,7 +181,7 @@ class CategoryAdmin(BaseModelAdmin):
     search_fields = ("slug", "name")
     prepopulated_fields: ClassVar = {"slug": ["name"]}
 
-    @display(description="Channels")
+    @admin.display(description="Channels")
     def to(self, category: Category) -> str:
         return ", ".join(str(Channel(channel).label) for channel in category.channels)
 
@@ -203,7 +202,7 @@ class PreferenceAdmin(OfRecipientAdmin):
     list_display = ("id", "of", "channel", "about", "enabled", "updated_at")
     list_select_related = ("recipient", "category")
 
-    @display(description="Category")
+    @admin.display(description="Category")
     def about(self, preference: Preference) -> str:
         return preference.category.name if preference.category else "Every category"
 
@@ -223,7 +222,7 @@ class DeviceTokenAdmin(OfRecipientAdmin):
         by_token = Q(platform__in=Platform.values, token_hash=DeviceToken.hash_of(term))
         return own | by_token | (super().exact_query(term) or Q(pk=None))
 
-    @display(description="Token")
+    @admin.display(description="Token")
     def token_end(self, token: DeviceToken) -> str:
         return redacted(token)
 
@@ -280,7 +279,7 @@ class SuppressionAdmin(BigTableAdmin):
         for field in kept._meta.concrete_fields:
             setattr(obj, field.attname, getattr(kept, field.attname))
 
-    @action(description="Lift…", icon="lock_open", permissions=["lift"])
+    @page_action(description="Lift…", icon="lock_open", permission="lift")
     def lift(self, request: HttpRequest, object_id: str) -> HttpResponse:
         suppression = self.object_or_404(request, object_id)
         form = LiftForm(request.POST if request.method == "POST" else None, suppression=suppression)

@@ -12,10 +12,9 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
-from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from core.admin import BaseModelAdmin, Question
+from core.admin import BaseModelAdmin, Question, page_action
 from notifications.admin import looks
 from notifications.models import ApiKey
 from notifications.models.api_key import KeyMode, Scope
@@ -65,11 +64,11 @@ class ApiKeyAdmin(BaseModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
-    @display(description="Mode")
+    @admin.display(description="Mode")
     def kind(self, key: ApiKey) -> str:
         return looks.badge(key.mode, "blue" if key.mode == KeyMode.TEST else "teal")
 
-    @display(description="State")
+    @admin.display(description="State")
     def state(self, key: ApiKey) -> str:
         if key.revoked_at is not None:
             return looks.badge("revoked", "red")
@@ -77,11 +76,11 @@ class ApiKeyAdmin(BaseModelAdmin):
             return looks.badge("expired", "sand")
         return looks.badge("in force", "green")
 
-    @display(description="Last used")
+    @admin.display(description="Last used")
     def last_used(self, key: ApiKey) -> str:
         return looks.moment(key.last_used_at) if key.last_used_at else "never"
 
-    @display(description="May")
+    @admin.display(description="May")
     def may(self, key: ApiKey) -> str:
         return ", ".join(str(Scope(scope).label) for scope in key.scopes if scope in Scope.values)
 
@@ -114,7 +113,7 @@ class ApiKeyAdmin(BaseModelAdmin):
         response["Cache-Control"] = "no-store"
         return response
 
-    @action(description="Revoke…", icon="block", permissions=["act"])
+    @page_action(description="Revoke…", icon="block", permission="act")
     def revoke(self, request: HttpRequest, object_id: str) -> HttpResponse:
         key = self.object_or_404(request, object_id)
         page = reverse("admin:notifications_apikey_change", args=[key.pk])

@@ -11,9 +11,8 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
-from unfold.decorators import action, display
 
-from core.admin import BigTableAdmin, Question, ReadOnlyMixin
+from core.admin import BigTableAdmin, Question, ReadOnlyMixin, page_action
 from notifications.admin import looks, timeline
 from notifications.models import DeadLetter, Delivery, Notification
 from notifications.services.tracking import DeliveryTracker
@@ -49,15 +48,15 @@ class DeadLetterAdmin(ReadOnlyMixin, BigTableAdmin):
     actions = ("replay",)
     actions_detail = ("replay_one",)
 
-    @display(description="Delivery")
+    @admin.display(description="Delivery")
     def short(self, row: DeadLetter) -> str:
         return looks.short_id(row.delivery_id)
 
-    @display(description="Channel")
+    @admin.display(description="Channel")
     def way(self, row: DeadLetter) -> str:
         return looks.channel(row.channel)
 
-    @display(description="Cause")
+    @admin.display(description="Cause")
     def why(self, row: DeadLetter) -> str:
         return format_html(
             '{} <span class="cr-subtle" title="{}">{}</span>',
@@ -66,11 +65,11 @@ class DeadLetterAdmin(ReadOnlyMixin, BigTableAdmin):
             looks.words(row.code) if row.code else row.detail[:60],
         )
 
-    @display(description="Died")
+    @admin.display(description="Died")
     def died(self, row: DeadLetter) -> str:
         return looks.moment(row.created_at)
 
-    @display(description="Replayed")
+    @admin.display(description="Replayed")
     def state(self, row: DeadLetter) -> str:
         if row.replayed_at is None:
             return "—"
@@ -109,7 +108,7 @@ class DeadLetterAdmin(ReadOnlyMixin, BigTableAdmin):
         hidden = [("action", "replay"), *(("_selected_action", str(letter.pk)) for letter in letters)]
         return self.confirm(request, _question(len(letters), back=reverse(_LIST), hidden=hidden))
 
-    @action(description="Replay…", permissions=["act"])
+    @page_action(description="Replay…", permission="act")
     def replay_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
         letter = self.object_or_404(request, object_id)
         page = reverse("admin:notifications_deadletter_change", args=[letter.pk])

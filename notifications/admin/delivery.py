@@ -6,7 +6,6 @@ from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.html import format_html
-from unfold.decorators import display
 
 from core.admin_filters import CreatedFilter
 from notifications.admin import looks, timeline
@@ -39,15 +38,15 @@ class DeliveryAdmin(RecordAdmin):
             wanted |= Q(notification_id__in=list(newest.values_list("pk", flat=True)))
         return wanted or None
 
-    @display(description="Delivery")
+    @admin.display(description="Delivery")
     def short(self, row: Delivery) -> str:
         return looks.short_id(row.pk)
 
-    @display(description="Channel")
+    @admin.display(description="Channel")
     def way(self, row: Delivery) -> str:
         return looks.channel(row.channel)
 
-    @display(description="Status")
+    @admin.display(description="Status")
     def state(self, row: Delivery) -> str:
         why = row.get_skip_reason_display() if row.skip_reason else row.get_error_code_display()
         return format_html('{} <span class="cr-subtle">{}</span>', looks.status_badge(row.status), why or "")

@@ -10,9 +10,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
-from unfold.decorators import action, display
 
-from core.admin import Question
+from core.admin import Question, page_action
 from core.admin_filters import CreatedFilter, FormFilter, text_field
 from notifications.admin import looks, timeline
 from notifications.admin.record import RecordAdmin, as_uuid
@@ -87,15 +86,15 @@ class NotificationAdmin(RecordAdmin):
             row.subject = categories.get(row.category_id)
             row.ways = sorted(deliveries.get(row.pk, []), key=lambda delivery: delivery.channel)
 
-    @display(description="Notification")
+    @admin.display(description="Notification")
     def short(self, row: Notification) -> str:
         return looks.short_id(row.pk)
 
-    @display(description="Category")
+    @admin.display(description="Category")
     def about(self, row: Any) -> str:
         return row.subject.name if row.subject else f"#{row.category_id}"
 
-    @display(description="Outcome")
+    @admin.display(description="Outcome")
     def outcome(self, row: Any) -> str:
         pills = format_html_join(
             "",
@@ -121,7 +120,7 @@ class NotificationAdmin(RecordAdmin):
             "can_cancel": self.has_act_permission(request) and _cancellable(row, [c.delivery for c in cards]),
         }
 
-    @action(description="Cancel…", permissions=["act"])
+    @page_action(description="Cancel…", permission="act")
     def cancel(self, request: HttpRequest, object_id: str) -> HttpResponse:
         row = self.object_or_404(request, object_id)
         page = reverse("admin:notifications_notification_change", args=[row.pk])

@@ -12,7 +12,6 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from unfold.decorators import display
 
 from core.admin import BigTableAdmin, ReadOnlyMixin
 from notifications.admin import looks
@@ -102,25 +101,25 @@ class OutboxAdmin(ReadOnlyMixin, BigTableAdmin):
         context = {**(extra_context or {}), "lanes": lanes()}
         return super().changelist_view(request, context)  # type: ignore[no-any-return]  # untyped base
 
-    @display(description="Lane")
+    @admin.display(description="Lane")
     def lane(self, row: OutboxMessage) -> SafeString:
         return format_html("{} · {}", looks.channel(row.channel), row.get_priority_display())
 
-    @display(description="Due")
+    @admin.display(description="Due")
     def state(self, row: OutboxMessage) -> SafeString:
         now = timezone.now()
         tone = "blue" if row.due_at > now else "amber" if now - row.due_at > BEHIND else "green"
         return format_html("{} {}", looks.badge("held" if row.due_at > now else "due", tone), looks.moment(row.due_at))
 
-    @display(description="Deliveries")
+    @admin.display(description="Deliveries")
     def size(self, row: OutboxMessage) -> int:
         return len(row.delivery_ids)
 
-    @display(description="Made")
+    @admin.display(description="Made")
     def made(self, row: OutboxMessage) -> str:
         return looks.moment(row.created_at)
 
-    @display(description="Deliveries")
+    @admin.display(description="Deliveries")
     def deliveries(self, row: OutboxMessage) -> SafeString:
         shown: Sequence[Any] = row.delivery_ids[:50]
         links = format_html_join(

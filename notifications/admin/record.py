@@ -5,12 +5,12 @@ from datetime import timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
-from unfold.decorators import display
 
 from core.admin import BigTableAdmin, ReadOnlyMixin
 from notifications.admin import looks
@@ -38,14 +38,14 @@ class RecordAdmin(ReadOnlyMixin, BigTableAdmin):
         for row in rows:
             row.person = people.get(row.recipient_id)
 
-    @display(description="Recipient")
+    @admin.display(description="Recipient")
     def to(self, row: Any) -> str:
         if row.person is None:
             return looks.badge("erased", "grey")
         url = reverse("admin:preferences_recipient_change", args=[row.recipient_id])
         return format_html('<a class="cr-link" href="{}">{}</a>', url, row.person.external_id)
 
-    @display(description="When")
+    @admin.display(description="When")
     def when(self, row: Any) -> str:
         return looks.moment(row.created_at)
 

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from unfold.decorators import display
 
 from core.admin import BaseModelAdmin
 from notifications.admin import looks
@@ -47,7 +47,7 @@ class MessageTemplateAdmin(BaseModelAdmin):
     ) -> dict[str, Sequence[str]]:
         return dict(self.prepopulated_fields) if obj is None else {}
 
-    @display(description="Published")
+    @admin.display(description="Published")
     def state(self, template: MessageTemplate) -> str:
         if template.published is None:
             return looks.badge("draft only", "sand")
@@ -71,7 +71,7 @@ class MessageTemplateAdmin(BaseModelAdmin):
     ) -> HttpResponse:
         versions: QuerySet[TemplateVersion] | list[TemplateVersion] = []
         if object_id.isdecimal():
-            versions = TemplateVersion.objects.filter(template_id=object_id).select_related("created_by")
+            versions = TemplateVersion.objects.filter(template_id=int(object_id)).select_related("created_by")
             versions = list(versions.order_by("-number")[:MAX_VERSIONS])
         context = {
             **(extra_context or {}),
@@ -99,7 +99,7 @@ class MessageTemplateAdmin(BaseModelAdmin):
         form = DraftForm(request.POST if request.method == "POST" else None, content=content, locales=locales)
         if request.method == "POST" and form.is_valid():
             try:
-                version = templates.new_version(template, form.content(), by=request.user)
+                version = templates.new_version(template, form.content(), by=_user(request))
             except ContentInvalid as invalid:
                 form.show(invalid.errors)
             else:
@@ -141,7 +141,7 @@ class MessageTemplateAdmin(BaseModelAdmin):
         if request.method != "POST":
             return page
         try:
-            templates.publish(version, by=request.user)
+            templates.publish(version, by=_user(request))
         except ContentInvalid as invalid:
             messages.error(request, f"Not published. {invalid}")
             return page
@@ -172,6 +172,10 @@ class MessageTemplateAdmin(BaseModelAdmin):
 
 def _default_first(content: dict[str, Any], default: str) -> list[tuple[str, Any]]:
     return sorted(content.items(), key=lambda item: (item[0] != default, item[0]))
+
+
+def _user(request: HttpRequest) -> AbstractBaseUser | None:
+    return request.user if isinstance(request.user, AbstractBaseUser) else None
 
 
 def _asked_locales(request: HttpRequest) -> list[str]:
