@@ -159,7 +159,7 @@ def check(expected: int, journal: Path, finished: bool) -> dict[str, Any]:
     """Every notification, delivery, event, count and provider call against each other."""
     from django.db import connection
 
-    from notifications.providers.simulated import read_journal
+    from notifications.providers.journal import read_journal
 
     def one(sql: str) -> int:
         with connection.cursor() as cursor:
