@@ -36,12 +36,12 @@ SELECT due.id, lane.channel, lane.priority, due.takes > 0, due.delivery_ids
 FROM unnest(%(channels)s::text[], %(priorities)s::text[]) WITH ORDINALITY AS lane(channel, priority, rank)
 CROSS JOIN LATERAL (
     SELECT greatest(size, 1) AS size FROM notifications_outbox
-    WHERE channel = lane.channel AND priority = lane.priority AND due_at <= now()
+    WHERE channel = lane.channel AND priority = lane.priority AND due_at <= statement_timestamp()
     ORDER BY due_at LIMIT 1
 ) head
 CROSS JOIN LATERAL (
     SELECT id, takes, delivery_ids, due_at FROM notifications_outbox
-    WHERE channel = lane.channel AND priority = lane.priority AND due_at <= now() AND size <= head.size
+    WHERE channel = lane.channel AND priority = lane.priority AND due_at <= statement_timestamp() AND size <= head.size
     ORDER BY due_at LIMIT least(%(rows)s, greatest(%(deliveries)s / head.size, 1))
     FOR UPDATE SKIP LOCKED
 ) due

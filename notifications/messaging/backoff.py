@@ -9,4 +9,4 @@ def full_jitter(attempt: int, *, base: float, cap: float) -> float:
     Source: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
     """
     window = min(cap, base * 2 ** min(max(attempt, 1) - 1, 30))
-    return random.uniform(0, window)  # noqa: S311  spreading load, no secret
+    return random.uniform(0, window)

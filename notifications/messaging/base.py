@@ -31,9 +31,7 @@ class WorkMessage:
     redelivered: bool = False
 
     @classmethod
-    def of(
-        cls, channel: str, priority: str, deliveries: Sequence[UUID], *, redelivered: bool = False
-    ) -> "WorkMessage":
+    def of(cls, channel: str, priority: str, deliveries: Sequence[UUID], *, redelivered: bool = False) -> "WorkMessage":
         return cls(uuid7(), channel, priority, tuple(deliveries), redelivered)
 
     def encode(self) -> bytes:

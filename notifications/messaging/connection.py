@@ -1,4 +1,4 @@
-"""Connections to the broker: a short-lived one for administration, and the Link that serves a publisher or a consumer."""
+"""Connections to the broker: a short-lived one for administration, and the Link of a publisher or a consumer."""
 
 import os
 import threading
@@ -96,25 +96,30 @@ class Link:
 
     def call(self, action: Callable[[Channel], None]) -> None:
         """Run `action(channel)` on the I/O thread, from any thread; dropped when the link is lost."""
-        connection = self._connection
-        if connection is None or self.lost.is_set():
-            return
-        # A loop that has just ended refuses; its link is lost, and what was meant for it with it.
-        with suppress(Exception):
-            connection.ioloop.add_callback_threadsafe(lambda: self._run(action))
+        self._schedule(lambda: self._run(action))
 
     def close(self) -> None:
-        """Close gracefully, cut the socket if that takes too long, wait for the thread. Safe to call twice."""
-        self.call(lambda _channel: self._begin_close("closed"))
-        self._thread.join(CLOSE_SECONDS)
-        if self._thread.is_alive():
-            self._cut("close took too long")
-            self._thread.join(CLOSE_SECONDS)
+        """Close gracefully, after the calls made before; cut the socket if that takes too long. Safe to call twice."""
+        self._schedule(lambda: self._begin_close("closed"))
+        if not self._ended():
+            self.cut()
 
     def cut(self) -> None:
         """Give the connection up without the courtesies: the broker does not answer any more."""
-        self._cut("given up")
-        self._thread.join(CLOSE_SECONDS)
+        self._schedule(lambda: self._terminate("given up"))
+        self._ended()
+
+    def _ended(self) -> bool:
+        if self._thread.ident is not None:  # started
+            self._thread.join(CLOSE_SECONDS)
+        return not self._thread.is_alive()
+
+    def _schedule(self, callback: Callable[[], None]) -> None:
+        connection = self._connection
+        if connection is not None and not self.lost.is_set():
+            # A loop that has just ended refuses; its link is lost, and what was meant for it with it.
+            with suppress(Exception):
+                connection.ioloop.add_callback_threadsafe(callback)
 
     # --- on the I/O thread --------------------------------------------------------------------------------------
 
@@ -154,20 +159,13 @@ class Link:
 
     def _begin_close(self, reason: str) -> None:
         self.reason = self.reason or reason
-        if self._connection.is_open:
-            with suppress(ConnectionWrongStateError):
+        with suppress(ConnectionWrongStateError):  # closing or closed already
+            if not (self._connection.is_closing or self._connection.is_closed):
                 self._connection.close()
 
     def _mark_blocked(self, blocked: bool) -> None:
         self.blocked = blocked
         log.warning("the broker blocks publishing" if blocked else "the broker takes messages again")
-
-    def _cut(self, reason: str) -> None:
-        connection = self._connection
-        if connection is not None and not self.lost.is_set():
-            self.reason = self.reason or reason
-            with suppress(Exception):
-                connection.ioloop.add_callback_threadsafe(lambda: self._terminate(reason))
 
     def _terminate(self, reason: str) -> None:
         # pika has no public way to end a connection whose peer is silent; a close frame would wait for an answer.

@@ -49,10 +49,9 @@ class RabbitConsumer(ThreadedConsumer):
         self._keeper.start()
 
     def draining(self) -> None:
+        """Return what nobody has begun, for other workers to take while the batches in hand are finished."""
         if self._link is not None:
-            self._link.call(_cancel_all)
-        for item in self._shelf.clear():
-            _give_back(item)
+            self._link.call(self._cancel)
 
     def closed(self) -> None:
         if self._link is not None:
@@ -64,7 +63,7 @@ class RabbitConsumer(ThreadedConsumer):
         if item is None:
             return
         if self.stopping:
-            _give_back(item)
+            self._shelf.put(item)  # goes back with the others
             return
         failures = 0
         # AGAIN means that nothing could be recorded, PostgreSQL being away. The message is held and tried again here:
@@ -73,8 +72,7 @@ class RabbitConsumer(ThreadedConsumer):
             failures += 1
             self.pause(full_jitter(failures, base=self.pause_base * 2, cap=self.pause_cap))
             if self.stopping or item.link.lost.is_set():
-                _give_back(item)
-                return
+                return  # unacknowledged: the close returns it
         if verdict is Verdict.DONE:
             item.link.call(lambda channel: channel.basic_ack(item.tag))
 
@@ -84,7 +82,9 @@ class RabbitConsumer(ThreadedConsumer):
         try:
             return handle(item.message)
         except Exception:
-            log.exception("handling crashed; the batch comes back", message_id=str(item.message.id), returns=item.returns)
+            log.exception(
+                "handling crashed; the batch comes back", message_id=str(item.message.id), returns=item.returns
+            )
             self.pause(full_jitter(item.returns + 1, base=0.05, cap=2.0))
             # reject, not nack: from RabbitMQ 4.3 on only a reject counts towards the delivery limit.
             item.link.call(lambda channel: channel.basic_reject(item.tag, requeue=True))
@@ -96,13 +96,12 @@ class RabbitConsumer(ThreadedConsumer):
         failures = 0
         while not self.stopping:
             try:
-                self._connect()
+                link = self._connect()
                 failures = 0
-                assert self._link is not None
-                self._link.lost.wait()
-                self._shelf.drop(self._link)
+                link.lost.wait()
+                self._shelf.drop(link)
                 if not self.stopping:
-                    log.warning("connection to the broker lost", reason=self._link.reason)
+                    log.warning("connection to the broker lost", reason=link.reason)
             except topology.TopologyMismatch as error:
                 self._fatal = error
                 self.stop()
@@ -110,17 +109,18 @@ class RabbitConsumer(ThreadedConsumer):
             except BrokerUnavailable as error:
                 if failures == 0:
                     log.warning("no connection to the broker; trying again", reason=str(error))
+            except Exception:  # without this thread the worker would stand idle for ever
+                log.exception("keeping the connection failed; trying again")
             failures += 1
             self.pause(full_jitter(failures, base=0.5, cap=15.0))
 
-    def _connect(self) -> None:
+    def _connect(self) -> Link:
         with short_lived("topology") as connection:
             topology.declare(connection, [(self.channel, priority) for priority in self.priorities])
         link = Link(f"worker {self.channel}", setup=lambda channel: self._consume(link, channel))
+        self._link = link  # before it opens: deliveries may come, and a stop, while `open` still waits
         link.open()
-        self._link = link
-        if self.stopping:
-            link.close()
+        return link
 
     def _consume(self, link: Link, channel: Channel) -> None:
         """On the I/O thread: one consumer per lane, each with a prefetch of its own (a global one is refused by newer
@@ -150,17 +150,18 @@ class RabbitConsumer(ThreadedConsumer):
             link.call(lambda channel: channel.basic_reject(tag, requeue=False))  # dead-lettered
             return
         returns = int((properties.headers or {}).get("x-delivery-count", 0)) or int(method.redelivered)
-        item = Delivered(message, link, tag, returns)
-        if self.stopping:
-            _give_back(item)
-        else:
-            self._shelf.put(item)
+        self._shelf.put(Delivered(message, link, tag, returns))
 
+    def _cancel(self, channel: Channel) -> None:
+        """On the I/O thread. Nothing is returned before the last consumer is cancelled: it would come straight back,
+        and be counted."""
+        waiting = set(channel.consumer_tags)
 
-def _cancel_all(channel: Channel) -> None:
-    for tag in channel.consumer_tags:
-        channel.basic_cancel(tag)
+        def cancelled(frame: pika.frame.Method) -> None:
+            waiting.discard(frame.method.consumer_tag)
+            if not waiting:
+                for item in self._shelf.clear():
+                    channel.basic_nack(item.tag, requeue=True)
 
-
-def _give_back(item: Delivered) -> None:
-    item.link.call(lambda channel: channel.basic_nack(item.tag, requeue=True))
+        for tag in list(waiting):
+            channel.basic_cancel(tag, callback=cancelled)

@@ -98,7 +98,6 @@ class DatabaseConsumer(ThreadedConsumer):
         with self._poll:
             priority, rows = self._take()
             if not rows:
-                connection.close()  # don't keep a connection of the pool asleep
                 self.pause(settings.WORKER_POLL_SECONDS)
                 return
         if rows[0].takes > self._allowed(rows[0]):
@@ -110,7 +109,7 @@ class DatabaseConsumer(ThreadedConsumer):
 
     def _take(self) -> tuple[str, list[Row]]:
         # Rows that come back after a crash must not all meet again in the same moment, hence the jitter.
-        visibility = settings.VISIBILITY_SECONDS * random.uniform(1.0, 1.25)  # noqa: S311
+        visibility = settings.VISIBILITY_SECONDS * random.uniform(1.0, 1.25)
         with connection.cursor() as cursor:
             cursor.execute(
                 TAKE,
@@ -135,7 +134,7 @@ class DatabaseConsumer(ThreadedConsumer):
         if verdict is Verdict.DONE:
             self._execute(ACK, rows)
         else:
-            self._release(rows, pause=random.uniform(0.2, 1.0), uncount=1)  # noqa: S311
+            self._release(rows, pause=random.uniform(0.2, 1.0), uncount=1)
 
     def _release(self, rows: list[Row], *, pause: float, uncount: int) -> None:
         self._execute(RELEASE, rows, pause=pause, uncount=uncount)

@@ -83,13 +83,15 @@ class DeadLetterDrain:
         if buried:
             log.error("poison deliveries buried", deliveries=[str(id) for id in buried])
 
-    def _keep(
-        self, channel: BlockingChannel, routing_key: str, properties: pika.BasicProperties, body: bytes
-    ) -> None:
+    def _keep(self, channel: BlockingChannel, routing_key: str, properties: pika.BasicProperties, body: bytes) -> None:
         """No delivery to name, so no row to write: kept on the broker for a person, durably, and out of the way."""
-        log.error("unreadable message", queue=topology.malformed(), routing_key=routing_key, body=body[:SHOWN_BYTES].hex())
+        log.error(
+            "unreadable message", queue=topology.malformed(), routing_key=routing_key, body=body[:SHOWN_BYTES].hex()
+        )
         kept = pika.BasicProperties(
-            message_id=properties.message_id, headers={"from": routing_key}, delivery_mode=pika.DeliveryMode.Persistent.value
+            message_id=properties.message_id,
+            headers={"from": routing_key},
+            delivery_mode=pika.DeliveryMode.Persistent.value,
         )
         channel.basic_publish("", topology.malformed(), body, kept, mandatory=True)
 

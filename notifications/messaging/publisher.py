@@ -20,7 +20,7 @@ REDRIVEN = "carillon-redriven"
 
 
 class Window:
-    """One call of `publish`: what is on its way and what the broker said. Touched on the I/O thread only, until `done`."""
+    """One call of `publish`: what is on its way and what the broker said. Until `done` it is the I/O thread's."""
 
     def __init__(self, messages: Sequence[WorkMessage], first_tag: int) -> None:
         self.messages = messages

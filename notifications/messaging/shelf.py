@@ -40,7 +40,7 @@ class Shelf:
         with self._ready:
             lane = self._lanes[item.message.priority]
             if item.returns:
-                lane.insert(random.randint(0, len(lane)), item)  # noqa: S311  an order, no secret
+                lane.insert(random.randint(0, len(lane)), item)
             else:
                 lane.append(item)
             self._ready.notify()

@@ -140,5 +140,3 @@ def _explained(name: str, error: ChannelClosedByBroker) -> Exception:
     if error.reply_code == PRECONDITION_FAILED:
         return TopologyMismatch(name, error.reply_text)
     return BrokerUnavailable(f"the broker refused {name}: {error.reply_code} {error.reply_text}")
-
-

@@ -38,10 +38,17 @@ class Command(BaseCommand):
 
 
 def relay(relay: Relay, shutdown: Shutdown) -> None:
-    """Rounds until a stop is asked for. Outages are waited out with a growing, jittered pause."""
+    """Rounds until a stop is asked for. Outages are waited out with a growing, jittered pause.
+
+    Raises TopologyMismatch.
+    """
     failures = 0
+    declared = False
     while not shutdown.requested:
         try:
+            if not declared:  # at the start, so that queues of another shape are noticed before there is work
+                messaging.declare_topology()
+                declared = True
             relay.step()
         except (BrokerUnavailable, DatabaseError) as error:
             failures += 1
