@@ -4,10 +4,12 @@ import pytest
 from django.contrib import admin
 from django.core.paginator import EmptyPage
 from django.db import connection
+from django.db.models.expressions import RawSQL
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from campaigns.models import Campaign
+from core import admin_lists
 from core.admin import BaseModelAdmin, BigTableAdmin
 from core.admin_lists import MAX_PAGE, LookaheadPaginator, estimated_rows
 from notifications.models import MessageTemplate
@@ -167,3 +169,14 @@ class TestBigTables:
 
         assert len(big) >= 6
         assert all(page.list_per_page <= 50 and not page.date_hierarchy for page in big)
+
+    def test_a_list_that_takes_too_long_says_how_to_narrow_it(self, monkeypatch):
+        factories.recipients(3)
+        slow = Recipient.objects.annotate(nap=RawSQL("SELECT 1 FROM pg_sleep(5)", []))
+        monkeypatch.setattr(admin_lists, "LIST_TIMEOUT_MS", 50)
+        monkeypatch.setattr(admin.site._registry[Recipient], "get_queryset", lambda request: slow)
+
+        response = signed_in(may="everything").get(page(Recipient))
+
+        assert response.status_code == 200
+        assert "Narrow it" in response.content.decode()
