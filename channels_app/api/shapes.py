@@ -25,7 +25,9 @@ class FeedItemSerializer(serializers.Serializer[Any]):
     body = serializers.CharField()
     link = serializers.CharField(help_text="http, https, a path, or empty.")
     icon = serializers.CharField(help_text="An image's address, a short text such as an emoji, or empty.")
-    data = serializers.DictField(help_text="What the sender put under `metadata.in_app`.")
+    data = serializers.DictField(  # type: ignore[assignment]  # DRF takes its fields off the class, so nothing is hidden
+        help_text="What the sender put under `metadata.in_app`."
+    )
     created_at = serializers.DateTimeField()
     seen_at = serializers.DateTimeField(allow_null=True)
     read_at = serializers.DateTimeField(allow_null=True)

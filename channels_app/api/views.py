@@ -28,8 +28,8 @@ _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 class FeedView(CrossOrigin, APIView):
     """A view that serves the recipient in person."""
 
-    authentication_classes: ClassVar = [FeedTokenAuthentication, FeedSessionAuthentication]
-    permission_classes: ClassVar = [IsRecipient]
+    authentication_classes = (FeedTokenAuthentication, FeedSessionAuthentication)
+    permission_classes = (IsRecipient,)
 
     @property
     def me(self) -> UUID:
