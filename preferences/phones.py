@@ -117,12 +117,14 @@ def _rule(code: str) -> tuple[re.Pattern[str], re.Pattern[str] | None] | None:
             if region == _NON_GEOGRAPHIC
             else PhoneMetadata.metadata_for_region(region, None)
         )
+        if metadata is None:
+            continue
         general = _form(metadata.general_desc)
         kinds = [form for kind in _TYPES if (form := _form(getattr(metadata, kind)))]
         if general and kinds:
             forms.append(f"(?={general})(?:{'|'.join(kinds)})")
     main = PhoneMetadata.metadata_for_region_or_calling_code(int(code), regions[0])
-    prefix = main.national_prefix_for_parsing
+    prefix = main.national_prefix_for_parsing if main else None
     return (re.compile("|".join(forms) or r"(?!)"), re.compile(prefix) if prefix else None)
 
 

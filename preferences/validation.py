@@ -103,7 +103,7 @@ def attributes(value: object) -> dict[str, Any]:
     """A JSON object of at most 16 KB and 5 levels, storable as jsonb."""
     if not isinstance(value, Mapping):
         raise ValidationProblem("not_an_object", "This must be a JSON object.")
-    plain = _plain(value, MAX_ATTRIBUTES_DEPTH)
+    plain: dict[str, Any] = _plain(value, MAX_ATTRIBUTES_DEPTH)
     try:
         size = len(orjson.dumps(plain))
     except (TypeError, ValueError):  # an integer beyond 64 bits

@@ -58,13 +58,16 @@ def retire(token_ids: Sequence[UUID], reason: str, not_after: datetime | None) -
     """Retire these devices unless registered after `not_after`; how many were, and whose, by external id."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "WITH gone AS (UPDATE preferences_devicetoken SET retired_at = clock_timestamp(), retired_reason = %s"
-            " WHERE id = ANY(%s) AND retired_at IS NULL AND registered_at <= coalesce(%s, registered_at)"
-            " RETURNING recipient_id)"
+            "WITH owners AS MATERIALIZED (SELECT id FROM preferences_recipient WHERE id IN"
+            " (SELECT recipient_id FROM preferences_devicetoken WHERE id = ANY(%s))"
+            " ORDER BY external_id FOR NO KEY UPDATE),"  # one order everywhere: two batches never deadlock
+            " gone AS (UPDATE preferences_devicetoken t SET retired_at = clock_timestamp(), retired_reason = %s"
+            " FROM owners o WHERE t.recipient_id = o.id AND t.id = ANY(%s) AND t.retired_at IS NULL"
+            " AND t.registered_at <= coalesce(%s, t.registered_at) RETURNING t.recipient_id)"
             " UPDATE preferences_recipient r SET preferences_changed_at = clock_timestamp()"
             " FROM (SELECT recipient_id, count(*) AS tokens FROM gone GROUP BY 1) g WHERE r.id = g.recipient_id"
             " RETURNING r.external_id, g.tokens",
-            [reason[:64], list(token_ids), not_after],
+            [list(token_ids), reason[:64], list(token_ids), not_after],
         )
         rows = cursor.fetchall()
     return sum(row[1] for row in rows), [row[0] for row in rows]

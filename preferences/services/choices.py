@@ -7,16 +7,20 @@ from django.db.models.functions import Now
 
 from preferences.choices import Channel
 from preferences.errors import BatchRejected, Problem
-from preferences.models import Preference, Recipient
-from preferences.services.categories import CategoryInfo
+from preferences.models import Category, Preference, Recipient
 from preferences.services.inputs import MAX_BATCH, PreferenceChange
 
 
-def apply(external_id: str, changes: Sequence[PreferenceChange], categories: Mapping[str, CategoryInfo]) -> None:
+def apply(external_id: str, changes: Sequence[PreferenceChange]) -> None:
     """Write these, in a constant number of statements; a later word on the same thing wins.
 
-    Raises Recipient.DoesNotExist, and BatchRejected for an unknown category or channel or a required category.
+    Raises Recipient.DoesNotExist, and BatchRejected for an unknown category or channel or a required category. The
+    categories are read afresh: a cached one may be gone, a new one not yet cached.
     """
+    if len(changes) > MAX_BATCH:
+        raise ValueError(f"At most {MAX_BATCH} preferences in one call; {len(changes)} given.")
+    slugs = {change.category_slug for change in changes if change.category_slug is not None}
+    categories = {one.slug: one for one in Category.objects.filter(slug__in=slugs).only("slug", "is_required")}
     _refuse(changes, categories)
     words: dict[tuple[int | None, str], bool | None] = {}
     for change in changes:
@@ -37,9 +41,7 @@ def apply(external_id: str, changes: Sequence[PreferenceChange], categories: Map
     Recipient.objects.filter(pk=recipient.pk).update(preferences_changed_at=Now())
 
 
-def _refuse(changes: Sequence[PreferenceChange], categories: Mapping[str, CategoryInfo]) -> None:
-    if len(changes) > MAX_BATCH:
-        raise ValueError(f"At most {MAX_BATCH} preferences in one call; {len(changes)} given.")
+def _refuse(changes: Sequence[PreferenceChange], categories: Mapping[str, Category]) -> None:
     errors: dict[int, list[Problem]] = {}
     for index, change in enumerate(changes):
         if problem := _problem(change, categories):
@@ -48,7 +50,7 @@ def _refuse(changes: Sequence[PreferenceChange], categories: Mapping[str, Catego
         raise BatchRejected(errors)
 
 
-def _problem(change: PreferenceChange, categories: Mapping[str, CategoryInfo]) -> Problem | None:
+def _problem(change: PreferenceChange, categories: Mapping[str, Category]) -> Problem | None:
     if change.channel not in Channel.values:
         return Problem("channel", "unknown_channel", f"Unknown channel. One of: {', '.join(Channel.values)}.")
     if change.category_slug is None:

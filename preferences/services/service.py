@@ -70,8 +70,7 @@ class PreferencesService:
         """Write words on channels and categories. Raises Recipient.DoesNotExist, and BatchRejected for what is unknown
         or for switching off a required category."""
         with transaction.atomic():
-            slugs = [change.category_slug for change in changes if change.category_slug]
-            choices.apply(external_id, changes, self.categories(slugs))
+            choices.apply(external_id, changes)
             self._drop([external_id])
 
     def register_token(self, external_id: str, platform: str, token: str, label: str = "") -> DeviceToken:

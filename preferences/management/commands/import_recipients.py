@@ -5,7 +5,7 @@ import sys
 import time
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
@@ -26,7 +26,7 @@ PLAIN_EVERY_SECONDS = 5.0
 
 class Command(BaseCommand):
     help = "Create and change recipients from a CSV file, by external_id. Other columns become attributes."
-    requires_system_checks: ClassVar[list[str]] = []  # pages and routes have no part in it
+    requires_system_checks = ()  # pages and routes have no part in it
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path, help="a CSV file with a header; it needs a column external_id (or id)")
@@ -50,11 +50,12 @@ class Command(BaseCommand):
         except SourceError as error:
             raise CommandError(str(error)) from None
         except OSError as error:
-            raise CommandError(f"{error.filename}: {error.strerror}. Pass --rejects to write it elsewhere.") from None
-        except DatabaseError as error:
+            where = error.filename or rejects_path
+            raise CommandError(f"{where}: {error.strerror}. Pass --rejects to write it elsewhere.") from None
+        except (DatabaseError, KeyboardInterrupt) as error:
             raise CommandError(
-                f"The database stopped the import after line {bar.counts.line}: {type(error).__name__}. What came"
-                " before is imported; run the same command again to go on."
+                f"Stopped after line {bar.counts.line} ({type(error).__name__}). What came before is imported; run the"
+                " same command again to go on."
             ) from error
         self._report(counts, rejects, dry_run=given["dry_run"])
 
@@ -74,12 +75,14 @@ class Command(BaseCommand):
         table.add_row("seconds", f"{counts.seconds:,.1f}")
         table.add_row("rows/s", f"{counts.records / max(counts.seconds, 0.001):,.0f}")
         table.add_row("peak memory", f"{peak:,.0f} MB")
-        console = Console(file=self.stdout, highlight=False)
-        console.print(table)
+        console = Console(highlight=False)
+        with console.capture() as report:
+            console.print(table)
+        self.stdout.write(report.get(), ending="")
         if counts.rejected:
-            console.print(f"Rejected rows, with line and reason: {rejects.path}", soft_wrap=True)
+            self.stdout.write(f"Rejected rows, with line and reason: {rejects.path}")
         if dry_run:
-            console.print("Dry run: nothing was written.")
+            self.stdout.write("Dry run: nothing was written.")
 
 
 class _Progress:
