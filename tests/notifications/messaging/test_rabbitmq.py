@@ -1,5 +1,8 @@
 """What only a broker can do to us."""
 
+import statistics
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +18,7 @@ from notifications.errors import BrokerUnavailable
 from notifications.messaging import topology
 from notifications.messaging.base import WorkMessage
 from notifications.messaging.connection import short_lived
+from notifications.messaging.publisher import RabbitPublisher
 from notifications.models import DeadLetter, Delivery, OutboxMessage
 from notifications.relay import Relay
 from tests.notifications.messaging.harness import (
@@ -319,3 +323,49 @@ def test_other_arguments_are_said_in_words(rabbit: RabbitTransport, settings: La
         messaging.consumer("email", ["low"]).run(Recorder())
     with pytest.raises(CommandError, match="cannot be changed"):
         call_command("run_relay")
+
+
+# --- the process ------------------------------------------------------------------------------------------------------
+
+
+def test_a_blocked_connection_is_unavailable_until_the_broker_takes_messages_again(rabbit: RabbitTransport) -> None:
+    # Given a publisher that the broker has told of its memory alarm
+    publisher = rabbit.relay.publisher
+    assert isinstance(publisher, RabbitPublisher)
+    assert publisher.publish([message()]) == [True]
+    assert publisher._link is not None
+    publisher._link._mark_blocked(True)
+
+    with pytest.raises(BrokerUnavailable, match="blocks"):
+        publisher.publish([message()])
+
+    publisher._link._mark_blocked(False)
+    assert publisher.publish([message()]) == [True]
+
+
+def test_run_relay_publishes_within_100_ms_and_leaves_on_sigterm(
+    rabbit: RabbitTransport, process_env: dict[str, str], settings: LazySettings
+) -> None:
+    # Given a relay process
+    process_env |= {"BROKER_URL": settings.BROKER_URL, "BROKER_DELIVERY_LIMIT": str(settings.BROKER_DELIVERY_LIMIT)}
+    relay = subprocess.Popen([sys.executable, "manage.py", "run_relay"], env=process_env)
+    try:
+        enqueue(ids(1))
+        wait_for(lambda: not OutboxMessage.objects.exists(), seconds=30, what="the relay came up")
+
+        # When sends come one at a time
+        waits = []
+        for _ in range(20):
+            enqueue(ids(1))
+            started = time.monotonic()
+            while OutboxMessage.objects.exists():
+                time.sleep(0.002)
+            waits.append(time.monotonic() - started)
+
+        # Then they don't wait; the median, as this machine may be busy with other things
+        assert statistics.median(waits) < 0.1
+        relay.terminate()
+        assert relay.wait(10) == 0
+    finally:
+        relay.kill()
+    assert messaging.depths()["email", "normal"] == 21
