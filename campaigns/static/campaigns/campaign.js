@@ -33,7 +33,7 @@
     const speed = rate.people > 0 ? `${number(rate.people)} people a second` : "";
     bar("handed", `${number(given)} of ${number(people.audience)} people handed out`,
       [speed, left].filter(Boolean).join(" · ") || percent(given, people.audience), given, people.audience, !people.waiting);
-    const flow = rate.messages > 0 ? `${number(rate.messages)} messages a second` : "";
+    const flow = rate.messages > 0 && (messages.in_flight || now === "sending") ? `${number(rate.messages)} messages a second` : "";
     const open = messages.in_flight ? `${number(messages.in_flight)} on their way` : "";
     bar("ended", `${number(messages.ended)} of ${number(messages.queued)} messages done`,
       [flow, open].filter(Boolean).join(" · ") || percent(messages.ended, messages.queued),
@@ -49,7 +49,7 @@
       tile("Delivered", number(m.delivered), share(m.delivered, m.sent, "sent")),
       tile("Opened", number(m.opened), share(m.opened, m.delivered, "delivered")),
       tile("Clicked", number(m.clicked), share(m.clicked, m.delivered, "delivered")),
-      tile("Skipped", number(m.skipped), m.skipped ? "the reasons are below" : "none"),
+      tile("Skipped", number(m.skipped), m.skipped ? "reasons below" : "none"),
       tile("Failed", number(failed), failed ? `${number(m.bounced)} of them bounced` : "none", failed ? "bad" : ""),
     );
   }
@@ -78,7 +78,7 @@
       ["On no channel: opted out, suppressed or without an address", p.unreachable],
       ["Could not be handed out", p.dropped],
       ["Erased since the start", p.erased],
-      ["Not handed out yet", p.waiting],
+      [status === "cancelled" ? "Not handed out" : "Not handed out yet", p.waiting],
     ].filter(([, count], n) => n < 2 || count);
     part("people").replaceChildren(...lines.map((line) => row(line)), row(["Audience", p.audience], "total"));
   }
