@@ -42,7 +42,8 @@ def logging_config(*, level: str, json: bool) -> None:
             # A refused request is the client's to know; its path can hold a recipient's id, which must not be logged.
             "loggers": {
                 "django.request": {"level": "ERROR"},
-                "pika": {"level": "WARNING"},
+                # Five lines for each failed try; messaging says once when the broker goes and when it is back.
+                "pika": {"level": "CRITICAL"},
                 "daphne": {"level": "WARNING"},
                 "asyncio": {"level": "WARNING"},
             },
