@@ -1,11 +1,12 @@
 """The admin in a real Chromium: sign in, read a timeline, make a key and see its secret once, publish a wording."""
 
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
-from playwright.sync_api import Page, expect
 
 from notifications.choices import EventType, Status
 from notifications.models import ApiKey, Delivery
@@ -14,10 +15,25 @@ from notifications.services.tracking import DeliveryTracker, ProviderReceipt
 from tests import factories
 from tests.admin import delivery, notification
 
+sync_api = pytest.importorskip("playwright.sync_api")
+expect = sync_api.expect
+
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
-def sign_in(browser_page: Page, server: str) -> None:
+@pytest.fixture
+def page(chromium: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A tab. Playwright keeps an event loop on this thread, beside which Django must be allowed to work."""
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        tab = browser.new_page(viewport={"width": 1280, "height": 900})
+        tab.set_default_timeout(10_000)
+        yield tab
+        browser.close()
+
+
+def sign_in(browser_page: Any, server: str) -> None:
     User.objects.create_superuser("grace", password="correct horse")
     browser_page.goto(f"{server}/admin/")
     browser_page.get_by_label("Username").fill("grace")
