@@ -52,5 +52,5 @@ def publish(messages: Mapping[UUID, Mapping[str, Any]]) -> None:
 
 def _redis_channel(recipient_id: UUID) -> str:
     """Where RedisPubSubChannelLayer listens for a group; a test holds this against a real socket."""
-    prefix = settings.CHANNEL_LAYERS["default"]["CONFIG"]["prefix"]
-    return f"{prefix}__group__{group(recipient_id)}"
+    layers: Any = settings.CHANNEL_LAYERS
+    return f"{layers['default']['CONFIG']['prefix']}__group__{group(recipient_id)}"

@@ -165,7 +165,7 @@ CACHES = {
 }
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"  # survives Redis, costs a query when it is gone
 
-CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
+CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
         # A Redis that hangs must not hold up a socket's handshake: the client falls back to the API.

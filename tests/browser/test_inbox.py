@@ -1,9 +1,11 @@
 """/inbox/ in a real browser, served by daphne from a process of its own."""
 
+import http.server
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -90,8 +92,38 @@ class Web:
 
 
 @pytest.fixture
-def web(process_env: dict[str, str], person: Recipient) -> Iterator[Web]:
-    server = Web({**process_env, "DEMO_RECIPIENT": person.external_id})
+def shop(person: Recipient) -> Iterator["Shop"]:
+    made = Shop()
+    threading.Thread(target=made.serve_forever, daemon=True).start()
+    yield made
+    made.shutdown()
+    made.server_close()
+
+
+class Shop(http.server.ThreadingHTTPServer):
+    """Another site: one page, the same at every path."""
+
+    page = ""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), ShopPage)
+        self.url = f"http://localhost:{self.server_port}"
+
+
+class ShopPage(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.end_headers()
+        self.wfile.write(self.server.page.encode())
+
+    def log_message(self, *args: object) -> None:
+        """Not in the test's output."""
+
+
+@pytest.fixture
+def web(process_env: dict[str, str], person: Recipient, shop: Shop) -> Iterator[Web]:
+    server = Web({**process_env, "DEMO_RECIPIENT": person.external_id, "FEED_ALLOWED_ORIGINS": shop.url})
     server.start()
     yield server
     server.stop()
@@ -116,7 +148,7 @@ def tabs(chromium: Any, web: Web, person: Recipient) -> Iterator[Any]:
             context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session.session_key, "url": web.url}])
         page = context.new_page()
         page.on("pageerror", lambda error: problems.append(str(error)))
-        page.goto(web.url + path)
+        page.goto(path if path.startswith("http") else web.url + path)
         return page
 
     yield open_
@@ -261,6 +293,30 @@ def test_scrolling_brings_the_older_items(tabs: Any, person: Recipient) -> None:
     expect(_list(page).locator(".item")).to_have_count(60)
     titles = _list(page).locator(".title").all_inner_texts()
     assert titles == [f"Number {n}" for n in reversed(range(60))]
+
+
+def test_another_site_embeds_the_bell_with_a_token(tabs: Any, web: Web, shop: Shop, person: Recipient) -> None:
+    deliver(message(person, "Before", link="/orders/7"))
+    token = identity.issue_token(person.id).token
+    shop.page = f"""<!doctype html><header>
+        <script type="module" src="{web.url}/static/channels_app/carillon-inbox.js"></script>
+        <carillon-inbox base-url="{web.url}" token="{token}"></carillon-inbox></header>"""
+
+    page = tabs(shop.url, signed_in=False)
+    expect(_bell(page)).to_have_attribute("data-status", "online")
+    expect(_bell(page).locator(".badge")).to_have_text("1")
+    deliver(message(person, "Live"))
+    expect(_bell(page).locator(".badge")).to_have_text("2")
+    _bell(page).locator("button.bell").click()
+    expect(_bell(page).locator(".item")).to_have_count(2)
+    expect(_bell(page).locator(".badge")).to_be_hidden()  # on the screen, so no longer unseen
+    _bell(page).get_by_text("Before").click()
+
+    page.wait_for_url(f"{shop.url}/orders/7")
+    deadline = time.monotonic() + 5
+    while FeedItem.objects.get(seq=1).read_at is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert FeedItem.objects.get(seq=1).read_at is not None
 
 
 def _connected(page: Any) -> None:

@@ -519,7 +519,7 @@ h2 { margin: 0; font-size: 17px; font-weight: 650; letter-spacing: -.01em }
 .face img { width: 100%; height: 100%; object-fit: cover }
 .tone0 { --hue: 195 } .tone1 { --hue: 255 } .tone2 { --hue: 305 } .tone3 { --hue: 25 } .tone4 { --hue: 75 } .tone5 { --hue: 145 }
 .words { min-width: 0; display: grid; gap: 2px }
-.title, .body { text-align: match-parent } /* right-to-left text runs its own way and stays in its column */
+.title, .body { text-align: -webkit-match-parent; text-align: match-parent } /* right-to-left text runs its own way and stays in its column */
 .title { font-weight: 450; overflow-wrap: anywhere; display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden }
 .unread .title { font-weight: 620 }
 .body { color: var(--muted); font-size: 14.5px; overflow-wrap: anywhere; white-space: pre-line; display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 3; overflow: hidden }
