@@ -62,14 +62,17 @@ def run(options: argparse.Namespace, journal: Path) -> dict[str, Any]:
     dataset.seed(options.recipients)
     workers = start("run_worker", "--channel", options.channel, "--processes", str(options.workers))
     relay = start("run_relay") if options.transport == "rabbitmq" else None
-    groups = lambda: {  # noqa: E731 - evaluated twice, reads better in place
-        "accept": [os.getpid()],
-        "relay": processes.family(relay.pid) if relay else [],
-        "workers": processes.family(workers.pid),
-        "postgres": processes.named("postgres"),
-        "redis": processes.named("redis-server"),
-        "rabbitmq": processes.named("beam.smp"),
-    }
+
+    def groups() -> dict[str, list[int]]:
+        return {
+            "accept": [os.getpid()],
+            "relay": processes.family(relay.pid) if relay else [],
+            "workers": processes.family(workers.pid),
+            "postgres": processes.named("postgres"),
+            "redis": processes.named("redis-server"),
+            "rabbitmq": processes.named("beam.smp"),
+        }
+
     try:
         time.sleep(4.0)  # let them import and connect: this measures the flow, not Python's start
         before = {name: processes.cpu_seconds(pids) for name, pids in groups().items()}

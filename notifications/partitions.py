@@ -11,7 +11,6 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from django.db import connection, migrations, transaction
-from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import ProjectState
 
 from core.ids import floor
@@ -50,7 +49,7 @@ class CreatePartitionedModel(migrations.CreateModel):
     """CreateModel for a record table: the parent is PARTITION BY RANGE (id), with a default partition."""
 
     def database_forwards(
-        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
+        self, app_label: str, schema_editor: Any, from_state: ProjectState, to_state: ProjectState
     ) -> None:
         model: Any = to_state.apps.get_model(app_label, self.name)
         sql, params = schema_editor.table_sql(model)

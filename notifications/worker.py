@@ -29,7 +29,7 @@ from notifications.services.retry import RetryPolicy, jitter
 from notifications.services.routing import refusal
 from notifications.services.templates import catalogue
 from notifications.services.tracking import DeliveryTracker
-from preferences.services import CategoryInfo, PreferencesService
+from preferences.services import LOOK_BACK_SECONDS, CategoryInfo, PreferencesService
 
 log = structlog.get_logger(__name__)
 
@@ -89,7 +89,7 @@ class Worker:
 
         The margin covers what acceptance may have read from a cache that missed its invalidation.
         """
-        margin = timedelta(seconds=settings.PREFERENCE_CACHE_SECONDS + 60)
+        margin = timedelta(seconds=LOOK_BACK_SECONDS)
         changed = [
             claim
             for claim in claims

@@ -152,7 +152,7 @@ def _check_channels(asked: Sequence[str] | None, available: frozenset[str]) -> l
     return errors
 
 
-def _check_json(name: str, value: Mapping[str, object]) -> list[FieldError]:
+def _check_json(name: str, value: object) -> list[FieldError]:
     if not isinstance(value, Mapping):
         return [FieldError(f"/{name}", "invalid", "Must be an object.")]
     try:
