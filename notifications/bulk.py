@@ -50,9 +50,9 @@ def copy(cursor: CursorWrapper, table: str, columns: str, lines: Sequence[str]) 
 #: The outbox insert: lane, moment (null: now, by the database's clock) and ids; any number of rows in one statement.
 _SCHEDULE = """
     INSERT INTO notifications_outbox (channel, priority, due_at, delivery_ids, takes)
-    SELECT channel, priority, coalesce(due_at, now()) + coalesce(delay, 0) * interval '1 second', ids::uuid[], 0
-      FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::float8[], %s::text[])
-        AS row (channel, priority, due_at, delay, ids)
+    SELECT channel, priority, coalesce(due_at, now()) + coalesce(delay, 0) * interval '1 second', ids::uuid[], takes
+      FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::float8[], %s::text[], %s::int[])
+        AS row (channel, priority, due_at, delay, ids, takes)
 """
 
 
@@ -62,6 +62,7 @@ class Schedule:
     def __init__(self, max_deliveries: int) -> None:
         self.max_deliveries = max_deliveries
         self._lanes: dict[tuple[str, str, datetime | None, float | None], list[UUID]] = {}
+        self._alone: list[tuple[str, str, datetime | None, float | None, str, int]] = []
 
     def add(
         self, channel: str, priority: str, delivery: UUID, *, due_at: datetime | None = None, delay: float | None = None
@@ -69,13 +70,14 @@ class Schedule:
         """Due at a moment (None: now), or `delay` seconds after it."""
         self._lanes.setdefault((channel, priority, due_at, delay), []).append(delivery)
 
+    def add_alone(self, channel: str, priority: str, delivery: UUID, *, delay: float) -> None:
+        """In a row that is never put together with others: a suspect must not take its neighbours down again."""
+        self._alone.append((channel, priority, None, delay, uuid_array([delivery]), 1))
+
     def write(self, cursor: CursorWrapper) -> None:
-        if not self._lanes:
-            return
-        columns: tuple[list[Any], ...] = ([], [], [], [], [])
+        rows = list(self._alone)
         for (channel, priority, due_at, delay), ids in self._lanes.items():
             for start in range(0, len(ids), self.max_deliveries):
-                row = (channel, priority, due_at, delay, uuid_array(ids[start : start + self.max_deliveries]))
-                for column, value in zip(columns, row, strict=True):
-                    column.append(value)
-        cursor.execute(_SCHEDULE, columns)
+                rows.append((channel, priority, due_at, delay, uuid_array(ids[start : start + self.max_deliveries]), 0))
+        if rows:
+            cursor.execute(_SCHEDULE, [list(column) for column in zip(*rows, strict=True)])

@@ -20,7 +20,8 @@ class Draft:
     Exactly one of `template` (a slug; its published version is used) and `content` is given. `content` is either one
     wording for every channel, `{"title": ..., "body": ..., "link"?: ...}`, or fields by channel,
     `{"email": {"subject": ..., "text": ...}, "sms": {"body": ...}}`; it is literal text, no merge fields.
-    `channels` None means the category's. `id` is given by callers that need the same id again (campaigns: `ids.deterministic`).
+    `channels` None means the category's. `id` is given by callers that need the same id again (campaigns:
+    `ids.deterministic`).
     """
 
     recipient: str

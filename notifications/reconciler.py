@@ -1,8 +1,8 @@
 """The reconciler: finds deliveries that nothing would ever send, and puts them back into the outbox.
 
 Every delivery that has not ended is reachable from the outbox, the broker or a lease. The broker redelivers what a dead
-worker had in hand and the claim re-schedules what another holds, so in calm weather this finds nothing. What it finds is
-counted and logged as a warning.
+worker had in hand and the claim re-schedules what another holds, so in calm weather this finds nothing. What it does
+find is counted and logged as a warning.
 
 It reads the record once, in key order and in pages, behind a cursor that stays `settings.RECONCILE_AFTER_SECONDS`
 behind the present, and starts over every `settings.RECONCILE_FULL_SECONDS`. No index on the status is needed, so that

@@ -5,7 +5,7 @@ from django.db.models.functions import Now
 
 
 class MaintenanceState(models.Model):
-    """Where a periodic task stands, so that a restart goes on and two maintenance processes do not repeat each other."""
+    """Where a periodic task stands: a restart goes on, and two maintenance processes do not repeat each other."""
 
     task = models.CharField(primary_key=True, max_length=32)
     cursor = models.UUIDField(null=True, blank=True)

@@ -41,6 +41,8 @@ log = structlog.get_logger(__name__)
 __all__ = ["DeliveryTracker", "ProviderReceipt"]
 
 _EVENTS = "notifications_deliveryevent"
+#: Claims of a delivery after which a lost worker is put down to the delivery and no longer to chance.
+SUSPECT_ATTEMPTS = 2
 
 
 class DeliveryTracker:
@@ -74,26 +76,41 @@ class DeliveryTracker:
     ) -> list[tuple[Any, ...]]:
         """The rare part of a claim: what was not simply queued."""
         ids = bulk.uuid_array(sorted(missed))
+        cursor.execute(sql.HELD, [ids])
+        held = cursor.fetchall()
         cursor.execute(sql.RECLAIM, [settings.LEASE_SECONDS, ids])
         rows: list[tuple[Any, ...]] = cursor.fetchall()
-        if rows:
-            log.warning("worker.reclaimed", deliveries=len(rows))
-            now = _now(cursor)
-            events = [event_line(row[0], EventType.RECLAIMED, now, attempt=row[4]) for row in rows]
-            bulk.copy(cursor, _EVENTS, EVENT_COLUMNS, events)
-            self._observe_by_notification(
-                cursor, EventType.RECLAIMED, [(r[0], r[1], channel, "", "") for r in rows], now
-            )
-        cursor.execute(sql.HELD, [ids])
-        held = [(id, seconds) for id, seconds in cursor.fetchall() if id not in {row[0] for row in rows}]
         if held:
-            schedule = bulk.Schedule(MAX_DELIVERIES)
-            longest = max(seconds for _, seconds in held) + 1.0
-            for id, _ in held:
+            self._wait_for_lease(cursor, held, channel, priority)
+        return self._taken_over(cursor, rows, channel) if rows else []
+
+    def _wait_for_lease(
+        self, cursor: CursorWrapper, held: Sequence[tuple[UUID, float, int]], channel: str, priority: str
+    ) -> None:
+        """Schedule what another worker holds for the end of its lease. After a second crash each goes alone: one of
+        them may be what kills the workers."""
+        schedule = bulk.Schedule(MAX_DELIVERIES)
+        longest = max(seconds for _, seconds, _ in held) + 1.0
+        for id, _, attempts in held:
+            if attempts < SUSPECT_ATTEMPTS:
                 schedule.add(channel, priority, id, delay=longest)
-            schedule.write(cursor)
-            log.info("worker.held_elsewhere", deliveries=len(held), seconds=round(longest))
-        return rows
+            else:
+                schedule.add_alone(channel, priority, id, delay=longest)
+        schedule.write(cursor)
+        log.info("worker.held_elsewhere", deliveries=len(held), seconds=round(longest))
+
+    def _taken_over(self, cursor: CursorWrapper, rows: list[tuple[Any, ...]], channel: str) -> list[tuple[Any, ...]]:
+        """Note that a lost worker's deliveries were taken over; bury those that outlived too many workers."""
+        log.warning("worker.reclaimed", deliveries=len(rows))
+        now = _now(cursor)
+        events = [event_line(row[0], EventType.RECLAIMED, now, attempt=row[4]) for row in rows]
+        bulk.copy(cursor, _EVENTS, EVENT_COLUMNS, events)
+        touched = [(row[0], row[1], channel, "", "") for row in rows]
+        self._observe_by_notification(cursor, EventType.RECLAIMED, touched, now)
+        poison = [row[0] for row in rows if row[4] > settings.MAX_ATTEMPTS]
+        if poison:
+            self.bury(poison, cause=DeadCause.POISON, detail="Its workers were lost again and again.")
+        return [row for row in rows if row[4] <= settings.MAX_ATTEMPTS]
 
     def record(self, results: Sequence[Result]) -> None:
         """Write down what became of claimed deliveries: status, events, counts, retries and dead letters, at once."""

@@ -20,9 +20,9 @@ RECLAIM = f"""
  RETURNING {_CLAIMED}
 """
 
-#: What another worker holds, and for how many seconds more.
+#: What another worker holds, for how many seconds more, and which attempt of its is under way.
 HELD = """
-    SELECT id, extract(epoch FROM lease_until - now())::float8
+    SELECT id, extract(epoch FROM lease_until - now())::float8, attempts
       FROM notifications_delivery WHERE id = ANY(%s::uuid[]) AND status = 'sending' AND lease_until >= now()
 """
 

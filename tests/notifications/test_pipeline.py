@@ -333,6 +333,33 @@ class TestSend:
         assert len(provider.calls) == 1
         assert DeliveryEvent.objects.filter(type=EventType.RECLAIMED).count() == 1
 
+    def test_what_kills_its_workers_goes_alone_and_ends_as_poison(self, catalog, provider, settings):
+        settings.MAX_ATTEMPTS = 3
+        for name in ("ann", "bob"):
+            factories.recipient(name)
+        send(draft("ann", channels=["email"]), draft("bob", channels=["email"]))
+        poison = Delivery.objects.get(recipient__external_id="ann")
+        rounds = 0
+
+        while OutboxMessage.objects.exists():
+            rounds += 1
+            assert rounds < 20, "it never ends"
+            for row in OutboxMessage.objects.all():
+                row.delete()
+                message = WorkMessage.of(row.channel, row.priority, row.delivery_ids)
+                if poison.id in row.delivery_ids:
+                    DeliveryTracker().claim(message.deliveries, channel="email", priority="normal")  # and then dies
+                assert Worker().process(message) is Verdict.DONE  # the redelivery
+            Delivery.objects.filter(status=Status.SENDING).update(lease_until=timezone.now() - timedelta(seconds=1))
+            OutboxMessage.objects.update(due_at=timezone.now())
+
+        assert [message.recipient_id for message in provider.calls] == [
+            Delivery.objects.get(recipient__external_id="bob").recipient_id
+        ]
+        assert DeadLetter.objects.get().cause == "poison"
+        poison.refresh_from_db()
+        assert poison.status == Status.DEAD
+
 
 class TestCancel:
     def test_what_has_not_left_is_stopped(self, catalog, provider):

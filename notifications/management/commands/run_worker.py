@@ -52,5 +52,8 @@ def serve(channel: str, priorities: list[str]) -> None:
     consumer = messaging.consumer(channel, priorities)
     shutdown.on_stop(consumer.stop)
     log.info("worker.started", channel=channel, priorities=priorities)
-    consumer.run(worker.process)
+    try:
+        consumer.run(worker.process)
+    except messaging.TopologyMismatch as error:
+        raise CommandError(str(error)) from error
     log.info("worker.stopped", channel=channel)
