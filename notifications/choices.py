@@ -21,9 +21,7 @@ class Status(TextChoices):
 
 
 #: Nothing more is to be done by us. `sent` counts: what follows is the provider's word, not our work.
-TERMINAL = frozenset(
-    {Status.SENT, Status.DELIVERED, Status.SKIPPED, Status.BOUNCED, Status.FAILED, Status.DEAD}
-)
+TERMINAL = frozenset({Status.SENT, Status.DELIVERED, Status.SKIPPED, Status.BOUNCED, Status.FAILED, Status.DEAD})
 
 #: Forward only. A late receipt never moves a delivery to a lower rank.
 RANK = {
