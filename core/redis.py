@@ -13,9 +13,9 @@ from redis.exceptions import RedisError
 __all__ = ["RedisError", "client", "key"]
 
 
-def client() -> "Redis[bytes]":
+def client() -> Redis:
     """A pooled client that answers bytes."""
-    return cast("Redis[bytes]", get_redis_connection("default"))
+    return cast(Redis, get_redis_connection("default"))
 
 
 def key(*parts: object) -> str:

@@ -10,6 +10,7 @@ the acceptance less `LOOK_BACK_SECONDS`.
 
 import time
 from collections.abc import Iterable, Sequence
+from typing import cast
 
 import msgspec
 import structlog
@@ -50,7 +51,7 @@ class ReachCache:
         if not external_ids or time.monotonic() < self._paused_until:
             return {}
         try:
-            values = redis.client().mget([_key(external_id) for external_id in external_ids])
+            values = cast(list[bytes | None], redis.client().mget([_key(external_id) for external_id in external_ids]))
         except redis.RedisError as error:
             self._failed(error)
             return {}

@@ -22,7 +22,6 @@ from channels_app.models import FeedItem
 from channels_app.provider import announce
 from channels_app.routing import websocket_urlpatterns
 from channels_app.threads import in_thread
-from core.ids import uuid7
 from preferences.models import Recipient
 from preferences.services import PreferencesService
 from tests.channels_app.conftest import deliver, message
@@ -217,7 +216,7 @@ async def test_someone_who_has_nothing_yet_catches_up_from_zero(tab: Open, perso
     await (await tab(query="?since=0")).hear("hello", "item")
 
 
-@pytest.mark.parametrize("since", ["nonsense", str(uuid7())])
+@pytest.mark.parametrize("since", ["nonsense", "01a2040c-3b2c-7743-9405-9fca23e1f27b"])
 async def test_an_unknown_place_to_start_from_asks_the_client_to_start_over(
     tab: Open, person: Recipient, since: str
 ) -> None:

@@ -50,7 +50,7 @@ def test_every_channel_has_a_worker():
     assert sorted(workers) == sorted(Channel.values)
 
 
-@pytest.mark.parametrize("name", [*SERVERS, "web"])
+@pytest.mark.parametrize("name", [*sorted(SERVERS), "web"])
 def test_what_others_wait_for_has_a_health_check(name: str):
     assert compose()["services"][name]["healthcheck"]["test"]
 
