@@ -14,7 +14,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.contrib.sessions.backends.cached_db import SessionStore
 from django.core import signing
-from django.test import Client
+from django.test import Client, override_settings
 
 from channels_app import identity, limits, live, store
 from channels_app.consumer import FeedConsumer
@@ -486,6 +486,19 @@ async def test_only_people_with_an_open_socket_are_published_to(
     await (await tab()).hear("hello")
 
     assert await in_db(live.watched)([person.id, stranger.id]) == {person.id}
+
+
+async def test_without_redis_the_handshake_is_refused_at_once(person: Recipient) -> None:
+    """The client then asks the API, and comes back."""
+    nowhere = {"hosts": [{"address": "redis://127.0.0.1:1/0", "socket_connect_timeout": 1.0}], "prefix": "nowhere"}
+    layer = {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": nowhere}
+    token = identity.issue_token(person.id).token
+    with override_settings(CHANNEL_LAYERS={"default": layer}):
+        made = Tab("/ws/feed/", [OWN, HOST], ["carillon.feed", token])
+
+        accepted, code = await made.socket.connect(timeout=5)
+
+    assert (accepted, code) == (False, limits.Close.TRY_LATER)
 
 
 def _store_only(one: Any) -> store.Insertion:
