@@ -202,7 +202,7 @@ RECONCILE_FULL_SECONDS = env.int("RECONCILE_FULL_SECONDS", default=6 * 3600)  # 
 RETENTION_WEEKS = env.int("RETENTION_WEEKS", default=0)  # 0 keeps the record for ever
 PARTITIONS_AHEAD = env.int("PARTITIONS_AHEAD", default=4)  # weeks
 
-LINK_SCHEMES = env.list("LINK_SCHEMES", default=["http", "https"])  # of links in messages; the feed takes these two alone
+LINK_SCHEMES = env.list("LINK_SCHEMES", default=["http", "https"])  # of links; the feed takes these two alone
 
 CAMPAIGN_CHUNK = env.int("CAMPAIGN_CHUNK", default=500)  # recipients a fan-out transaction
 CAMPAIGN_POLL_SECONDS = env.float("CAMPAIGN_POLL_SECONDS", default=0.5)  # idle poll: Send to first chunk
