@@ -31,6 +31,7 @@ def main() -> int:
         fixed = {
             "SIMULATOR_SUCCESS_RATE": 1, "SIMULATOR_TEMPORARY_RATE": 0, "SIMULATOR_INVALID_RATE": 0,
             "SIMULATOR_LATENCY_MS": 0, "SIMULATOR_RECEIPTS": 0, "SIMULATOR_JOURNAL": journal,
+            "PROVIDER_TIMEOUT_SECONDS": 5,
             "LEASE_SECONDS": options.lease, "VISIBILITY_SECONDS": options.lease + 5,
         }  # fmt: skip
         with environment(options.transport, **fixed):

@@ -10,6 +10,7 @@ import asyncio
 import random
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -25,6 +26,7 @@ from notifications.messaging.base import Verdict, WorkMessage
 from notifications.providers.base import Failure, OutboundMessage, Outcome, Provider
 from notifications.services.addresses import retire_invalid
 from notifications.services.claims import Claim, Result
+from notifications.services.recording import vendor_text
 from notifications.services.retry import RetryPolicy, jitter
 from notifications.services.routing import refusal
 from notifications.services.templates import catalogue
@@ -32,6 +34,13 @@ from notifications.services.tracking import DeliveryTracker
 from preferences.services import LOOK_BACK_SECONDS, CategoryInfo, PreferencesService
 
 log = structlog.get_logger(__name__)
+
+#: A rendered message and the claim it answers.
+Pair = tuple[Claim, OutboundMessage]
+#: Between the last answer a provider may give and the end of the lease: time to record it.
+MARGIN_SECONDS = 5.0
+#: Characters of a provider's name for a message that the record keeps.
+MAX_MESSAGE_ID = 128
 
 #: Only these say for certain that the provider did not take the message, so another may be asked at once.
 _FAIL_OVER = frozenset({FailureCode.UNAVAILABLE, FailureCode.THROTTLED, FailureCode.NOT_CONFIGURED})
@@ -50,16 +59,20 @@ class Worker:
 
     def process(self, message: WorkMessage) -> Verdict:
         """Send a batch and record it. AGAIN when PostgreSQL could not be reached."""
-        with structlog.contextvars.bound_contextvars(
-            batch=str(message.id), lane=f"{message.channel}.{message.priority}"
-        ):
+        lane = f"{message.channel}.{message.priority}"
+        # The last moment to ask a provider: its answer must come while the claim is still ours.
+        deadline = time.monotonic() + settings.LEASE_SECONDS - settings.PROVIDER_TIMEOUT_SECONDS - MARGIN_SECONDS
+        with structlog.contextvars.bound_contextvars(batch=str(message.id), lane=lane):
             try:
                 claims = self.tracker.claim(message.deliveries, channel=message.channel, priority=message.priority)
                 results, sendable = self._gate(claims)
+                unrenderable, outbound = self._render(sendable)
             except (OperationalError, InterfaceError) as error:
                 log.warning("worker.database_unavailable", error=type(error).__name__)
                 return Verdict.AGAIN
-            results += self._send(sendable)
+            results += unrenderable
+            for is_test, pairs in outbound.items():
+                results += self._send(registry.chain(message.channel, is_test=is_test), pairs, deadline)
             return self._record(results)
 
     def _gate(self, claims: Sequence[Claim]) -> tuple[list[Result], list[Claim]]:
@@ -105,28 +118,37 @@ class Worker:
                 refused[claim.id] = reason
         return refused
 
-    def _send(self, claims: Sequence[Claim]) -> list[Result]:
+    def _render(self, claims: Sequence[Claim]) -> tuple[list[Result], dict[bool, list[Pair]]]:
+        """Finished messages, live and test traffic apart, and the failures of those that cannot be rendered."""
         categories = self.preferences.categories_by_id(())
-        results: list[Result] = []
-        outbound: dict[bool, list[tuple[Claim, OutboundMessage]]] = {}
+        failed: list[Result] = []
+        outbound: dict[bool, list[Pair]] = {}
         for claim in claims:
+            category = categories.get(claim.category_id)
             try:
-                category = categories.get(claim.category_id)
                 message = _message(claim, category.slug if category else "")
             except RenderError as error:
-                results.append(Result(claim, EventType.FAILED, code=FailureCode.RENDER_ERROR.value, detail=str(error)))
+                detail = vendor_text(error, claim.address)
+                failed.append(Result(claim, EventType.FAILED, code=FailureCode.RENDER_ERROR.value, detail=detail))
             else:
                 outbound.setdefault(claim.is_test, []).append((claim, message))
-        for is_test, pairs in outbound.items():
-            results += self._send_chain(registry.chain(pairs[0][0].channel, is_test=is_test), pairs)
-        return results
+        return failed, outbound
 
-    def _send_chain(self, chain: Sequence[Provider], pairs: list[tuple[Claim, OutboundMessage]]) -> list[Result]:
-        """Offer messages to a channel's providers in order; the next gets what the one before surely did not take."""
+    def _send(self, chain: Sequence[Provider], pairs: list[Pair], deadline: float) -> list[Result]:
+        """Offer messages to a channel's providers in order; the next gets what the one before surely did not take.
+
+        After `deadline` (monotonic) nobody is asked any more: the lease may run out before the answer.
+        """
+        if not chain:
+            refused = Failure(FailureCode.NOT_CONFIGURED, temporary=False, detail="This channel has no provider.")
+            return [self._result(claim, "", refused) for claim, _ in pairs]
         results: list[Result] = []
         for position, provider in enumerate(chain):
             is_last = position == len(chain) - 1
-            declined: list[tuple[Claim, OutboundMessage]] = []
+            declined: list[Pair] = []
+            if time.monotonic() > deadline:
+                late = Failure(FailureCode.UNAVAILABLE, temporary=True, detail="No time was left to ask.")
+                return results + [self._result(claim, provider.name, late) for claim, _ in pairs]
             for pair, outcome in zip(pairs, self._call(provider, [m for _, m in pairs]), strict=True):
                 if isinstance(outcome, Failure) and outcome.temporary and outcome.code in _FAIL_OVER and not is_last:
                     declined.append(pair)
@@ -147,7 +169,8 @@ class Worker:
         except TimeoutError:
             return [Failure(FailureCode.TIMEOUT, temporary=True, detail="No answer in time.")] * len(messages)
         except Exception as error:
-            log.exception("worker.provider_crashed", provider=provider.name)
+            # Not the exception itself: a vendor's library may quote the address or the message in it.
+            log.error("worker.provider_crashed", provider=provider.name, error=type(error).__name__, at=_frames(error))  # noqa: TRY400 - see above
             detail = f"{type(error).__name__} in the provider."
             return [Failure(FailureCode.INTERNAL, temporary=True, detail=detail)] * len(messages)
         if len(outcomes) != len(messages):
@@ -157,14 +180,15 @@ class Worker:
 
     def _result(self, claim: Claim, provider: str, outcome: Outcome) -> Result:
         if not isinstance(outcome, Failure):
-            return Result(claim, EventType.SENT, provider, provider_message_id=outcome.provider_message_id)
-        code = outcome.code.value
+            message_id = vendor_text(outcome.provider_message_id, claim.address)[:MAX_MESSAGE_ID]
+            return Result(claim, EventType.SENT, provider, provider_message_id=message_id)
+        code, detail = outcome.code.value, vendor_text(outcome.detail, claim.address)
         if not outcome.temporary:
-            return Result(claim, EventType.FAILED, provider, code, outcome.detail)
+            return Result(claim, EventType.FAILED, provider, code, detail)
         if self.policy.exhausted(claim.attempt):
-            return Result(claim, EventType.DEAD, provider, code, outcome.detail)
+            return Result(claim, EventType.DEAD, provider, code, detail)
         delay = self.policy.delay(claim.attempt, outcome.retry_after, jitter(self._random))
-        return Result(claim, EventType.DEFERRED, provider, code, outcome.detail, retry_in=delay)
+        return Result(claim, EventType.DEFERRED, provider, code, detail, retry_in=delay)
 
     def _record(self, results: Sequence[Result]) -> Verdict:
         """Record, and keep at it while PostgreSQL is away: the provider has these messages, and giving up would send
@@ -225,3 +249,10 @@ def _message(claim: Claim, category: str) -> OutboundMessage:
         is_test=claim.is_test,
         metadata=claim.metadata,
     )
+
+
+def _frames(error: BaseException) -> list[str]:
+    """Where it happened: the innermost three frames, without values."""
+    return [
+        f"{f.filename.rsplit('/', 1)[-1]}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)[-3:]
+    ]

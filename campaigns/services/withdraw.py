@@ -54,8 +54,9 @@ class Withdraw:
         first = campaign.withdrawn
         last = min(SLICES, first + max(1, SLICES * STEP // max(1, campaign.accepted)))
         low, high = self._bounds(campaign, first)[0], self._bounds(campaign, last - 1)[1]
-        while DeliveryTracker().cancel_range(campaign.source, low, high):
-            pass
+        at: UUID | None = low
+        while at is not None:
+            _, at = DeliveryTracker().cancel_range(campaign.source, at, high)
         Campaign.objects.filter(pk=campaign.pk).update(withdrawn=last)
         return last - first
 

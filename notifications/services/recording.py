@@ -19,8 +19,6 @@ EVENT_COLUMNS = "id, delivery_id, type, at, attempt, provider, code, provider_me
 DEAD_LETTER_COLUMNS = "delivery_id, channel, priority, provider, cause, code, detail, created_at, replayed_by"
 #: Characters of a provider's explanation that the timeline keeps.
 MAX_DETAIL = 500
-#: Characters of its name for a message.
-MAX_MESSAGE_ID = 128
 
 
 class Why(NamedTuple):
@@ -32,6 +30,15 @@ class Why(NamedTuple):
 
 
 NOBODY = Why()
+
+
+def vendor_text(text: object, *addresses: str) -> str:
+    """What a vendor said, fit for the record: no NUL, no lone surrogate, bounded, and no address of the person."""
+    said = str(text).replace("\x00", "").encode("utf-8", "replace").decode()
+    for address in addresses:
+        if address:
+            said = said.replace(address, "[address]")
+    return said[:MAX_DETAIL]
 
 
 def event_line(delivery: UUID, type: EventType, at: datetime, why: Why = NOBODY, attempt: int = 0) -> str:
@@ -47,7 +54,7 @@ def result_lines(results: Sequence[Result], now: datetime) -> list[str]:
     at = now.isoformat()
     return [
         f"{uuid7()}\t{r.claim.id}\t{r.type.value}\t{at}\t{r.claim.attempt}\t{r.provider}\t{r.code}\t"
-        f"{bulk.text(r.provider_message_id[:MAX_MESSAGE_ID])}\t{bulk.text(r.detail[:MAX_DETAIL]) if r.detail else ''}"
+        f"{bulk.text(r.provider_message_id)}\t{bulk.text(r.detail) if r.detail else ''}"
         for r in results
     ]
 
@@ -61,47 +68,58 @@ def dead_letter_line(id: UUID, lane: tuple[str, str], cause: DeadCause, failed: 
     )
 
 
-def record_group(cursor: CursorWrapper, type: EventType, group: Sequence[Result]) -> None:
-    """Move the deliveries of results that agree on type, provider, code and attempt."""
+def record_group(cursor: CursorWrapper, type: EventType, group: Sequence[Result]) -> Sequence[Result]:
+    """Move the deliveries of results that agree on type, provider, code and attempt; those that are news."""
     one = group[0]
     ids = bulk.uuid_array(r.claim.id for r in group)
     if type is EventType.SENT:
         cursor.execute(sql.SENT, [one.provider, ids])
-    elif type is EventType.SKIPPED:
-        cursor.execute(sql.SKIPPED, [one.code, ids])
-    elif type is EventType.DEFERRED:
-        cursor.execute(sql.DEFERRED, [one.code, one.provider, ids, one.claim.attempt])
-        _schedule_retries(cursor, group, {row[0] for row in cursor.fetchall()})
+        return group if cursor.rowcount == len(group) else _not_told_yet(cursor, group, ids)
+    if type is EventType.SKIPPED:
+        cursor.execute(sql.SKIPPED, [one.code, ids, one.claim.attempt])
     else:
-        status = Status.DEAD if type is EventType.DEAD else Status.FAILED
-        cursor.execute(sql.ENDED, [status.value, one.code, one.provider, ids])
-        if type is EventType.DEAD:
-            _list_dead(cursor, group, {row[0] for row in cursor.fetchall()})
+        cursor.execute(sql.UNSENT, [_UNSENT[type].value, one.code, one.provider, ids, one.claim.attempt])
+    moved = {row[0] for row in cursor.fetchall()}
+    news = [r for r in group if r.claim.id in moved]
+    if type is EventType.DEFERRED:
+        _schedule_retries(cursor, news)
+    elif type is EventType.DEAD:
+        _list_dead(cursor, news)
+    return news
+
+
+_UNSENT = {EventType.FAILED: Status.FAILED, EventType.DEAD: Status.DEAD, EventType.DEFERRED: Status.QUEUED}
+
+
+def _not_told_yet(cursor: CursorWrapper, group: Sequence[Result], ids: str) -> list[Result]:
+    """Of sends, some of which moved nothing: those whose attempt has no SENT event yet. The others were recorded by a
+    commit whose answer was lost; a receipt that was faster, or another worker's send, is no reason to keep silent."""
+    cursor.execute(sql.SENT_EVENTS, [ids])
+    told = set(cursor.fetchall())
+    return [r for r in group if (r.claim.id, r.claim.attempt) not in told]
 
 
 def groups(results: Sequence[Result]) -> dict[tuple[EventType, str, str, int], list[Result]]:
-    """Results by what their UPDATE says: in calm weather one group, in bad weather one per cause."""
+    """Results by what their UPDATE says: in calm weather one group, in bad weather one per cause and attempt."""
     found: dict[tuple[EventType, str, str, int], list[Result]] = {}
     for result in results:
-        attempt = result.claim.attempt if result.type is EventType.DEFERRED else 0
+        attempt = 0 if result.type is EventType.SENT else result.claim.attempt
         found.setdefault((result.type, result.provider, result.code, attempt), []).append(result)
     return found
 
 
-def _schedule_retries(cursor: CursorWrapper, group: Sequence[Result], still_ours: set[UUID]) -> None:
+def _schedule_retries(cursor: CursorWrapper, news: Sequence[Result]) -> None:
     schedule = bulk.Schedule(MAX_DELIVERIES)
-    for result in group:
-        if result.claim.id in still_ours:
-            schedule.add(result.claim.channel, result.claim.priority, result.claim.id, delay=result.retry_in)
+    for result in news:
+        schedule.add(result.claim.channel, result.claim.priority, result.claim.id, delay=result.retry_in)
     schedule.write(cursor)
 
 
-def _list_dead(cursor: CursorWrapper, group: Sequence[Result], ended: set[UUID]) -> None:
+def _list_dead(cursor: CursorWrapper, news: Sequence[Result]) -> None:
     letters = [
         dead_letter_line(
             r.claim.id, (r.claim.channel, r.claim.priority), DeadCause.EXHAUSTED, Why(r.provider, r.code, r.detail)
         )
-        for r in group
-        if r.claim.id in ended
+        for r in news
     ]
     bulk.copy(cursor, "notifications_deadletter", DEAD_LETTER_COLUMNS, letters)

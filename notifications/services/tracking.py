@@ -6,7 +6,7 @@ database's.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -23,7 +23,9 @@ from notifications.models import DeadLetter, Notification
 from notifications.models.dead_letter import DeadCause
 from notifications.models.outbox import MAX_DELIVERIES
 from notifications.observers import OutcomeKey
+from notifications.services import claiming
 from notifications.services import tracking_sql as sql
+from notifications.services.claiming import by_id
 from notifications.services.claims import Claim, ProviderReceipt, Result
 from notifications.services.recording import (
     DEAD_LETTER_COLUMNS,
@@ -34,6 +36,7 @@ from notifications.services.recording import (
     groups,
     record_group,
     result_lines,
+    vendor_text,
 )
 
 log = structlog.get_logger(__name__)
@@ -41,8 +44,8 @@ log = structlog.get_logger(__name__)
 __all__ = ["DeliveryTracker", "ProviderReceipt"]
 
 _EVENTS = "notifications_deliveryevent"
-#: Claims of a delivery after which a lost worker is put down to the delivery and no longer to chance.
-SUSPECT_ATTEMPTS = 2
+#: Lost workers after which a delivery that is out of attempts is called poison.
+POISON_RECLAIMS = 3
 
 
 class DeliveryTracker:
@@ -56,74 +59,41 @@ class DeliveryTracker:
         the outbox for the moment its lease ends, so that it stays reachable whatever happens to the other worker.
         """
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(sql.CLAIM, [settings.LEASE_SECONDS, bulk.uuid_array(deliveries)])
-            rows = cursor.fetchall()
-            if len(rows) < len(deliveries):
-                missed = set(deliveries).difference(row[0] for row in rows)
-                rows += self._claim_missed(cursor, missed, channel, priority)
-            if not rows:
-                return []
-            notifications = _by_id(cursor, sql.NOTIFICATIONS, {row[1] for row in rows})
-            recipients = _by_id(cursor, sql.RECIPIENTS, {row[2] for row in rows})
-            devices = _by_id(cursor, sql.DEVICES, {row[3] for row in rows if row[3]})
-        return [
-            Claim(channel, priority, row, notifications.get(row[1]), recipients.get(row[2]), devices.get(row[3]))
-            for row in rows
-        ]
-
-    def _claim_missed(
-        self, cursor: CursorWrapper, missed: set[UUID], channel: str, priority: str
-    ) -> list[tuple[Any, ...]]:
-        """The rare part of a claim: what was not simply queued."""
-        ids = bulk.uuid_array(sorted(missed))
-        cursor.execute(sql.HELD, [ids])
-        held = cursor.fetchall()
-        cursor.execute(sql.RECLAIM, [settings.LEASE_SECONDS, ids])
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-        if held:
-            self._wait_for_lease(cursor, held, channel, priority)
-        return self._taken_over(cursor, rows, channel) if rows else []
-
-    def _wait_for_lease(
-        self, cursor: CursorWrapper, held: Sequence[tuple[UUID, float, int]], channel: str, priority: str
-    ) -> None:
-        """Schedule what another worker holds for the end of its lease. After a second crash each goes alone: one of
-        them may be what kills the workers."""
-        schedule = bulk.Schedule(MAX_DELIVERIES)
-        longest = max(seconds for _, seconds, _ in held) + 1.0
-        for id, _, attempts in held:
-            if attempts < SUSPECT_ATTEMPTS:
-                schedule.add(channel, priority, id, delay=longest)
-            else:
-                schedule.add_alone(channel, priority, id, delay=longest)
-        schedule.write(cursor)
-        log.info("worker.held_elsewhere", deliveries=len(held), seconds=round(longest))
+            return claiming.take(
+                cursor, deliveries, (channel, priority), lambda rows: self._taken_over(cursor, rows, channel)
+            )
 
     def _taken_over(self, cursor: CursorWrapper, rows: list[tuple[Any, ...]], channel: str) -> list[tuple[Any, ...]]:
-        """Note that a lost worker's deliveries were taken over; bury those that outlived too many workers."""
+        """Note that a lost worker's deliveries were taken over; end those that have no attempt left."""
         log.warning("worker.reclaimed", deliveries=len(rows))
         now = _now(cursor)
         events = [event_line(row[0], EventType.RECLAIMED, now, attempt=row[4]) for row in rows]
         bulk.copy(cursor, _EVENTS, EVENT_COLUMNS, events)
         touched = [(row[0], row[1], channel, "", "") for row in rows]
         self._observe_by_notification(cursor, EventType.RECLAIMED, touched, now)
-        poison = [row[0] for row in rows if row[4] > settings.MAX_ATTEMPTS]
-        if poison:
-            self.bury(poison, cause=DeadCause.POISON, detail="Its workers were lost again and again.")
+        if spent := [row[0] for row in rows if row[4] > settings.MAX_ATTEMPTS]:
+            cursor.execute(sql.RECLAIMS, [bulk.uuid_array(spent)])
+            killers = {id for id, times in cursor.fetchall() if times >= POISON_RECLAIMS}
+            self.bury(sorted(killers), cause=DeadCause.POISON, detail="Its workers were lost again and again.")
+            unlucky = sorted(set(spent) - killers)
+            self.bury(unlucky, cause=DeadCause.EXHAUSTED, detail="Its last worker was lost.")
         return [row for row in rows if row[4] <= settings.MAX_ATTEMPTS]
 
     def record(self, results: Sequence[Result]) -> None:
-        """Write down what became of claimed deliveries: status, events, counts, retries and dead letters, at once."""
+        """Write down what became of claimed deliveries: status, events, counts, retries and dead letters, at once.
+
+        Safe to repeat after a commit whose answer was lost. A result that comes too late, because the lease ran out
+        and another worker went on, leaves no trace; but that a provider took the message always does.
+        """
         if not results:
             return
         with transaction.atomic(), connection.cursor() as cursor:
             now = _now(cursor)
-            for (type, *_), group in groups(results).items():
-                record_group(cursor, type, group)
-            bulk.copy(cursor, _EVENTS, EVENT_COLUMNS, result_lines(results, now))
+            news = [r for (type, *_), group in groups(results).items() for r in record_group(cursor, type, group)]
+            bulk.copy(cursor, _EVENTS, EVENT_COLUMNS, result_lines(news, now))
             counts = Counter(
                 OutcomeKey(r.claim.source, r.claim.category_id, r.claim.channel, r.provider, r.type.value, r.code)
-                for r in results
+                for r in news
             )
             _observe(counts, now)
 
@@ -135,28 +105,32 @@ class DeliveryTracker:
         """
         changed = 0
         with transaction.atomic(), connection.cursor() as cursor:
+            owners = self._lock(cursor, {r.delivery_id for r in receipts})
             now = _now(cursor)
-            for type in sql.RECEIPTS:
-                group = {r.delivery_id: r for r in receipts if r.type == type}
+            for type, statement in sql.RECEIPTS.items():
+                group = {r.delivery_id: r for r in receipts if r.type == type and r.delivery_id in owners}
                 if not group:
                     continue
-                cursor.execute(sql.RECEIPTS[type], [bulk.uuid_array(sorted(group))])
+                cursor.execute(statement, [bulk.uuid_array(sorted(group))] * statement.count("%s"))
                 rows = cursor.fetchall()
-                events = [
-                    event_line(id, type, now, Why(group[id].provider, group[id].code, group[id].detail))
-                    for id, _, _ in rows
-                ]
+                whys = _redacted(cursor, [group[row[0]] for row in rows], owners)
+                events = [event_line(row[0], type, now, whys[row[0]]) for row in rows]
                 bulk.copy(cursor, _EVENTS, EVENT_COLUMNS, events)
                 touched = [(id, n, channel, group[id].provider, group[id].code) for id, n, channel in rows]
                 self._observe_by_notification(cursor, type, touched, now)
                 changed += len(rows)
         return changed
 
+    def _lock(self, cursor: CursorWrapper, deliveries: set[UUID]) -> dict[UUID, UUID]:
+        """The recipient of each of these deliveries that exists, its row locked."""
+        cursor.execute(sql.LOCK, [bulk.uuid_array(sorted(deliveries))])
+        return dict(cursor.fetchall())
+
     def bury(self, deliveries: Sequence[UUID], *, cause: DeadCause, detail: str) -> int:
         """End deliveries whose handling keeps crashing, and list them as dead letters; how many there were."""
         with transaction.atomic(), connection.cursor() as cursor:
             now = _now(cursor)
-            cursor.execute(sql.BURY, [bulk.uuid_array(deliveries)])
+            cursor.execute(sql.BURY, [bulk.uuid_array(sorted(deliveries))])
             rows = cursor.fetchall()
             if not rows:
                 return 0
@@ -204,14 +178,27 @@ class DeliveryTracker:
             self._record_cancelled(cursor, rows)
         return len(rows)
 
-    def cancel_range(self, source: str, low: UUID, high: UUID, *, limit: int = 1000) -> int:
-        """Cancel up to `limit` queued deliveries of `source` whose notification ids lie in [low, high); call again
-        until it returns 0. For campaigns, whose deterministic ids all share one millisecond."""
+    def cancel_range(self, source: str, low: UUID, high: UUID, *, limit: int = 1000) -> tuple[int, UUID | None]:
+        """Cancel what is still queued of `limit` notifications of `source` with ids in [low, high).
+
+        Returns how many deliveries were stopped and the id to go on from, None at the end. What is with a provider at
+        this moment and comes back to be tried again is stopped by its next claim.
+        """
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(sql.CANCEL_RANGE, {"source": source, "low": str(low), "high": str(high), "limit": limit})
-            rows = cursor.fetchall()
-            self._record_cancelled(cursor, rows)
-        return len(rows)
+            cursor.execute(sql.SOURCE_PAGE, [str(low), str(high), source, limit])
+            page = [row[0] for row in cursor.fetchall()]
+            if not page:
+                return 0, None
+            cursor.execute(sql.UNFINISHED, [bulk.uuid_array(page)])
+            unfinished = cursor.fetchall()
+            if unfinished:
+                cursor.execute(sql.CANCEL_NOTIFICATIONS, [bulk.uuid_array(sorted({row[1] for row in unfinished}))])
+                cursor.execute(sql.CANCEL_QUEUED, [bulk.uuid_array(sorted(row[0] for row in unfinished))])
+                cancelled = cursor.fetchall()
+                self._record_cancelled(cursor, cancelled)
+            else:
+                cancelled = []
+        return len(cancelled), UUID(int=page[-1].int + 1) if len(page) == limit else None
 
     def _record_cancelled(self, cursor: CursorWrapper, rows: Sequence[tuple[UUID, UUID, str]]) -> None:
         now, reason = _now(cursor), SkipReason.CANCELLED.value
@@ -230,7 +217,7 @@ class DeliveryTracker:
         """Count (delivery, notification, channel, provider, reason) rows whose source has to be looked up."""
         if not touched:
             return
-        origin = _by_id(cursor, sql.ORIGINS, {row[1] for row in touched})
+        origin = by_id(cursor, sql.ORIGINS, {row[1] for row in touched})
         counts: Counter[OutcomeKey] = Counter()
         for _, notification, channel, provider, reason in touched:
             if (found := origin.get(notification)) is not None:
@@ -244,12 +231,18 @@ def _now(cursor: CursorWrapper) -> datetime:
     return now
 
 
-def _by_id(cursor: CursorWrapper, query: str, wanted: Iterable[UUID]) -> dict[UUID, tuple]:
-    ids = sorted(wanted)
-    if not ids:
-        return {}
-    cursor.execute(query, [bulk.uuid_array(ids)])
-    return {row[0]: row for row in cursor.fetchall()}
+def _redacted(
+    cursor: CursorWrapper, receipts: Sequence[ProviderReceipt], owners: Mapping[UUID, UUID]
+) -> dict[UUID, Why]:
+    """What each receipt says, without the address a vendor may quote; without any words once its owner is gone."""
+    talkative = {owners[r.delivery_id] for r in receipts if r.detail}
+    known = by_id(cursor, sql.ADDRESSES, talkative)
+    whys = {}
+    for r in receipts:
+        owner = known.get(owners[r.delivery_id])
+        detail = vendor_text(r.detail, *owner[1:]) if owner else ""
+        whys[r.delivery_id] = Why(r.provider, r.code, detail)
+    return whys
 
 
 def _observe(counts: Counter[OutcomeKey], now: datetime) -> None:

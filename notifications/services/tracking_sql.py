@@ -45,32 +45,31 @@ ORIGINS = "SELECT id, source, category_id FROM notifications_notification WHERE 
 
 #: What ends or defers a claim. One statement per kind of result and cause, so that the ids are all that varies: a plain
 #: list of ids is always found through the primary key, where a join with a list of rows may be planned as a scan.
-_MINE = "id = ANY(%s::uuid[]) AND status IN ('queued', 'sending')"
+#:
+#: A provider's yes is a fact, whoever brings it; every other word counts only from the worker whose attempt it was.
+_MINE = "id = ANY(%s::uuid[]) AND status = 'sending' AND attempts = %s RETURNING id"
 
 #: Parameters: provider, ids.
-SENT = f"""
+SENT = """
     UPDATE notifications_delivery
        SET status = 'sent', sent_at = now(), lease_until = NULL, error_code = '', provider = %s
-     WHERE {_MINE}
+     WHERE id = ANY(%s::uuid[]) AND status IN ('queued', 'sending')
 """
 
-#: Parameters: SkipReason, ids.
+#: Attempts that already have their SENT event. Parameters: ids.
+SENT_EVENTS = """
+    SELECT delivery_id, attempt FROM notifications_deliveryevent
+     WHERE delivery_id = ANY(%s::uuid[]) AND type = 'sent'
+"""
+
+#: Parameters: SkipReason, ids, attempt.
 SKIPPED = f"""
     UPDATE notifications_delivery SET status = 'skipped', lease_until = NULL, skip_reason = %s WHERE {_MINE}
 """
 
-#: Parameters: status ('failed' or 'dead'), FailureCode, provider, ids.
-ENDED = f"""
+#: Parameters: status ('failed', 'dead' or 'queued' for another try), FailureCode, provider, ids, attempt.
+UNSENT = f"""
     UPDATE notifications_delivery SET status = %s, lease_until = NULL, error_code = %s, provider = %s WHERE {_MINE}
- RETURNING id
-"""
-
-#: Back to queued, but only by the attempt that failed: a worker that lost its lease may not undo its successor's.
-#: Parameters: FailureCode, provider, ids, attempt.
-DEFERRED = """
-    UPDATE notifications_delivery SET status = 'queued', lease_until = NULL, error_code = %s, provider = %s
-     WHERE id = ANY(%s::uuid[]) AND status = 'sending' AND attempts = %s
- RETURNING id
 """
 
 BURY = """
@@ -95,20 +94,46 @@ CANCEL_DELIVERIES = """
  RETURNING id, notification_id, channel
 """
 
-CANCEL_RANGE = """
-    WITH due AS (
-        SELECT d.id, d.notification_id
-          FROM notifications_notification n JOIN notifications_delivery d ON d.notification_id = n.id
-         WHERE n.id >= %(low)s AND n.id < %(high)s AND n.source = %(source)s AND d.status = 'queued'
-         LIMIT %(limit)s
-    ), marked AS (
-        UPDATE notifications_notification n SET cancelled_at = now()
-          FROM due WHERE n.id = due.notification_id AND n.cancelled_at IS NULL
-    )
-    UPDATE notifications_delivery d SET status = 'skipped', skip_reason = 'cancelled'
-      FROM due WHERE d.id = due.id AND d.status = 'queued'
- RETURNING d.id, d.notification_id, d.channel
+#: A page of a source's notifications, by id. Parameters: low, high, source, limit.
+SOURCE_PAGE = """
+    SELECT id FROM notifications_notification WHERE id >= %s AND id < %s AND source = %s ORDER BY id LIMIT %s
 """
+
+#: Deliveries of these notifications that have not ended.
+UNFINISHED = """
+    SELECT id, notification_id, status FROM notifications_delivery
+     WHERE notification_id = ANY(%s::uuid[]) AND status IN ('queued', 'sending')
+"""
+
+CANCEL_NOTIFICATIONS = """
+    UPDATE notifications_notification SET cancelled_at = now() WHERE id = ANY(%s::uuid[]) AND cancelled_at IS NULL
+"""
+
+CANCEL_QUEUED = """
+    UPDATE notifications_delivery SET status = 'skipped', skip_reason = 'cancelled'
+     WHERE id = ANY(%s::uuid[]) AND status = 'queued'
+ RETURNING id, notification_id, channel
+"""
+
+#: How often each delivery outlived its worker.
+RECLAIMS = """
+    SELECT delivery_id, count(*) FROM notifications_deliveryevent
+     WHERE delivery_id = ANY(%s::uuid[]) AND type = 'reclaimed' GROUP BY delivery_id
+"""
+
+#: What no acceptance may leave behind for someone who is no longer there.
+SCRUB = """
+    UPDATE notifications_notification
+       SET data = '{}', content = NULL, metadata = '{}', dedup_key = '', cancelled_at = coalesce(cancelled_at, now())
+     WHERE id = ANY(%s::uuid[])
+"""
+
+#: Taken before anything is changed, in one order everywhere, so that two batches of receipts cannot deadlock.
+LOCK = """
+    SELECT id, recipient_id FROM notifications_delivery WHERE id = ANY(%s::uuid[]) ORDER BY id FOR UPDATE
+"""
+
+ADDRESSES = "SELECT id, email, phone FROM preferences_recipient WHERE id = ANY(%s::uuid[])"
 
 _CHANGED = "RETURNING id, notification_id, channel"
 
@@ -125,10 +150,10 @@ RECEIPTS = {
          WHERE id = ANY(%s::uuid[]) AND status IN ('queued', 'sending', 'sent', 'delivered') {_CHANGED}
     """,
     EventType.COMPLAINED: """
-        SELECT id, notification_id, channel FROM notifications_delivery d
-         WHERE id = ANY(%s::uuid[]) AND NOT EXISTS (
-               SELECT FROM notifications_deliveryevent e WHERE e.delivery_id = d.id AND e.type = 'complained')
-           FOR UPDATE
+        SELECT id, notification_id, channel FROM notifications_delivery
+         WHERE id = ANY(%s::uuid[]) AND NOT id = ANY(ARRAY(
+               SELECT delivery_id FROM notifications_deliveryevent
+                WHERE delivery_id = ANY(%s::uuid[]) AND type = 'complained'))
     """,
     EventType.OPENED: f"""
         UPDATE notifications_delivery SET opened_at = now()

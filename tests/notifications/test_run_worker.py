@@ -37,8 +37,9 @@ def env(process_env: dict[str, str], tmp_path: Path) -> dict[str, str]:
         "SIMULATOR_LATENCY_MS": "0",
         "SIMULATOR_RECEIPTS": "0",
         "SIMULATOR_JOURNAL": str(tmp_path / "journal"),
-        "LEASE_SECONDS": "3",
-        "VISIBILITY_SECONDS": "4",
+        "LEASE_SECONDS": "8",
+        "PROVIDER_TIMEOUT_SECONDS": "2",
+        "VISIBILITY_SECONDS": "9",
     }
 
 
