@@ -12,12 +12,13 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 from notifications import registry
 from notifications.choices import EventType, FailureCode, SkipReason
@@ -193,7 +194,7 @@ class Worker:
     def _record(self, results: Sequence[Result]) -> Verdict:
         """Record, and keep at it while PostgreSQL is away: the provider has these messages, and giving up would send
         them twice. Only a stop ends the waiting; then the lease decides."""
-        pause = 0.1
+        pause, plain = 0.1, False
         while True:
             try:
                 self.tracker.record(results)
@@ -205,6 +206,13 @@ class Worker:
                 connection.close()
                 time.sleep(pause * (0.5 + self._random.random()))
                 pause = min(pause * 2, 5.0)
+            except DatabaseError:
+                if plain:
+                    raise
+                # Something a provider said does not fit the record. What it did must be kept all the same.
+                log.exception("worker.words_dropped", deliveries=len(results))
+                results = [replace(result, detail="", provider_message_id="") for result in results]
+                plain = True
             else:
                 break
         try:
