@@ -69,10 +69,13 @@ def name(value: object) -> str:
 
 
 def email(value: object) -> str:
-    """An address as SMTP takes it, the domain in lower case; empty is no address."""
+    """An address as SMTP takes it, the domain in lower case; empty is no address. RFC 5322 lets a quoted local part
+    hold control characters; no mail system takes them, and here they are refused."""
     text = _text(value).strip()
     if not text or _PLAIN_EMAIL.fullmatch(text):
         return text
+    if not text.isprintable():
+        raise ValidationProblem("invalid_email", "This is not a valid email address.")
     local, _, domain = text.rpartition("@")
     if len(text) > MAX_EMAIL or len(local.encode(errors="replace")) > MAX_LOCAL_PART:
         raise ValidationProblem("too_long", f"At most {MAX_EMAIL} characters, {MAX_LOCAL_PART} before the @.")

@@ -38,14 +38,16 @@ def schedule(provider: str, reports: Sequence[Report]) -> None:
     connection it used, which goes back to the pool."""
     if not reports:
         return
-    ids = uuid_array(report.delivery_id for report in reports)
-    types = "{" + ",".join(report.type.value for report in reports) + "}"
-    delays = "{" + ",".join(f"{report.delay:.3f}" for report in reports) + "}"
     try:
-        with connection.cursor() as cursor:
-            cursor.execute(_SCHEDULE, [provider, ids, types, delays])
+        _write(provider, reports)
     finally:
         connection.close()
+
+
+def postpone(receipts: Sequence[ProviderReceipt], seconds: float) -> None:
+    """Put reports that were taken back, due later, in the transaction that took them."""
+    for provider in sorted({receipt.provider for receipt in receipts}):
+        _write(provider, [Report(r.delivery_id, r.type, seconds) for r in receipts if r.provider == provider])
 
 
 def take_due(limit: int) -> list[ProviderReceipt]:
@@ -56,3 +58,11 @@ def take_due(limit: int) -> list[ProviderReceipt]:
     with connection.cursor() as cursor:
         cursor.execute(_TAKE_DUE, [limit])
         return [ProviderReceipt(id, EventType(type), provider) for id, type, provider in cursor.fetchall()]
+
+
+def _write(provider: str, reports: Sequence[Report]) -> None:
+    ids = uuid_array(report.delivery_id for report in reports)
+    types = "{" + ",".join(report.type.value for report in reports) + "}"
+    delays = "{" + ",".join(f"{report.delay:.3f}" for report in reports) + "}"
+    with connection.cursor() as cursor:
+        cursor.execute(_SCHEDULE, [provider, ids, types, delays])

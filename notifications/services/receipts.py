@@ -1,9 +1,12 @@
 """What providers report later: recorded, and acted upon. The same for a simulator's reports and a vendor's webhook."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 
 from notifications.bulk import uuid_array
 from notifications.choices import Channel, EventType
@@ -20,15 +23,14 @@ _REASONS = {
     EventType.COMPLAINED: SuppressionReason.COMPLAINT,
 }
 
-#: Whose addresses a set of deliveries went to. `same`: the recipient was not edited since, so the address is still it.
-_ADDRESSES = """
-    SELECT d.id, d.channel, r.email, r.phone, d.device_token_id, coalesce(d.sent_at, now()),
-           r.updated_at <= coalesce(d.sent_at, now()) AS same
-      FROM notifications_delivery d
-      JOIN notifications_notification n ON n.id = d.notification_id
-      JOIN preferences_recipient r ON r.id = d.recipient_id
-     WHERE d.id = ANY(%s::uuid[]) AND NOT n.is_test
+# Whose addresses a set of deliveries went to, table by table: each of these goes through a primary key, where a join of
+# partitioned tables is planned as a scan of every partition.
+_DELIVERIES = """
+    SELECT id, notification_id, recipient_id, channel, device_token_id, coalesce(sent_at, now())
+      FROM notifications_delivery WHERE id = ANY(%s::uuid[])
 """
+_LIVE = "SELECT id FROM notifications_notification WHERE id = ANY(%s::uuid[]) AND NOT is_test"
+_RECIPIENTS = "SELECT id, email, phone, updated_at FROM preferences_recipient WHERE id = ANY(%s::uuid[])"
 
 
 def apply_receipts(receipts: Sequence[ProviderReceipt]) -> int:
@@ -48,25 +50,56 @@ def apply_receipts(receipts: Sequence[ProviderReceipt]) -> int:
     return changed
 
 
-def _act(receipts: dict[UUID, ProviderReceipt]) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(_ADDRESSES, [uuid_array(receipts)])
-        rows = cursor.fetchall()
+class _Hit(NamedTuple):
+    """A delivery that a lasting receipt speaks of, and where it went. `same`: the recipient was not edited since, so
+    the address is still the one it went to."""
+
+    delivery_id: UUID
+    channel: str
+    address: str
+    device_id: UUID | None
+    sent_at: datetime
+    same: bool
+
+
+def _act(receipts: Mapping[UUID, ProviderReceipt]) -> None:
     preferences = PreferencesService()
     addresses: dict[EventType, list[tuple[str, str]]] = {}
     devices = []
-    for delivery, channel, email, phone, device, sent_at, same in rows:
-        type = receipts[delivery].type
-        if channel == Channel.PUSH:
-            if type is EventType.BOUNCED and device is not None:
-                devices.append((device, sent_at))
-            continue
-        address = {Channel.EMAIL: email, Channel.SMS: phone}.get(channel, "")
+    for hit in _hits(receipts):
+        type = receipts[hit.delivery_id].type
+        if hit.channel == Channel.PUSH:
+            if type is EventType.BOUNCED and hit.device_id is not None:
+                devices.append((hit.device_id, hit.sent_at))
         # A bounce says that an address is dead: not the new one, if it was changed since. A complaint is the person's.
-        if address and (same or type is EventType.COMPLAINED):
-            addresses.setdefault(type, []).append((channel, address))
+        elif hit.address and (hit.same or type is EventType.COMPLAINED):
+            addresses.setdefault(type, []).append((hit.channel, hit.address))
     for type, entries in addresses.items():
         preferences.suppress_all(entries, _REASONS[type], "receipt")
     if devices:
         oldest = min(sent_at for _, sent_at in devices)
         preferences.retire_tokens([device for device, _ in devices], "bounced", not_after=oldest)
+
+
+def _hits(deliveries: Iterable[UUID]) -> list[_Hit]:
+    """Those of live traffic to people who still exist, in three reads by primary key."""
+    with connection.cursor() as cursor:
+        found = _read(cursor, _DELIVERIES, deliveries)
+        live = {row[0] for row in _read(cursor, _LIVE, {row[1] for row in found})}
+        found = [row for row in found if row[1] in live]
+        people = {row[0]: row for row in _read(cursor, _RECIPIENTS, {row[2] for row in found})}
+    hits = []
+    for id, _, recipient, channel, device, sent_at in found:
+        if recipient in people:
+            _, email, phone, updated_at = people[recipient]
+            address = {Channel.EMAIL: email, Channel.SMS: phone}.get(channel, "")
+            hits.append(_Hit(id, channel, address, device, sent_at, updated_at <= sent_at))
+    return hits
+
+
+def _read(cursor: CursorWrapper, query: str, wanted: Iterable[UUID]) -> list[tuple[Any, ...]]:
+    ids = sorted(wanted)
+    if not ids:
+        return []
+    cursor.execute(query, [uuid_array(ids)])
+    return cursor.fetchall()

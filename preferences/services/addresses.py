@@ -16,6 +16,8 @@ from preferences.validation import device_label, device_token
 
 #: The channels whose address is a person's; a push token is retired instead, and the feed has none.
 SUPPRESSIBLE = frozenset({Channel.EMAIL.value, Channel.SMS.value})
+#: First key of the advisory locks on tokens ("Tokn"); the second is the beginning of the token's hash.
+LOCK_SPACE = 0x546F6B6E
 
 
 def register(external_id: str, platform: str, token: str, label: str) -> tuple[DeviceToken, list[str]]:
@@ -28,6 +30,7 @@ def register(external_id: str, platform: str, token: str, label: str) -> tuple[D
         raise ValidationProblem("unknown_platform", f"Unknown platform. One of: {', '.join(Platform.values)}.")
     token, label = device_token(token), device_label(label)
     token_hash = DeviceToken.hash_of(token)
+    _lock_token(token_hash)
     owner = DeviceToken.objects.filter(platform=platform, token_hash=token_hash).values("recipient_id")
     both = Recipient.objects.filter(Q(external_id=external_id) | Q(pk__in=owner)).order_by("external_id")
     touched = {one.external_id: one for one in both.select_for_update(no_key=True)}
@@ -45,6 +48,16 @@ def register(external_id: str, platform: str, token: str, label: str) -> tuple[D
     Recipient.objects.filter(external_id__in=touched).update(preferences_changed_at=Now())
     device.refresh_from_db()
     return device, list(touched)
+
+
+def _lock_token(token_hash: str) -> None:
+    """Until the transaction ends, nobody else registers this token. Without it two people who register it for the first
+    time don't see each other's row: it would stay with the first, and the second would be told that it is theirs."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(%s, %s)",
+            [LOCK_SPACE, int.from_bytes(bytes.fromhex(token_hash[:8]), "big", signed=True)],
+        )
 
 
 def _retire_oldest(recipient: Recipient) -> None:
@@ -73,9 +86,17 @@ def retire(token_ids: Sequence[UUID], reason: str, not_after: datetime | None) -
     return sum(row[1] for row in rows), [row[0] for row in rows]
 
 
+def check_suppressible(channel: str, address: str) -> None:
+    """Raises ValidationProblem for what cannot be suppressed."""
+    if channel not in SUPPRESSIBLE:
+        raise ValidationProblem("not_suppressible", "Only email and SMS addresses can be suppressed.")
+    if not address.strip() or not address.isprintable():
+        raise ValidationProblem("invalid_address", "This is not an address.")
+
+
 def suppress(entries: Sequence[tuple[str, str]], reason: str, source: str) -> tuple[int, list[str]]:
     """Suppress these (channel, address) pairs; how many were new, and whose they are, by external id. The first reason
-    stays. Raises ValidationProblem."""
+    stays. Raises ValidationProblem for an unknown reason."""
     if reason not in SuppressionReason.values:
         raise ValidationProblem("unknown_reason", f"Unknown reason. One of: {', '.join(SuppressionReason.values)}.")
     keys = _keys(entries)
@@ -91,18 +112,14 @@ def suppress(entries: Sequence[tuple[str, str]], reason: str, source: str) -> tu
 
 
 def lift(channel: str, address: str) -> tuple[bool, list[str]]:
-    """Let an address be used again; whether it was suppressed, and whose it is."""
+    """Let an address be used again; whether it was suppressed, and whose it is. Raises ValidationProblem."""
+    check_suppressible(channel, address)
     [(_, address_hash)] = _keys([(channel, address)])
     deleted, _ = Suppression.objects.filter(channel=channel, address_hash=address_hash).delete()
     return bool(deleted), _touch_owners([(channel, address)]) if deleted else []
 
 
 def _keys(entries: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    for channel, address in entries:
-        if channel not in SUPPRESSIBLE:
-            raise ValidationProblem("not_suppressible", "Only email and SMS addresses can be suppressed.")
-        if not address.strip() or not address.isprintable():
-            raise ValidationProblem("invalid_address", "This is not an address.")
     return sorted({(channel, Suppression.hash_of(address)) for channel, address in entries})
 
 

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
+import structlog
 from django.db import transaction
 
+from preferences.errors import ValidationProblem
 from preferences.models import DeviceToken
 from preferences.services import addresses, choices, reach, recipients
 from preferences.services.cache import ReachCache
@@ -13,6 +15,8 @@ from preferences.services.categories import CategoryCache, CategoryInfo
 from preferences.services.inputs import PreferenceChange, RecipientInput, UpsertResult
 from preferences.services.reach import Reach
 from preferences.validation import is_external_id
+
+log = structlog.get_logger(__name__)
 
 #: Shared by every PreferencesService of the process.
 reach_cache = ReachCache()
@@ -90,12 +94,24 @@ class PreferencesService:
 
     def suppress(self, channel: str, address: str, reason: str, source: str = "") -> bool:
         """Never use this email or SMS address again, whoever has it; whether that is new. Raises ValidationProblem."""
+        addresses.check_suppressible(channel, address)
         return self.suppress_all([(channel, address)], reason, source) == 1
 
     def suppress_all(self, entries: Sequence[tuple[str, str]], reason: str, source: str = "") -> int:
-        """The same for a batch of (channel, address); how many are new."""
+        """The same for a batch of (channel, address) that a provider reported; how many are new. What cannot be
+        suppressed is left out and logged: one odd address must not keep the others in use."""
+        taken: list[tuple[str, str]] = []
+        for channel, address in entries:
+            try:
+                addresses.check_suppressible(channel, address)
+            except ValidationProblem as problem:
+                log.warning("preferences.not_suppressed", channel=channel, problem=problem.code)
+            else:
+                taken.append((channel, address))
+        if not taken:
+            return 0
         with transaction.atomic():
-            made, touched = addresses.suppress(entries, reason, source)
+            made, touched = addresses.suppress(taken, reason, source)
             self._drop(touched)
         return made
 
