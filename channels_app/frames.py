@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-import orjson
-
 from channels_app.models import FeedItem
 from channels_app.store import Counts, Stored
+from core.api.rendering import dumps
 
 #: Fields of an item that change after it was stored.
 STATES = ("seen_at", "read_at", "archived_at", "snoozed_until")
@@ -82,4 +81,4 @@ PONG = '{"type":"pong"}'
 
 
 def _text(value: Mapping[str, Any]) -> str:
-    return orjson.dumps(value, option=orjson.OPT_UTC_Z).decode()
+    return dumps(value).decode()

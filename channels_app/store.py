@@ -15,13 +15,15 @@ from notifications.bulk import uuid_array
 COUNT_CAP = 1000
 
 #: Numbers are handed out under row locks, taken in the order of the ids so that two batches cannot deadlock. Someone
-#: who was erased a moment ago gets no row, and so no items.
+#: who was erased a moment ago gets no row, and so no items; who is being erased now is waited for, and whose turn comes
+#: later waits for us, or the foreign key would undo the whole batch at its commit.
 _ALLOCATE = """
     INSERT INTO channels_app_feedcursor AS c (recipient_id, last_seq, version)
     SELECT r.id, n.items, 1
       FROM json_to_recordset(%s) AS n (recipient_id uuid, items bigint)
       JOIN preferences_recipient r ON r.id = n.recipient_id
      ORDER BY r.id
+       FOR KEY SHARE OF r
     ON CONFLICT (recipient_id) DO UPDATE SET last_seq = c.last_seq + excluded.last_seq, version = c.version + 1
     RETURNING recipient_id, last_seq, version
 """

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -26,7 +27,11 @@ def dumps(data: object) -> bytes:
 
 
 def _plain(value: object) -> object:
-    return msgspec.structs.asdict(value) if isinstance(value, msgspec.Struct) else str(value)
+    if isinstance(value, msgspec.Struct):
+        return msgspec.structs.asdict(value)
+    if isinstance(value, datetime):  # on the slow road alone, and then as on the quick one
+        return value.isoformat().replace("+00:00", "Z")
+    return str(value)
 
 
 class OrjsonRenderer(BaseRenderer):

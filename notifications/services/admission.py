@@ -15,6 +15,8 @@ from preferences.services import CategoryInfo
 
 #: A schedule further ahead than this is more likely a mistake in the year than a plan.
 MAX_AHEAD = timedelta(days=366)
+#: A time to send that passed longer ago than this is a mistake as well: nobody waits for such a message any more.
+MAX_LATE = timedelta(days=1)
 _CHANNELS = frozenset(Channel.values)
 _PRIORITIES = frozenset(Priority.values)
 
@@ -89,8 +91,13 @@ class Admission:
                 return [
                     FieldError(f"/{name}", "naive", "Give the time with its offset, for example 2027-01-31T09:00:00Z.")
                 ]
+            if not _in_utc(value):
+                return [FieldError(f"/{name}", "invalid", "In UTC this lies outside the years 1 to 9999.")]
             if value > self.now + MAX_AHEAD:
                 return [FieldError(f"/{name}", "too_far", f"At most {MAX_AHEAD.days} days ahead.")]
+        if draft.send_at is not None and draft.send_at < self.now - MAX_LATE:
+            hours = MAX_LATE // timedelta(hours=1)
+            return [FieldError("/send_at", "too_old", f"That was more than {hours} hours ago; leave it out for now.")]
         if draft.expires_at is not None and draft.expires_at <= max(draft.send_at or self.now, self.now):
             return [FieldError("/expires_at", "too_early", "It expires before it could be sent.")]
         return []
@@ -152,6 +159,15 @@ def _check_channels(asked: Sequence[str] | None, available: frozenset[str]) -> l
     return errors
 
 
+def _in_utc(value: datetime) -> bool:
+    """Whether it can be carried to UTC: at the edges of the calendar an offset leads out of it."""
+    try:
+        value.astimezone(UTC)
+    except OverflowError:
+        return False
+    return True
+
+
 def _check_json(name: str, value: object) -> list[FieldError]:
     if not isinstance(value, Mapping):
         return [FieldError(f"/{name}", "invalid", "Must be an object.")]
@@ -161,6 +177,17 @@ def _check_json(name: str, value: object) -> list[FieldError]:
         return [FieldError(f"/{name}", "invalid", "Must be an object of plain JSON values with valid Unicode text.")]
     if len(raw) > MAX_JSON_BYTES:
         return [FieldError(f"/{name}", "too_large", f"At most {MAX_JSON_BYTES} bytes as JSON.")]
-    if rb"\u0000" in raw:
+    if rb"\u0000" in raw and _has_nul(value):  # a backslash before it makes it six harmless characters
         return [FieldError(f"/{name}", "invalid", "NUL characters cannot be stored.")]
     return []
+
+
+def _has_nul(value: object) -> bool:
+    """Whether a string in it, names included, has a NUL character."""
+    if isinstance(value, str):
+        return "\x00" in value
+    if isinstance(value, Mapping):
+        return any(_has_nul(name) or _has_nul(inner) for name, inner in value.items())
+    if isinstance(value, list | tuple):
+        return any(_has_nul(inner) for inner in value)
+    return False
