@@ -17,6 +17,8 @@ from config import embedded
 BASE_DIR = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"  # the demo's admin has a known password: nobody else may reach it
 PORT = 8000
+#: A person at a terminal waits for the end: what a worker has in hand finishes in well under this.
+PATIENCE = {"DRAIN_SECONDS": "6", "PROVIDER_TIMEOUT_SECONDS": "5"}
 OLDEST_POSTGRESQL = 150_000  # unique constraints that treat nulls as equal
 
 
@@ -87,6 +89,8 @@ def _environment(port: int) -> Iterator[None]:
     os.environ.setdefault("DEMO", "1")
     os.environ.setdefault("LOG_LEVEL", "WARNING")
     os.environ.setdefault("LOG_JSON", "0")
+    if not PATIENCE.keys() & os.environ.keys():
+        os.environ.update(PATIENCE)
     checks = {"DATABASE_URL": _check_database, "REDIS_URL": _check_redis, "BROKER_URL": _check_broker}
     given = {name: os.environ.get(name, "") for name in checks}
     for name, check in checks.items():

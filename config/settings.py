@@ -190,7 +190,8 @@ WORKER_THREADS = env.int("WORKER_THREADS", default=2)  # batches in flight a pro
 VISIBILITY_SECONDS = env.int("VISIBILITY_SECONDS", default=120)  # database transport: an unacked row comes back
 LEASE_SECONDS = env.int("LEASE_SECONDS", default=90)  # a claim runs out; longer than any provider call
 DRAIN_SECONDS = env.float("DRAIN_SECONDS", default=25.0)  # SIGTERM to exit, at most
-PROVIDER_TIMEOUT_SECONDS = env.float("PROVIDER_TIMEOUT_SECONDS", default=30.0)  # one provider call of one batch
+# One provider call of one batch. Below DRAIN_SECONDS: a stop in the middle of a call leaves time to record its outcome.
+PROVIDER_TIMEOUT_SECONDS = env.float("PROVIDER_TIMEOUT_SECONDS", default=20.0)
 
 MAX_ATTEMPTS = env.int("MAX_ATTEMPTS", default=8)  # then dead
 RETRY_BASE_SECONDS = env.float("RETRY_BASE_SECONDS", default=2.0)  # first window of the full-jitter backoff
@@ -201,6 +202,11 @@ RECONCILE_AFTER_SECONDS = env.int("RECONCILE_AFTER_SECONDS", default=300)  # old
 RECONCILE_FULL_SECONDS = env.int("RECONCILE_FULL_SECONDS", default=6 * 3600)  # then the whole record is read again
 RETENTION_WEEKS = env.int("RETENTION_WEEKS", default=0)  # 0 keeps the record for ever
 PARTITIONS_AHEAD = env.int("PARTITIONS_AHEAD", default=4)  # weeks
+
+FEED_RETENTION_DAYS = env.int("FEED_RETENTION_DAYS", default=90)  # items of the inbox; 0 keeps them for ever
+COUNTS_RETENTION_DAYS = env.int("COUNTS_RETENTION_DAYS", default=400)  # the dashboard's figures: a year and a margin
+#: Called by `run_maintenance` every hour; each deletes what is too old and says how many rows that were.
+MAINTENANCE_TASKS = ["channels_app.retention.purge", "analytics.retention.purge"]
 
 LINK_SCHEMES = env.list("LINK_SCHEMES", default=["http", "https"])  # of links; the feed takes these two alone
 

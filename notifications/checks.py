@@ -1,0 +1,107 @@
+"""Settings that would only fail later, in the middle of the night: said at start, in a sentence, by every command."""
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning
+
+from notifications.choices import Channel
+from notifications.worker import MARGIN_SECONDS
+
+#: Seconds between a provider's time-out and the end of a lease that a busy machine needs.
+LEASE_COMFORT = 30.0
+#: What the record's columns take.
+PROVIDER_NAME = re.compile(r"[a-z0-9_]{1,32}")
+
+POSITIVE = (
+    "DATABASE_POOL_SIZE", "REDIS_TIMEOUT_SECONDS",
+    "BROKER_MAX_QUEUE_LENGTH", "BROKER_DELIVERY_LIMIT", "BROKER_CONFIRM_TIMEOUT_SECONDS",
+    "RELAY_POLL_SECONDS", "WORKER_POLL_SECONDS", "EVENTS_POLL_SECONDS", "WORKER_THREADS",
+    "VISIBILITY_SECONDS", "LEASE_SECONDS", "DRAIN_SECONDS", "PROVIDER_TIMEOUT_SECONDS",
+    "MAX_ATTEMPTS", "RETRY_BASE_SECONDS", "RETRY_CAP_SECONDS", "PREFERENCE_CACHE_SECONDS",
+    "RECONCILE_AFTER_SECONDS", "RECONCILE_FULL_SECONDS", "PARTITIONS_AHEAD",
+    "CAMPAIGN_CHUNK", "CAMPAIGN_POLL_SECONDS", "CAMPAIGN_OUTBOX_LIMIT",
+    "API_MAX_BODY_BYTES", "FEED_TOKEN_SECONDS", "FEED_SOCKETS_PER_RECIPIENT",
+)  # fmt: skip
+#: 0 has a meaning: for ever, or no limit.
+NOT_NEGATIVE = ("RETENTION_WEEKS", "FEED_RETENTION_DAYS", "COUNTS_RETENTION_DAYS", "DATABASE_STATEMENT_TIMEOUT_MS")
+
+
+def check_settings(*, app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
+    """Everything that is wrong with the pipeline's settings. Times are compared once they are numbers to compare."""
+    numbers = list(_numbers())
+    return [*numbers, *([] if numbers else _times()), *_providers(), *_chains()]
+
+
+def _numbers() -> Iterator[CheckMessage]:
+    for name in POSITIVE:
+        if not (getattr(settings, name) > 0 and math.isfinite(getattr(settings, name))):
+            yield Error(f"{name} is {getattr(settings, name)}; it must be greater than 0.", id="notifications.E001")
+    for name in NOT_NEGATIVE:
+        if getattr(settings, name) < 0:
+            yield Error(f"{name} is {getattr(settings, name)}; it must be 0 or more.", id="notifications.E001")
+
+
+def _times() -> Iterator[CheckMessage]:
+    timeout, lease = settings.PROVIDER_TIMEOUT_SECONDS, settings.LEASE_SECONDS
+    drain, visibility = settings.DRAIN_SECONDS, settings.VISIBILITY_SECONDS
+    if timeout >= drain:
+        yield Error(
+            f"PROVIDER_TIMEOUT_SECONDS ({timeout:g}) must be below DRAIN_SECONDS ({drain:g}).",
+            hint="A stop in the middle of a call would end the worker before it could record what became of it, and"
+            " the messages would be sent again.",
+            id="notifications.E002",
+        )
+    if lease <= timeout + MARGIN_SECONDS:
+        yield Error(
+            f"LEASE_SECONDS ({lease:g}) must be more than PROVIDER_TIMEOUT_SECONDS ({timeout:g}) and"
+            f" {MARGIN_SECONDS:g} seconds for recording the answer.",
+            hint="Another worker would take the messages over while the provider still has them, and send them again.",
+            id="notifications.E003",
+        )
+    elif lease < timeout + LEASE_COMFORT:
+        yield Warning(
+            f"LEASE_SECONDS ({lease:g}) is less than {LEASE_COMFORT:g} seconds above PROVIDER_TIMEOUT_SECONDS"
+            f" ({timeout:g}).",
+            hint="On a busy machine a lease may run out before a slow call is recorded; the messages are sent again.",
+            id="notifications.W001",
+        )
+    if visibility <= lease:
+        yield Error(
+            f"VISIBILITY_SECONDS ({visibility:g}) must be above LEASE_SECONDS ({lease:g}).",
+            hint="Work would be handed out again while the worker that has it may still finish.",
+            id="notifications.E004",
+        )
+
+
+def _providers() -> Iterator[CheckMessage]:
+    for name in settings.PROVIDERS:
+        if not PROVIDER_NAME.fullmatch(name):
+            yield Error(
+                f"PROVIDERS has a provider {name!r}; a name has 1 to 32 characters of a-z, 0-9 and _.",
+                id="notifications.E005",
+            )
+
+
+def _chains() -> Iterator[CheckMessage]:
+    known = ", ".join(sorted(settings.PROVIDERS))
+    for channel in Channel.values:
+        where = f"PROVIDERS_{channel.upper()}"
+        chain = settings.PROVIDER_CHAINS.get(channel)
+        if not chain:
+            yield Error(
+                f"{where} is empty: nothing could be sent on {channel}. Known: {known}.",
+                hint=f"To send nothing on {channel}, leave it out of the categories' channels.",
+                id="notifications.E006",
+            )
+        for name in chain or ():
+            if name not in settings.PROVIDERS:
+                yield Error(
+                    f"{where} names {name!r}, which is not in PROVIDERS. Known: {known}.", id="notifications.E007"
+                )
+        if settings.TEST_PROVIDERS.get(channel) not in settings.PROVIDERS:
+            yield Error(f"TEST_PROVIDERS has no known provider for {channel}. Known: {known}.", id="notifications.E007")
