@@ -1,6 +1,7 @@
 """The pipeline end to end on the real servers: accept -> queue -> claim -> render -> send -> record.
 
     python -m benchmarks.pipeline --notifications 100000 --workers 2 [--transport rabbitmq|database] [--kill]
+    python -m benchmarks.pipeline --notifications 1000 --rate 50        # latency when there is little to do
 
 Everything a production send does is on: routing by real preferences, durable commits, publisher confirms, quorum
 queues, rendering, events and counts by minute. The provider is simulated and instant, and journals every call. The last
@@ -53,6 +54,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--chunk", type=int, default=500, help="drafts a transaction")
     parser.add_argument("--lease", type=int, default=90, help="LEASE_SECONDS; shorten it with --kill to wait less")
     parser.add_argument("--kill", action="store_true", help="kill -9 a worker in the middle")
+    parser.add_argument("--rate", type=float, default=0.0, help="notifications a second, one by one: latency when idle")
     return parser.parse_args()
 
 
@@ -92,6 +94,7 @@ def run(options: argparse.Namespace, journal: Path) -> dict[str, Any]:
         "transport": options.transport,
         "notifications": n,
         "workers": options.workers,
+        **({"rate_per_s": options.rate} if options.rate else {}),
         "accepted_per_s": round(n / accepted_in),
         "end_to_end_per_s": round(n / elapsed),
         **latencies(),
@@ -109,7 +112,10 @@ def accept(options: argparse.Namespace, halfway: Any) -> float:
 
     service = NotificationService()
     began, done, fired = time.monotonic(), 0, False
-    for chunk in dataset.drafts(options.notifications, options.recipients, (options.channel,), options.chunk):
+    chunk_size = 1 if options.rate else options.chunk
+    for chunk in dataset.drafts(options.notifications, options.recipients, (options.channel,), chunk_size):
+        if options.rate:
+            time.sleep(max(0.0, began + done / options.rate - time.monotonic()))
         service.send(chunk, source="campaign:1")
         done += len(chunk)
         if not fired and done * 2 >= options.notifications:
