@@ -5,9 +5,11 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.negotiation import DefaultContentNegotiation
 
+from config.start import start
 from core import health
 
 urlpatterns = [
+    path("", start, name="start"),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("admin/", include("analytics.urls")),  # pages inside the admin come before its catch-all
