@@ -1,6 +1,7 @@
 """What a campaign will look like to the first person of its audience."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from campaigns.models import Audience, Campaign
 from campaigns.services import AudienceService
 from notifications.choices import Channel, Priority
 from notifications.errors import RenderError
+from notifications.services.rendering import missing
 from notifications.services.templates import catalogue
 
 #: Somebody, as templates see them.
@@ -20,17 +22,32 @@ SAMPLE = {"external_id": "user-1", "name": "Ada Example", "locale": "", "timezon
 @dataclass(frozen=True, slots=True)
 class Preview:
     """`messages` has one entry per channel that has words: its label, and the finished wording or the error in its
-    place. `reader` is whom it was written for."""
+    place. `reader` is whom it was written for. `lacking` names the merge fields that the data has nothing for, in any
+    language: they come out empty."""
 
     messages: list[dict[str, Any]]
     reader: str
+    lacking: list[str]
 
 
 def preview(campaign: Campaign, user: AbstractBaseUser | AnonymousUser) -> Preview:
     """As the first person of the audience sees it; as a made-up one for users who may not look at recipients."""
     may_look = isinstance(user, PermissionsMixin) and user.has_perm("preferences.view_recipient")
     person = (AudienceService().first(campaign) if may_look else None) or SAMPLE
-    return Preview(_messages(campaign, person), str(person["name"] or person["external_id"]))
+    reader = str(person["name"] or person["external_id"])
+    return Preview(_messages(campaign, person), reader, _lacking(campaign))
+
+
+def _lacking(campaign: Campaign) -> list[str]:
+    """What the recipient brings along is left aside: it differs from person to person."""
+    version = campaign.template.published
+    wanted: set[str] = set()
+    for channels in version.content.values() if version else ():
+        for channel in campaign.lanes[0]:
+            for source in channels.get(channel, {}).values():
+                with suppress(RenderError):  # the preview says it where it stands
+                    wanted |= missing(source, campaign.data)
+    return sorted(path for path in wanted if path.split(".")[0] != "recipient")
 
 
 def _messages(campaign: Campaign, person: Mapping[str, Any]) -> list[dict[str, Any]]:

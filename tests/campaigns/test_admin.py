@@ -171,6 +171,20 @@ class TestSending:
         assert "Order A17 is on its way" in html
         assert Campaign.objects.get().status == CampaignStatus.DRAFT
 
+    def test_the_confirmation_names_the_merge_fields_that_would_stay_empty(self, manager):
+        factories.recipients(1)
+        lacking = make_campaign(data={})
+        filled = Campaign.objects.create(
+            name="Filled", template=lacking.template, category=lacking.category, data={"order": "A17"}
+        )
+
+        warned, silent = (manager.get(button(one, "send")) for one in (lacking, filled))
+
+        assert warned.context["preview"].lacking == ["order"]
+        assert "has no value for it" in warned.content.decode()
+        assert silent.context["preview"].lacking == []
+        assert "has no value for" not in silent.content.decode()
+
     def test_it_starts_on_post_and_completes(self, manager):
         factories.recipients(12)
         campaign = make_campaign()
