@@ -194,6 +194,55 @@ def test_batches_that_share_people_in_any_order_do_not_deadlock(transactional_db
     assert list(seqs) == list(range(1, 41))
 
 
+def test_an_erasure_in_the_middle_of_a_first_batch_waits_and_the_batch_is_kept(transactional_db: None) -> None:
+    # Given a batch, the first one of its people, that is not committed
+    people = factories.recipients(3)
+    erased: list[bool] = []
+
+    def erase() -> None:
+        try:
+            erased.append(PreferencesService().erase(people[1].external_id))
+        finally:
+            connection.close()
+
+    other = threading.Thread(target=erase)
+    with transaction.atomic():
+        store.insert([_new(one, "first") for one in people])
+        # When one of them is erased
+        other.start()
+        other.join(0.5)
+        assert erased == []
+    other.join(10)
+    # Then the batch stands, and what was theirs is gone with them
+    assert erased == [True]
+    left = {people[0].id, people[2].id}
+    assert set(FeedItem.objects.values_list("recipient_id", flat=True)) == left
+    assert set(FeedCursor.objects.values_list("recipient_id", flat=True)) == left
+
+
+def test_a_batch_in_the_middle_of_an_erasure_waits_and_leaves_them_out(transactional_db: None) -> None:
+    people = factories.recipients(3)
+    store.insert([_new(people[1], "earlier")])
+    found: list[store.Insertion] = []
+
+    def insert() -> None:
+        try:
+            found.append(store.insert([_new(one, "later") for one in people]))
+        finally:
+            connection.close()
+
+    other = threading.Thread(target=insert)
+    with transaction.atomic():
+        PreferencesService().erase(people[1].external_id)
+        other.start()
+        other.join(0.5)
+        assert found == []
+    other.join(10)
+
+    assert [set(one.gone) for one in found] == [{people[1].id}]
+    assert set(FeedItem.objects.values_list("recipient_id", flat=True)) == {people[0].id, people[2].id}
+
+
 def _new(person: Recipient, title: str) -> store.NewItem:
     return store.NewItem(
         id=uuid7(), recipient_id=person.id, category="orders", title=title, body="", link="", icon="", data={}

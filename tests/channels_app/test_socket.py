@@ -516,3 +516,14 @@ def _store_only(one: Any) -> store.Insertion:
             )
         ]
     )
+
+
+async def test_a_number_of_more_than_64_bits_reaches_the_browser(tab: Open, person: Recipient) -> None:
+    await in_db(deliver)(message(person, metadata={"in_app": {"x": 1e22}}))
+    socket = await tab(query="?since=0")
+
+    _, frame = await socket.hear("hello", "item")
+
+    assert frame["item"]["data"] == {"x": 10**22}
+    assert frame["item"]["created_at"].endswith("Z")
+    assert "T" in frame["item"]["created_at"]

@@ -1,5 +1,6 @@
 """PreferencesService against PostgreSQL and Redis."""
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -331,6 +332,17 @@ class TestSuppression:
         with pytest.raises(ValidationProblem):
             service.suppress(channel, address, "manual")
 
+    def test_what_cannot_be_suppressed_in_a_batch_is_left_out_and_logged_without_it(self, service, caplog):
+        factories.recipient("ann"), factories.recipient("odd", email='"\x01"@odd.example')
+        batch = [("email", '"\x01"@odd.example'), ("push", "tok"), ("email", "ann@example.com")]
+
+        assert service.suppress_all(batch, "hard_bounce", "receipt") == 1
+        assert service.suppress_all(batch[:2], "hard_bounce", "receipt") == 0
+
+        assert service.reach(["ann"])["ann"].suppressed == ("email",)
+        assert "preferences.not_suppressed" in caplog.text
+        assert "odd.example" not in caplog.text
+
     def test_owners_are_found_by_index(self, service):
         factories.recipients(3000)
         with connection.cursor() as cursor:
@@ -444,3 +456,29 @@ class TestErase:
         finally:
             recipient_erased.disconnect(refuse)
         assert service.reach(["ann"])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_register_a_token_at_the_same_time_the_later_has_it():
+    # Given ann, who registers a token that nobody had, and has not committed
+    factories.recipient("ann", devices=0), factories.recipient("bob", devices=0)
+    told = []
+
+    def bob() -> None:
+        try:
+            told.append(PreferencesService().register_token("bob", "fcm", "shared"))
+        finally:
+            connection.close()
+
+    other = threading.Thread(target=bob)
+    with transaction.atomic():
+        PreferencesService().register_token("ann", "fcm", "shared")
+        # When bob registers it meanwhile
+        other.start()
+        other.join(0.5)
+        assert told == []
+    other.join(10)
+    # Then it is bob's, as he was told
+    device = DeviceToken.objects.get()
+    assert (device.recipient.external_id, [one.id for one in told]) == ("bob", [device.id])
+    assert PreferencesService().reach(["ann"])["ann"].devices == ()

@@ -217,3 +217,14 @@ def test_attributes_are_a_small_json_object(wrong, code):
 
 def test_attributes_come_back_as_plain_json():
     assert validation.attributes({"a": [1, 2.5, None, True, {"b": "é"}]}) == {"a": [1, 2.5, None, True, {"b": "é"}]}
+
+
+@pytest.mark.parametrize("written", ['"\x01"@example.com', '"a\tb"@example.com', '"a\x7f"@example.com'])
+def test_an_email_address_has_no_control_characters_even_in_quotes(written):
+    with pytest.raises(ValidationProblem) as caught:
+        validation.email(written)
+    assert caught.value.code == "invalid_email"
+
+
+def test_a_quoted_local_part_is_an_address():
+    assert validation.email('"ann.lee"@Example.COM') == '"ann.lee"@example.com'

@@ -6,8 +6,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from notifications.errors import DraftsRejected
 from notifications.models import Delivery, Notification, OutboxMessage
 from notifications.models.api_key import KeyMode
+from notifications.services import notify
 from tests import factories
 from tests.api import Api, codes, pointers
 
@@ -58,6 +60,13 @@ def test_what_cannot_be_sent_is_skipped_and_on_the_record(api: Api) -> None:
         ({"send_at": "2027-01-01"}, {"/send_at": "invalid"}),
         ({"send_at": "2027-01-01T00:00:00"}, {"/send_at": "naive"}),
         ({"send_at": "9999-01-01T00:00:00Z"}, {"/send_at": "too_far"}),
+        ({"send_at": "0001-01-01T00:00:00+14:00"}, {"/send_at": "invalid"}),
+        ({"send_at": "9999-12-31T23:59:59-14:00"}, {"/send_at": "invalid"}),
+        ({"send_at": "0001-01-01T00:00:00Z"}, {"/send_at": "too_old"}),
+        ({"send_at": "2020-01-01T00:00:00Z"}, {"/send_at": "too_old"}),
+        ({"expires_at": "0001-01-01T00:00:00+14:00"}, {"/expires_at": "invalid"}),
+        ({"expires_at": "9999-12-31T23:59:59-14:00"}, {"/expires_at": "invalid"}),
+        ({"data": {"a": ["x\x00"]}}, {"/data/a/0": "nul_character"}),
         ({"expires_at": "2020-01-01T00:00:00Z"}, {"/expires_at": "too_early"}),
         ({"data": {"text": "x" * 40_000}}, {"/data": "too_large"}),
         ({"metadata": "text"}, {"/metadata": "type"}),
@@ -151,3 +160,28 @@ def test_what_has_left_cannot_be_cancelled(api: Api, shop: None) -> None:
 
 def test_what_is_not_there_cannot_be_cancelled(api: Api) -> None:
     assert api.post("notifications/019aac5e-7c1a-7b52-9d3f-5e8f0a6c2b11/cancel/").status_code == 404
+
+
+def test_a_time_to_send_that_has_just_passed_is_now(api: Api, shop: None) -> None:
+    earlier = timezone.now() - timedelta(hours=23)
+
+    assert api.post("notifications/", {**ORDER, "send_at": earlier.isoformat()}).status_code == 202
+
+    assert api.get("notifications/").json()["results"][0]["send_at"]
+
+
+@pytest.mark.parametrize("text", ["C:\\u0000dir", "\\\\u0000", "\\u0000"])
+def test_text_that_only_looks_like_a_nul_is_text(api: Api, shop: None, text: str) -> None:
+    response = api.post("notifications/", {**ORDER, "data": {"order": text}, "metadata": {text: [text]}})
+
+    assert response.status_code == 202, response.content
+    row = Notification.objects.get()
+    assert (row.data, row.metadata) == ({"order": text}, {text: [text]})
+
+
+@pytest.mark.parametrize("value", [{"a": "x\x00"}, {"a\x00": 1}, {"a": [{"b": ("\x00",)}]}])
+def test_a_nul_from_within_the_process_is_refused(shop: None, value: dict[str, Any]) -> None:
+    with pytest.raises(DraftsRejected) as caught:
+        notify(recipient="user-42", category="orders", template="order-shipped", data=value)
+
+    assert [error.pointer for error in caught.value.errors[0]] == ["/data"]

@@ -1,5 +1,6 @@
 """Later words on a delivery: recorded, and acted upon."""
 
+import re
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from notifications.models import Delivery, DeliveryEvent, Notification
 from notifications.services.claims import ProviderReceipt
 from notifications.services.receipts import MAX_RECEIPTS, apply_receipts
 from preferences.models import DeviceToken, Recipient, Suppression
+from preferences.services import PreferencesService
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -161,3 +163,68 @@ def test_a_batch_is_bounded() -> None:
         apply_receipts([receipt(uuid7(), EventType.DELIVERED)] * (MAX_RECEIPTS + 1))
 
     assert connection.is_usable()
+
+
+def test_an_address_that_cannot_be_suppressed_does_not_keep_the_others_in_use() -> None:
+    odd, person = factories.recipient(email='"\x01"@example.com'), factories.recipient()
+
+    apply_receipts([receipt(sent(one, "email"), EventType.BOUNCED) for one in (odd, person)])
+
+    assert suppressed(person) == {("email", "hard_bounce")}
+    assert set(Delivery.objects.values_list("status", flat=True)) == {Status.BOUNCED}
+
+
+def test_a_bounce_of_someone_erased_since_changes_nothing_else() -> None:
+    gone, person = factories.recipient(), factories.recipient()
+    receipts = [receipt(sent(one, "email"), EventType.BOUNCED) for one in (gone, person)]
+    PreferencesService().erase(gone.external_id)
+
+    apply_receipts(receipts)
+
+    assert suppressed(gone) == set()
+    assert suppressed(person) == {("email", "hard_bounce")}
+
+
+#: Ids that rise like real ones, n of now's week.
+_IDS = """
+    CREATE TEMPORARY TABLE filled ON COMMIT DROP AS
+    SELECT n, (lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint), 12, '0') || '70008000'
+               || lpad(to_hex(n), 12, '0'))::uuid AS id
+      FROM generate_series(1, %s) n
+"""
+_FILL = """
+    INSERT INTO preferences_recipient (id, external_id, name, email, phone, locale, timezone, attributes)
+    SELECT id, 'p' || n, '', 'p' || n || '@example.com', '', '', 'UTC', '{}' FROM filled;
+    INSERT INTO notifications_notification
+           (id, recipient_id, category_id, priority, source, is_test, data, metadata, dedup_key)
+    SELECT id, id, 1, 'normal', 'test', false, '{}', '{}', '' FROM filled;
+    INSERT INTO notifications_delivery (id, notification_id, recipient_id, channel, priority, status, skip_reason,
+           attempts, provider, error_code)
+    SELECT id, id, id, 'email', 'normal', 'sent', '', 1, '', '' FROM filled;
+    ANALYZE notifications_delivery, notifications_notification, preferences_recipient;
+"""
+_SCAN = re.compile(r"Seq Scan on (?:notifications_(?:delivery|notification)_\w+|preferences_recipient)\b.*")
+
+
+def test_a_large_record_is_read_by_key_and_never_scanned() -> None:
+    # Given a record that is large beside a batch
+    with connection.cursor() as cursor:
+        cursor.execute(_IDS, [30_000])
+        cursor.execute(_FILL)
+        cursor.execute("SELECT id FROM filled WHERE n %% 30 = %s", [0])
+        batch = [row[0] for row in cursor.fetchall()]
+    scanned: list[str] = []
+
+    def explain(execute: Any, query: str, parameters: Any, many: bool, context: Any) -> Any:
+        if query.lstrip().startswith("SELECT"):
+            with connection.connection.cursor() as cursor:
+                plan = "\n".join(row[0] for row in cursor.execute(f"EXPLAIN {query}", parameters).fetchall())
+            scanned.extend(_SCAN.findall(plan))
+        return execute(query, parameters, many, context)
+
+    # When a full batch of receipts that suppress is applied
+    with connection.execute_wrapper(explain):
+        apply_receipts([receipt(id, EventType.COMPLAINED) for id in batch])
+    # Then nothing of the record was read from end to end
+    assert len(batch) == MAX_RECEIPTS == Suppression.objects.count()
+    assert scanned == []

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from notifications.choices import EventType, Status
 from notifications.management.commands import run_events
 from notifications.models import Delivery, DeliveryEvent, SimulatedReceipt
 from notifications.providers.simulated_reports import Report, schedule, take_due
+from notifications.services.claims import ProviderReceipt
 from tests import factories
 from tests.notifications.providers.test_receipts import sent, suppressed
 
@@ -74,6 +75,36 @@ def test_reports_stay_when_they_cannot_be_applied(monkeypatch: pytest.MonkeyPatc
     assert SimulatedReceipt.objects.count() == 1
 
 
+def test_a_report_that_cannot_be_applied_is_put_off_and_its_neighbours_go_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given a report among others that the code does not expect, and whose error quotes an address
+    person = factories.recipient()
+    deliveries = [sent(person, "email") for _ in range(9)]
+    bad = deliveries[4]
+    for delivery in deliveries:
+        due(delivery)
+    real = run_events.apply_receipts
+
+    def apply(receipts: Sequence[ProviderReceipt]) -> int:
+        if any(receipt.delivery_id == bad for receipt in receipts):
+            raise KeyError(person.email)
+        return real(receipts)
+
+    monkeypatch.setattr(run_events, "apply_receipts", apply)
+    # When the batch is applied
+    assert run_events.step() == 9
+    # Then the others are, each once, and that one waits an hour
+    assert DeliveryEvent.objects.filter(type=EventType.DELIVERED).count() == 8
+    assert Delivery.objects.get(status=Status.SENT).id == bad
+    left = SimulatedReceipt.objects.get()
+    assert (left.delivery_id, left.type, left.provider) == (bad, EventType.DELIVERED, "simulated_email")
+    assert timedelta(minutes=59) < left.due_at - timezone.now() < timedelta(minutes=61)
+    assert run_events.step() == 0
+    assert "events.receipt_set_aside" in caplog.text
+    assert person.email not in caplog.text
+
+
 def test_two_processes_share_the_work_and_nothing_is_applied_twice() -> None:
     # Given one process in the middle of a batch
     person = factories.recipient()
@@ -117,8 +148,8 @@ def test_an_idle_loop_polls_and_a_full_one_does_not_wait(monkeypatch: pytest.Mon
     assert next(batches, None) is None
 
 
-def test_the_loop_outlives_postgresql(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers: Iterator[Any] = iter([OperationalError("gone"), OperationalError("still gone"), 0])
+def test_the_loop_outlives_postgresql_and_bugs(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: Iterator[Any] = iter([OperationalError("gone"), ZeroDivisionError("a bug"), 0])
 
     def step() -> int:
         answer = next(answers)

@@ -1,0 +1,91 @@
+"""Settings that cannot work are said at start, by name."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.checks import Error, run_checks
+
+from config.demo import PATIENCE
+from notifications.checks import NOT_NEGATIVE, POSITIVE
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def said(*, errors_only: bool = True) -> list[str]:
+    found = [one for one in run_checks() if (one.id or "").startswith("notifications.")]
+    return [str(one.msg) for one in found if isinstance(one, Error) or not errors_only]
+
+
+def test_the_defaults_are_sound() -> None:
+    assert said(errors_only=False) == []
+
+
+def test_the_demos_own_times_are_sound(settings: Any) -> None:
+    for name, value in PATIENCE.items():
+        setattr(settings, name, float(value))
+    assert said(errors_only=False) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        ({"PROVIDER_TIMEOUT_SECONDS": 25.0}, ["PROVIDER_TIMEOUT_SECONDS", "DRAIN_SECONDS"]),
+        ({"DRAIN_SECONDS": 8.0}, ["PROVIDER_TIMEOUT_SECONDS", "DRAIN_SECONDS"]),
+        ({"LEASE_SECONDS": 25}, ["LEASE_SECONDS", "PROVIDER_TIMEOUT_SECONDS"]),
+        ({"VISIBILITY_SECONDS": 90}, ["VISIBILITY_SECONDS", "LEASE_SECONDS"]),
+        ({"PROVIDERS": {}}, ["PROVIDERS_EMAIL", "simulated_email"]),
+        ({"PROVIDER_CHAINS": {"email": ["smtp"]}}, ["PROVIDERS_EMAIL", "'smtp'"]),
+        ({"PROVIDER_CHAINS": {"email": []}}, ["PROVIDERS_EMAIL", "empty"]),
+        ({"PROVIDER_CHAINS": {}}, ["PROVIDERS_SMS", "empty"]),
+        ({"TEST_PROVIDERS": {"sms": "none"}}, ["TEST_PROVIDERS", "sms"]),
+        ({"PROVIDERS": {"simulated_transactional_email_primary": {}}}, ["simulated_transactional_email_primary", "32"]),
+        ({"PROVIDERS": {"My-SMTP": {}}}, ["My-SMTP", "a-z"]),
+    ],
+)
+def test_what_does_not_fit_together_is_an_error_that_names_it(
+    settings: Any, change: dict[str, Any], names: list[str]
+) -> None:
+    for name, value in change.items():
+        merged = {**getattr(settings, name), **value} if isinstance(value, dict) and value else value
+        setattr(settings, name, merged)
+
+    assert [sentence for sentence in said() if all(name in sentence for name in names)]
+
+
+def test_a_lease_with_little_room_is_a_warning(settings: Any) -> None:
+    settings.LEASE_SECONDS = 40
+
+    assert said() == []
+    (sentence,) = said(errors_only=False)
+    assert "LEASE_SECONDS" in sentence
+
+
+@pytest.mark.parametrize("name", POSITIVE)
+@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf")])
+def test_what_must_be_positive_is(settings: Any, name: str, value: float) -> None:
+    setattr(settings, name, value)
+
+    assert said() == [f"{name} is {value}; it must be greater than 0."]
+
+
+@pytest.mark.parametrize("name", NOT_NEGATIVE)
+def test_what_may_be_0_is_not_negative(settings: Any, name: str) -> None:
+    setattr(settings, name, 0)
+    assert said() == []
+    setattr(settings, name, -1)
+    assert said() == [f"{name} is -1; it must be 0 or more."]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_with_such_settings_does_not_start(process_env: dict[str, str]) -> None:
+    command = [sys.executable, str(ROOT / "manage.py"), "run_worker", "--channel", "sms"]
+    environment = {**process_env, "PROVIDERS_SMS": "", "DRAIN_SECONDS": "10"}
+
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 1
+    assert "PROVIDERS_SMS is empty" in done.stderr
+    assert "PROVIDER_TIMEOUT_SECONDS (20) must be below DRAIN_SECONDS (10)" in done.stderr
