@@ -10,11 +10,13 @@ from datetime import timedelta
 from typing import Any, ClassVar, TypeVar, cast
 
 from django.contrib import admin
+from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.core.paginator import Paginator
 from django.db.models import Model, Q, QuerySet
 from django.db.models.constants import LOOKUP_SEP
 from django.http import Http404, HttpRequest, HttpResponse
@@ -74,6 +76,13 @@ class BaseModelAdmin(UnfoldModelAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[LookaheadChangeList]:
         return LookaheadChangeList
+
+    def get_paginator(
+        self, request: HttpRequest, queryset: QuerySet, per_page: int, *args: Any, **kwargs: Any
+    ) -> Paginator:
+        if queryset.model is LogEntry:  # a row's history is short, and its page tells how long it is
+            return Paginator(queryset, per_page)
+        return super().get_paginator(request, queryset, per_page, *args, **kwargs)  # type: ignore[no-any-return]  # untyped base
 
     def get_search_fields(self, request: HttpRequest) -> Sequence[str]:
         return self.search_exact or super().get_search_fields(request)

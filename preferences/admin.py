@@ -177,13 +177,17 @@ class CategoryAdmin(BaseModelAdmin):
     """Not deleted: notifications on the record belong to it."""
 
     form = CategoryForm
-    list_display = ("name", "slug", "to", "default_priority", "is_required")
+    list_display = ("name", "slug", "to", "default_priority", "required")
     search_fields = ("slug", "name")
     prepopulated_fields: ClassVar = {"slug": ["name"]}
 
     @admin.display(description="Channels")
     def to(self, category: Category) -> str:
         return ", ".join(str(Channel(channel).label) for channel in category.channels)
+
+    @admin.display(description="Opting out")
+    def required(self, category: Category) -> str:
+        return "not possible" if category.is_required else "possible"
 
     def get_readonly_fields(self, request: HttpRequest, obj: Category | None = None) -> Sequence[str]:
         return () if obj is None else ("slug",)

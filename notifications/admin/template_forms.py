@@ -20,6 +20,7 @@ from notifications.services.rendering.validation import LOCALE, MAX_LOCALES
 #: `content[locale][channel][field]`
 Content = Mapping[str, Mapping[str, Mapping[str, str]]]
 
+_LABELS = {"html": "HTML"}
 _LONG = {Kind.HTML: 12, Kind.TEXT: 4}
 _MERGE_FIELD = re.compile(r"{{-?\s*([A-Za-z_][\w]*(?:\.[A-Za-z_]\w*)*)")
 _SAMPLE_BYTES = 32 * 1024
@@ -96,7 +97,7 @@ def _input(name: str, spec: FieldSpec, said: str) -> forms.CharField:
     attrs: dict[str, Any] = {"spellcheck": "true"} if rows is None else {"rows": rows, "class": "cr-code"}
     widget = UnfoldAdminTextInputWidget(attrs=attrs) if rows is None else UnfoldAdminTextareaWidget(attrs=attrs)
     return forms.CharField(
-        label=name.replace("_", " ").capitalize() + (" *" if spec.required else ""),
+        label=_LABELS.get(name, name.replace("_", " ").capitalize()) + (" *" if spec.required else ""),
         required=False,
         max_length=spec.max_source,
         strip=False,

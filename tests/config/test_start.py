@@ -1,6 +1,7 @@
 """The bare address and the pages that are not there."""
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 
 pytestmark = pytest.mark.django_db
@@ -28,6 +29,15 @@ def test_a_page_that_is_not_there_leads_back(client: Client) -> None:
 
     assert answer.status_code == 404
     assert 'href="/"' in answer.content.decode()
+
+
+def test_a_page_that_is_not_for_this_account_says_so(client: Client) -> None:
+    client.force_login(User.objects.create_user("clerk", is_staff=True))
+
+    answer = client.get("/admin/notifications/apikey/")
+
+    assert answer.status_code == 403
+    assert "Ask an administrator" in answer.content.decode()
 
 
 def test_a_fault_is_told_without_its_cause(client: Client, monkeypatch) -> None:

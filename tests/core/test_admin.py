@@ -82,6 +82,17 @@ def _request_of(client):
     return client.get(reverse("admin:index")).wsgi_request
 
 
+def test_a_history_says_how_long_it_is():
+    client = signed_in(may="everything")
+    category = factories.category("news")
+    client.post(page(category), {"name": "News", "channels": ["email"], "default_priority": "low"})
+
+    answer = client.get(page(category, "history"))
+
+    assert answer.context["action_list"].paginator.count == 1
+    assert "1 entry" in answer.content.decode()
+
+
 class TestHome:
     def test_links_to_what_this_person_may_see(self):
         client = signed_in(may="view")

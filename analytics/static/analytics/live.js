@@ -98,9 +98,10 @@ window.Carillon = (() => {
     return steps.map((step) => step * power).find((top) => top >= value);
   }
 
+  /* In UTC and by 24 hours, as every other moment that the admin shows. */
   function clock(iso, step) {
     const long = step >= 60 ? { weekday: "short" } : {};
-    return new Date(iso).toLocaleString([], { ...long, hour: "2-digit", minute: "2-digit" });
+    return new Date(iso).toLocaleString([], { ...long, hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: "UTC" });
   }
 
   /* Stacked bars over time. `data` is what analytics.selectors.sent_series makes. */
@@ -159,7 +160,7 @@ window.Carillon = (() => {
 
   function tip(target, data, n, x, total) {
     target.querySelector(".live-tip")?.remove();
-    const box = node("div", "live-tip", node("strong", "", `${clock(data.minutes[n], data.step)} · ${number(total)}`));
+    const box = node("div", "live-tip", node("strong", "", `${clock(data.minutes[n], data.step)} UTC · ${number(total)}`));
     for (const series of data.series) {
       if (!series.counts[n]) continue;
       box.append(node("div", "", dot(series.key), `${series.label} ${number(series.counts[n])}`));

@@ -96,7 +96,7 @@
     tiles(figures);
     channels(figures);
     people(figures);
-    part("per").textContent = per(figures.sent.step);
+    part("per").textContent = `${per(figures.sent.step)}, UTC`;
     legend(part("legend"), figures.sent.series.filter((series) => series.counts.some(Boolean)));
     bars(part("sent"), figures.sent, "Nothing has been sent yet");
     list(part("skips"), figures.skips, "Nobody was skipped.");
