@@ -19,6 +19,7 @@ from channels_app.api.cors import CrossOrigin
 from channels_app.models import FeedItem
 from core.api import pagination, validation
 from core.api.problems import FieldProblem, Invalid
+from core.moments import fits_utc
 from notifications.models.api_key import Scope
 from preferences.models import Recipient
 
@@ -132,6 +133,8 @@ class FeedSnoozeView(FeedView):
     )
     def post(self, request: Request, item_id: UUID) -> Response:
         body = validation.read(request.data, shapes.Snooze)
+        if body.until is not None and not fits_utc(body.until):
+            raise Invalid([FieldProblem("/until", "invalid", "In UTC this lies outside the years 1 to 9999.")])
         return _changed(state.snooze(self.me, [item_id], body.until))
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import orjson
 
+from core.moments import fits_utc
 from notifications.choices import Channel, Priority
 from notifications.drafts import MAX_JSON_BYTES, Draft
 from notifications.errors import ContentInvalid, FieldError
@@ -91,7 +92,7 @@ class Admission:
                 return [
                     FieldError(f"/{name}", "naive", "Give the time with its offset, for example 2027-01-31T09:00:00Z.")
                 ]
-            if not _in_utc(value):
+            if not fits_utc(value):
                 return [FieldError(f"/{name}", "invalid", "In UTC this lies outside the years 1 to 9999.")]
             if value > self.now + MAX_AHEAD:
                 return [FieldError(f"/{name}", "too_far", f"At most {MAX_AHEAD.days} days ahead.")]
@@ -157,15 +158,6 @@ def _check_channels(asked: Sequence[str] | None, available: frozenset[str]) -> l
         elif channel in asked[:position]:
             errors.append(FieldError(f"/channels/{position}", "repeated", f"{channel} is named twice."))
     return errors
-
-
-def _in_utc(value: datetime) -> bool:
-    """Whether it can be carried to UTC: at the edges of the calendar an offset leads out of it."""
-    try:
-        value.astimezone(UTC)
-    except OverflowError:
-        return False
-    return True
 
 
 def _check_json(name: str, value: object) -> list[FieldError]:

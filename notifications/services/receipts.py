@@ -102,4 +102,5 @@ def _read(cursor: CursorWrapper, query: str, wanted: Iterable[UUID]) -> list[tup
     if not ids:
         return []
     cursor.execute(query, [uuid_array(ids)])
-    return cursor.fetchall()
+    rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows

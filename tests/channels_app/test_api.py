@@ -107,7 +107,16 @@ def test_a_bad_question_gets_a_clear_answer(me: Caller, query: dict[str, str], p
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"until": "tomorrow"}, {"until": "2027-01-01T00:00:00"}, {"until": None, "x": 1}, []]
+    "body",
+    [
+        {},
+        {"until": "tomorrow"},
+        {"until": "2027-01-01T00:00:00"},
+        {"until": "9999-12-31T23:59:59-14:00"},
+        {"until": "0001-01-01T00:00:00+14:00"},
+        {"until": None, "x": 1},
+        [],
+    ],
 )
 def test_a_bad_snooze_names_the_field(me: Caller, person: Recipient, body: Any) -> None:
     deliver(message(person))
