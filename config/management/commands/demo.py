@@ -58,10 +58,11 @@ def _welcome(console: Console, url: str, key: str) -> None:
     rows = {
         "Inbox": f"{url}/inbox/   of the demo recipient {settings.DEMO_RECIPIENT}",
         "Admin": f"{url}/admin/   sign in as admin, password admin",
+        "Dashboard": f"{url}/admin/dashboard/",
         "API docs": f"{url}/api/docs/",
         "Work by": transport,
     }
-    text = "\n".join(f"[bold]{name:<9}[/bold] {what}" for name, what in rows.items())
+    text = "\n".join(f"[bold]{name:<10}[/bold] {what}" for name, what in rows.items())
     console.print(Panel(text, title="Carillon", title_align="left", expand=False, padding=(1, 2)))
     console.print("Send a notification from another terminal and watch it arrive in the inbox:\n")
     console.print(curl(url, key), markup=False)
