@@ -4,16 +4,24 @@ The rows stay, because counts and the ledger stand on them: who (an id that now 
 and with what outcome. Work that is not done is cancelled, so the claim skips it.
 """
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
+
+from notifications import bulk
+
+#: What a notification says about a person, and the same with nothing said.
+_BLANK = "data = '{}', content = NULL, metadata = '{}', dedup_key = ''"
+_NOT_BLANK = "(data <> '{}' OR content IS NOT NULL OR metadata <> '{}' OR dedup_key <> '')"
 
 #: The recipient's notifications, by the index (recipient, id); whatever their number, it is three statements.
 _THEIRS = "SELECT id FROM notifications_notification WHERE recipient_id = %(recipient_id)s"
-_SCRUB_NOTIFICATIONS = """
+_SCRUB_NOTIFICATIONS = f"""
     UPDATE notifications_notification n
-       SET data = '{}', content = NULL, metadata = '{}', dedup_key = '',
+       SET {_BLANK},
            cancelled_at = CASE WHEN EXISTS (
                SELECT 1 FROM notifications_delivery d
                 WHERE d.notification_id = n.id AND d.status IN ('queued', 'sending', 'dead')
@@ -38,3 +46,14 @@ def scrub(*, recipient_id: UUID, **_: Any) -> None:
     with connection.cursor() as cursor:
         for statement in (_SCRUB_NOTIFICATIONS, _SCRUB_EVENTS, _SCRUB_DEAD_LETTERS):
             cursor.execute(statement, {"recipient_id": recipient_id})
+
+
+def blank(cursor: CursorWrapper, notification_ids: Iterable[UUID]) -> int:
+    """Remove the words of these notifications, and how many still had any: for those that were accepted while their
+    recipient was being erased."""
+    cursor.execute(
+        f"UPDATE notifications_notification SET {_BLANK} WHERE id = ANY(%s::uuid[]) AND {_NOT_BLANK}",
+        [bulk.uuid_array(sorted(notification_ids))],
+    )
+    blanked: int = cursor.rowcount
+    return blanked

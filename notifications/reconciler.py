@@ -5,8 +5,9 @@ worker had in hand and the claim re-schedules what another holds, so in calm wea
 find is counted and logged as a warning.
 
 It reads the record once, in key order and in pages, behind a cursor that stays `settings.RECONCILE_AFTER_SECONDS`
-behind the present, and starts over every `settings.RECONCILE_FULL_SECONDS`. No index on the status is needed, so that
-the hot path's updates stay HOT.
+behind the present, and starts over every `settings.RECONCILE_FULL_SECONDS`. The cursor always moves on: a lane that
+nobody serves must not keep the others' lost work waiting. No index on the status is needed, so that the hot path's
+updates stay HOT.
 """
 
 from dataclasses import dataclass
@@ -20,15 +21,18 @@ from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from core.ids import floor
-from notifications import bulk, messaging
+from notifications import bulk, erasure, messaging
 from notifications.errors import BrokerUnavailable
 from notifications.models import MaintenanceState
 from notifications.models.outbox import MAX_DELIVERIES
 
 log = structlog.get_logger(__name__)
 
-#: Deliveries read in one step: some 20 ms of work, so that a step never holds anyone up.
+#: Deliveries read in one step: some 0.2 s of work, so that a step never holds anyone up, a stop least of all.
 PAGE = 20_000
+#: What may wait in the broker is passed over, and the record read again after this many seconds. Long enough for most
+#: backlogs to be worked off, and short against RECONCILE_FULL_SECONDS, as by then it may turn out to be lost.
+RECHECK_SECONDS = 600
 
 _BOUNDARY = """
     SELECT id FROM notifications_delivery WHERE id > %s AND id < %s ORDER BY id OFFSET %s LIMIT 1
@@ -41,16 +45,29 @@ _UNFINISHED = """
        AND d.created_at < now() - %s * interval '1 second'
 """
 
-_IN_OUTBOX = """
-    SELECT x FROM notifications_outbox, unnest(delivery_ids) AS x
-     WHERE delivery_ids && %s::uuid[] AND x = ANY(%s::uuid[])
-"""
+_IN_OUTBOX = "SELECT x FROM notifications_outbox, unnest(delivery_ids) AS x WHERE x = ANY(%s::uuid[])"
 
-_ORPHANS = """
-    SELECT count(*) FROM notifications_delivery d
-     WHERE d.id > %s AND d.id <= %s
-       AND NOT EXISTS (SELECT FROM notifications_notification n WHERE n.id = d.notification_id)
+#: What stands in for the foreign keys. In steps with plain lists of ids, which are always found through the primary
+#: keys: a join with a partitioned table is planned as a scan of the whole record. The lists travel as the literals that
+#: PostgreSQL made of them, as 20,000 UUIDs are slow to read into Python and to write out again.
+_NOTIFICATIONS = """
+    SELECT coalesce(array_agg(DISTINCT notification_id), '{}')::text, count(DISTINCT notification_id)
+      FROM notifications_delivery WHERE id > %s AND id <= %s
 """
+_RECIPIENTS = """
+    SELECT coalesce(array_agg(DISTINCT recipient_id), '{}')::text, count(*)
+      FROM notifications_notification WHERE id = ANY(%s::uuid[])
+"""
+_ORPHANS = """
+    SELECT count(*) FROM notifications_delivery
+     WHERE id > %s AND id <= %s AND notification_id = ANY(ARRAY(
+           SELECT unnest(%s::uuid[]) EXCEPT SELECT id FROM notifications_notification WHERE id = ANY(%s::uuid[])))
+"""
+_GONE = """
+    SELECT coalesce(array_agg(id), '{}')::text, count(*)
+      FROM (SELECT unnest(%s::uuid[]) EXCEPT SELECT id FROM preferences_recipient WHERE id = ANY(%s::uuid[])) gone (id)
+"""
+_THEIRS = "SELECT id FROM notifications_notification WHERE id = ANY(%s::uuid[]) AND recipient_id = ANY(%s::uuid[])"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,27 +81,26 @@ class Sweep:
 
 
 class Reconciler:
-    """One page per step, under an advisory lock: a second maintenance process finds the page taken and does nothing."""
+    """One page per step, under an advisory lock: a second maintenance process finds the page taken and does nothing.
+
+    Make one for each way to the present: only its first step asks whether to start over, so that a sweep that takes
+    longer than the time between two still gets to the end.
+    """
+
+    def __init__(self) -> None:
+        self._under_way = False
 
     def step(self) -> Sweep:
-        busy = self._busy_lanes()
-        if busy is None:
-            return Sweep()
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_xact_lock(hashtext('carillon.reconciler')), now()")
-            mine, now = cursor.fetchone()
-            return self._sweep(cursor, now, busy) if mine else Sweep()
-
-    def _busy_lanes(self) -> set[tuple[str, str]] | None:
-        """Lanes with messages waiting in the broker: what is queued there is reachable. None when nobody can tell."""
-        if not messaging.uses_broker():
-            return set()
+        """Look at one page. Nothing is done, and the page comes again, when only the broker could tell and is away."""
         try:
-            return {lane for lane, depth in messaging.depths().items() if depth}
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SELECT pg_try_advisory_xact_lock(hashtext('carillon.reconciler')), now()")
+                mine, now = cursor.fetchone()
+                return self._sweep(cursor, now) if mine else Sweep()
         except BrokerUnavailable:
-            return None
+            return Sweep()
 
-    def _sweep(self, cursor: CursorWrapper, now: datetime, busy: set[tuple[str, str]]) -> Sweep:
+    def _sweep(self, cursor: CursorWrapper, now: datetime) -> Sweep:
         state, _ = MaintenanceState.objects.get_or_create(task="reconciler")
         start = self._start(state, now)
         end = floor(now - timedelta(seconds=settings.RECONCILE_AFTER_SECONDS))
@@ -92,31 +108,29 @@ class Reconciler:
             return Sweep()
         cursor.execute(_BOUNDARY, [str(start), str(end), PAGE - 1])
         boundary = cursor.fetchone()
-        page_end: UUID = boundary[0] if boundary else end
-        cursor.execute(_UNFINISHED, [str(start), str(page_end), settings.RECONCILE_AFTER_SECONDS])
+        page = str(start), str(boundary[0] if boundary else end)
+        cursor.execute(_UNFINISHED, [*page, settings.RECONCILE_AFTER_SECONDS])
         stranded = self._unreachable(cursor, cursor.fetchall())
-        waiting = [row for row in stranded if (row[1], row[2]) in busy]
-        rescued = [row for row in stranded if (row[1], row[2]) not in busy]
-        self._put_back(cursor, rescued)
-        cursor.execute(_ORPHANS, [str(start), str(page_end)])
-        orphans: int = cursor.fetchone()[0]
-        if orphans:
-            log.error("reconciler.orphans", deliveries=orphans)
-        if not waiting:  # what waits in the broker is looked at again once its lane is empty
-            state.cursor, state.done_at = page_end, now if start.int == 0 else state.done_at
-            state.save(update_fields=["cursor", "done_at"])
-        return Sweep(len(rescued), orphans, more=boundary is not None and not waiting)
+        busy = _busy_lanes() if stranded else set()
+        lost = [row for row in stranded if (row[1], row[2]) not in busy]
+        self._put_back(cursor, lost)
+        orphans = self._check_references(cursor, page)
+        state.cursor, state.done_at = UUID(page[1]), now if start.int == 0 else state.done_at
+        if len(lost) < len(stranded):
+            state.done_at = now - timedelta(seconds=max(0, settings.RECONCILE_FULL_SECONDS - RECHECK_SECONDS))
+        state.save(update_fields=["cursor", "done_at"])
+        self._under_way = boundary is not None
+        return Sweep(len(lost), orphans, more=boundary is not None)
 
     def _start(self, state: MaintenanceState, now: datetime) -> UUID:
         full_due = now - state.done_at > timedelta(seconds=settings.RECONCILE_FULL_SECONDS)
-        return UUID(int=0) if state.cursor is None or full_due else state.cursor
+        return UUID(int=0) if state.cursor is None or (full_due and not self._under_way) else state.cursor
 
     def _unreachable(self, cursor: CursorWrapper, rows: list[Any]) -> list[Any]:
         """The rows that do not stand in the outbox."""
         if not rows:
             return []
-        ids = bulk.uuid_array(row[0] for row in rows)
-        cursor.execute(_IN_OUTBOX, [ids, ids])
+        cursor.execute(_IN_OUTBOX, [bulk.uuid_array(row[0] for row in rows)])
         scheduled = {row[0] for row in cursor.fetchall()}
         return [row for row in rows if row[0] not in scheduled]
 
@@ -128,3 +142,28 @@ class Reconciler:
             schedule.add(channel, priority, id)
         schedule.write(cursor)
         log.warning("reconciler.rescued", deliveries=len(rows))
+
+    def _check_references(self, cursor: CursorWrapper, page: tuple[str, str]) -> int:
+        """Blank what was accepted for someone in the moment they were erased; returns the deliveries on this page that
+        have lost their notification."""
+        cursor.execute(_NOTIFICATIONS, page)
+        notifications, expected = cursor.fetchone()
+        cursor.execute(_RECIPIENTS, [notifications])
+        recipients, found = cursor.fetchone()
+        cursor.execute(_GONE, [recipients, recipients])
+        gone, erased = cursor.fetchone()
+        if erased:
+            cursor.execute(_THEIRS, [notifications, gone])
+            if blanked := erasure.blank(cursor, [row[0] for row in cursor.fetchall()]):
+                log.warning("reconciler.blanked", notifications=blanked)
+        if found == expected:
+            return 0
+        cursor.execute(_ORPHANS, [*page, notifications, notifications])
+        orphans: int = cursor.fetchone()[0]
+        log.error("reconciler.orphans", deliveries=orphans)
+        return orphans
+
+
+def _busy_lanes() -> set[tuple[str, str]]:
+    """Lanes with messages waiting in the broker: what is queued there is reachable. Raises BrokerUnavailable."""
+    return {lane for lane, depth in messaging.depths().items() if depth}

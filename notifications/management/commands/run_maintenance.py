@@ -18,14 +18,17 @@ class Command(BaseCommand):
         parser.add_argument("--once", action="store_true", help="run every task once and exit")
 
     def handle(self, *, once: bool, **options: Any) -> None:
-        maintenance = Maintenance()
         if once:
-            maintenance.step()
+            maintenance = Maintenance()
+            while maintenance.step():
+                pass
             return
         shutdown = Shutdown()
+        maintenance = Maintenance(stopping=lambda: shutdown.requested)
         log.info("maintenance.started")
         while not shutdown.requested:
-            maintenance.step()
+            more = maintenance.step()
             close_old_connections()
-            shutdown.wait(1.0)
+            if not more:
+                shutdown.wait(1.0)
         log.info("maintenance.stopped")
