@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from config import embedded, unfold
+from config.environment import Environment
 from config.log import logging_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
-environ.Env.read_env(BASE_DIR / ".env")
+env = Environment()
+Environment.read_env(BASE_DIR / ".env")
 
 
 def required(name: str, example: str) -> str:
@@ -132,7 +132,7 @@ DATABASE_URL = (
 DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=8)  # connections a process, at most
 DATABASE_STATEMENT_TIMEOUT_MS = env.int("DATABASE_STATEMENT_TIMEOUT_MS", default=30_000)
 
-_database: dict[str, Any] = dict(environ.Env.db_url_config(DATABASE_URL))
+_database: dict[str, Any] = dict(Environment.db_url_config(DATABASE_URL))
 _database["ENGINE"] = "django.db.backends.postgresql"
 _database["CONN_MAX_AGE"] = 0
 _database["OPTIONS"] = {
