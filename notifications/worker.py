@@ -10,7 +10,6 @@ import asyncio
 import random
 import threading
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -20,6 +19,7 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
+from core.faults import where
 from notifications import registry
 from notifications.choices import EventType, FailureCode, SkipReason
 from notifications.errors import RenderError
@@ -171,7 +171,7 @@ class Worker:
             return [Failure(FailureCode.TIMEOUT, temporary=True, detail="No answer in time.")] * len(messages)
         except Exception as error:
             # Not the exception itself: a vendor's library may quote the address or the message in it.
-            log.error("worker.provider_crashed", provider=provider.name, error=type(error).__name__, at=_frames(error))  # noqa: TRY400 - see above
+            log.error("worker.provider_crashed", provider=provider.name, error=type(error).__name__, at=where(error))  # noqa: TRY400 - see above
             detail = f"{type(error).__name__} in the provider."
             return [Failure(FailureCode.INTERNAL, temporary=True, detail=detail)] * len(messages)
         if len(outcomes) != len(messages):
@@ -257,10 +257,3 @@ def _message(claim: Claim, category: str) -> OutboundMessage:
         is_test=claim.is_test,
         metadata=claim.metadata,
     )
-
-
-def _frames(error: BaseException) -> list[str]:
-    """Where it happened: the innermost three frames, without values."""
-    return [
-        f"{f.filename.rsplit('/', 1)[-1]}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)[-3:]
-    ]

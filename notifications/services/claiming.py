@@ -8,7 +8,7 @@ import structlog
 from django.conf import settings
 from django.db.backends.utils import CursorWrapper
 
-from notifications import bulk
+from notifications import bulk, erasure
 from notifications.models.outbox import MAX_DELIVERIES
 from notifications.services import tracking_sql as sql
 from notifications.services.claims import Claim
@@ -63,7 +63,7 @@ def _with_context(cursor: CursorWrapper, rows: list[Row], lane: tuple[str, str])
     recipients = by_id(cursor, sql.RECIPIENTS, {row[2] for row in rows})
     devices = by_id(cursor, sql.DEVICES, {row[3] for row in rows if row[3]})
     if gone := [row[1] for row in rows if row[2] not in recipients]:
-        cursor.execute(sql.SCRUB, [bulk.uuid_array(sorted(gone))])  # accepted while its recipient was being erased
+        erasure.blank(cursor, gone)  # accepted while its recipient was being erased
     return [Claim(*lane, row, notifications.get(row[1]), recipients.get(row[2]), devices.get(row[3])) for row in rows]
 
 

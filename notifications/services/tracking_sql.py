@@ -121,13 +121,6 @@ RECLAIMS = """
      WHERE delivery_id = ANY(%s::uuid[]) AND type = 'reclaimed' GROUP BY delivery_id
 """
 
-#: What no acceptance may leave behind for someone who is no longer there.
-SCRUB = """
-    UPDATE notifications_notification
-       SET data = '{}', content = NULL, metadata = '{}', dedup_key = '', cancelled_at = coalesce(cancelled_at, now())
-     WHERE id = ANY(%s::uuid[])
-"""
-
 #: Taken before anything is changed, in one order everywhere, so that two batches of receipts cannot deadlock.
 LOCK = """
     SELECT id, recipient_id FROM notifications_delivery WHERE id = ANY(%s::uuid[]) ORDER BY id FOR UPDATE
