@@ -59,7 +59,7 @@ class DeadLetterAdmin(ReadOnlyMixin, BigTableAdmin):
     @admin.display(description="Cause")
     def why(self, row: DeadLetter) -> str:
         return format_html(
-            '{} <span class="cr-subtle" title="{}">{}</span>',
+            '<span class="cr-why">{} <span class="cr-subtle" title="{}">{}</span></span>',
             looks.badge(row.get_cause_display(), "red"),
             row.detail[:500],
             looks.words(row.code) if row.code else row.detail[:60],
