@@ -4,6 +4,7 @@ Read through django-environ. A `.env` beside manage.py is read when it is there.
 sentence that names the setting.
 """
 
+import warnings
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -111,8 +112,10 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 FORMAT_MODULE_PATH = ["config.formats"]  # 24 hours and the month in letters: no two readings
 STATIC_URL = "static/"
-STATIC_ROOT = None if DEMO else BASE_DIR / "staticfiles"  # a demo serves them from the packages: nothing to collect
-WHITENOISE_USE_FINDERS = DEBUG or DEMO
+STATIC_ROOT = BASE_DIR / "staticfiles"
+WHITENOISE_USE_FINDERS = DEBUG or DEMO  # served from the packages: nothing needs to be collected
+if WHITENOISE_USE_FINDERS:
+    warnings.filterwarnings("ignore", message="No directory at", category=UserWarning)
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
