@@ -57,7 +57,17 @@ def take_due(limit: int) -> list[ProviderReceipt]:
         raise transaction.TransactionManagementError("Reports are taken inside the transaction that applies them.")
     with connection.cursor() as cursor:
         cursor.execute(_TAKE_DUE, [limit])
-        return [ProviderReceipt(id, EventType(type), provider) for id, type, provider in cursor.fetchall()]
+        return [
+            ProviderReceipt(id, EventType(type), provider, detail=_WORDS.get(type, ""))
+            for id, type, provider in cursor.fetchall()
+        ]
+
+
+#: What a vendor would add to its report, for the timeline.
+_WORDS = {
+    EventType.BOUNCED.value: "Simulated: 550 5.1.1, there is no such mailbox.",
+    EventType.COMPLAINED.value: "Simulated: the recipient marked it as spam.",
+}
 
 
 def _write(provider: str, reports: Sequence[Report]) -> None:
