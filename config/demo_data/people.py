@@ -74,7 +74,7 @@ def _rows(dice: random.Random, categories: list[int], now: datetime) -> tuple[li
         opinions = [] if is_demo else list(_opinions(dice, categories))
         people.append(_person(dice, number, is_demo=is_demo, changed=now.isoformat() if opinions else NULL))
         for platform in ("fcm", "apns") if is_demo else _platforms(dice):
-            token = dice.randbytes(32).hex()
+            token = f"magic-success-{number}-{platform}" if is_demo else dice.randbytes(32).hex()
             label = {"fcm": "Android", "apns": "iPhone", "webpush": "Browser"}[platform]
             devices.append("\t".join((id_, str(uuid7()), platform, token, DeviceToken.hash_of(token), label, "")))
         preferences += ["\t".join((id_, category, channel, "f")) for category, channel in opinions]
@@ -91,8 +91,9 @@ def _person(dice: random.Random, number: int, *, is_demo: bool, changed: str) ->
     area_codes = _AREA_CODES.split()
     phone = f"+1{area_codes[number % 100]}55501{number // 100 % 100:02d}" if has_phone else ""
     attributes = json({"plan": dice.choice(("free", "plus", "pro")), "orders": dice.randrange(40)})
-    if is_demo:
+    if is_demo:  # magic addresses: a newcomer's first message arrives on every channel, whatever the dice say
         name, locale, zone = "Demo Person", "en", "Europe/Berlin"
+        email, phone = f"open+user-{number}@carillon.test", "+19075550100"
     return "\t".join((str(uuid7()), f"user-{number}", name, email, phone, locale, zone, attributes, changed))
 
 
