@@ -103,6 +103,7 @@ def test_a_killed_worker_loses_nothing(run, transport, request):
     if transport == "rabbitmq":
         more["BROKER_URL"] = request.getfixturevalue("broker_url")
         more["BROKER_PREFIX"] = f"{django_settings.BROKER_PREFIX}.kill.{os.getpid()}"
+        request.addfinalizer(lambda: _delete_queues(more))
         run("run_relay", **more)
     accepted(1500)
     slow = run("run_worker", "--channel", "email", SIMULATOR_LATENCY_MS="30000", **more)
@@ -115,8 +116,6 @@ def test_a_killed_worker_loses_nothing(run, transport, request):
     assert set(Delivery.objects.values_list("status", flat=True)) == {Status.SENT}
     assert DeliveryEvent.objects.filter(type=EventType.SENT).count() == 1500
     assert DeliveryEvent.objects.filter(type=EventType.RECLAIMED).count() >= 1
-    if transport == "rabbitmq":
-        _delete_queues(more)
 
 
 def _delete_queues(more: dict[str, str]) -> None:
