@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings as django_settings
+from django.test import override_settings
 
+from notifications import messaging
 from notifications.choices import EventType, Status
 from notifications.models import Delivery, DeliveryEvent, OutboxMessage
 from tests import factories
@@ -45,11 +47,15 @@ def env(process_env: dict[str, str], tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def run(env: dict[str, str]) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Start a `manage.py` command; at the end all are killed, and then their queues deleted."""
     started: list[subprocess.Popen[bytes]] = []
+    brokers: list[dict[str, str]] = []
 
     def start(*arguments: str, **more: str) -> subprocess.Popen[bytes]:
         process = subprocess.Popen([sys.executable, str(ROOT / "manage.py"), *arguments], env={**env, **more}, cwd=ROOT)
         started.append(process)
+        if "BROKER_URL" in more:
+            brokers.append({name: more[name] for name in ("BROKER_URL", "BROKER_PREFIX")})
         return process
 
     yield start
@@ -57,6 +63,9 @@ def run(env: dict[str, str]) -> Iterator[Callable[..., subprocess.Popen[bytes]]]
         if process.poll() is None:
             process.kill()
         process.wait(timeout=10)
+    for broker in brokers[:1]:
+        with override_settings(**broker):
+            messaging.delete_topology()
 
 
 def accepted(count: int) -> None:
@@ -103,7 +112,6 @@ def test_a_killed_worker_loses_nothing(run, transport, request):
     if transport == "rabbitmq":
         more["BROKER_URL"] = request.getfixturevalue("broker_url")
         more["BROKER_PREFIX"] = f"{django_settings.BROKER_PREFIX}.kill.{os.getpid()}"
-        request.addfinalizer(lambda: _delete_queues(more))
         run("run_relay", **more)
     accepted(1500)
     slow = run("run_worker", "--channel", "email", SIMULATOR_LATENCY_MS="30000", **more)
@@ -116,15 +124,6 @@ def test_a_killed_worker_loses_nothing(run, transport, request):
     assert set(Delivery.objects.values_list("status", flat=True)) == {Status.SENT}
     assert DeliveryEvent.objects.filter(type=EventType.SENT).count() == 1500
     assert DeliveryEvent.objects.filter(type=EventType.RECLAIMED).count() >= 1
-
-
-def _delete_queues(more: dict[str, str]) -> None:
-    from django.test import override_settings
-
-    from notifications import messaging
-
-    with override_settings(**more):
-        messaging.delete_topology()
 
 
 def test_several_processes_share_the_work(run):
