@@ -110,8 +110,8 @@ class DeliveryShape(Struct):
     timeline: list[TimelineEvent]
 
 
-class NotificationBrief(Struct, kw_only=True):
-    """A notification in a list. `recipient` is null after an erasure."""
+class _NotificationFields(Struct, kw_only=True):
+    """What a list and a detail both tell. `recipient` is null after an erasure."""
 
     id: UUID
     recipient: str | None
@@ -126,25 +126,17 @@ class NotificationBrief(Struct, kw_only=True):
     expires_at: datetime | None
     cancelled_at: datetime | None
     url: str
+
+
+class NotificationBrief(_NotificationFields, kw_only=True):
+    """A notification in a list. `recipient` is null after an erasure."""
+
     deliveries: list[DeliveryBrief]
 
 
-class NotificationDetail(Struct, kw_only=True):
+class NotificationDetail(_NotificationFields, kw_only=True):
     """A notification, its deliveries and what happened to each."""
 
-    id: UUID
-    recipient: str | None
-    category: str | None
-    template: str | None
-    template_version: int | None
-    priority: Priority
-    source: str
-    is_test: bool
-    created_at: datetime
-    send_at: datetime | None
-    expires_at: datetime | None
-    cancelled_at: datetime | None
-    url: str
     dedup_key: str
     content: dict[str, Any] | None
     data: dict[str, Any]
