@@ -161,6 +161,7 @@ CACHES = {
         "OPTIONS": {
             "SOCKET_CONNECT_TIMEOUT": REDIS_TIMEOUT_SECONDS,
             "SOCKET_TIMEOUT": REDIS_TIMEOUT_SECONDS,
+            "CONNECTION_POOL_CLASS": "core.redis.PausingPool",
             "IGNORE_EXCEPTIONS": True,
             "CONNECTION_POOL_KWARGS": {"retry": embedded.no_retry(), "max_connections": 64},
         },

@@ -4,7 +4,7 @@ from django.db.models import TextChoices
 
 from preferences.choices import Channel, Platform, Priority
 
-__all__ = ["Channel", "EventType", "FailureCode", "Platform", "Priority", "SkipReason", "Status"]
+__all__ = ["Channel", "EventType", "FailureCode", "HoldReason", "Platform", "Priority", "SkipReason", "Status"]
 
 
 class Status(TextChoices):
@@ -55,6 +55,7 @@ class EventType(TextChoices):
     SKIPPED = "skipped", "Skipped"
     SENT = "sent", "Sent"
     DEFERRED = "deferred", "Deferred, will be tried again"
+    HELD = "held", "Held back, no attempt used"
     DELIVERED = "delivered", "Delivered"
     BOUNCED = "bounced", "Bounced"
     COMPLAINED = "complained", "Complained"
@@ -62,8 +63,20 @@ class EventType(TextChoices):
     DEAD = "dead", "Gave up"
     REPLAYED = "replayed", "Replayed"
     RECLAIMED = "reclaimed", "Taken over from a lost worker"
+    RESCUED = "rescued", "Put back by the reconciler"
     OPENED = "opened", "Opened"
     CLICKED = "clicked", "Clicked"
+
+
+class HoldReason(TextChoices):
+    """Why a delivery waits although nobody was asked to take it: no attempt is used."""
+
+    RATE_LIMIT = "rate_limit", "The provider's limit is reached"
+    CIRCUIT_OPEN = "circuit_open", "The provider's circuit is open"
+    THROTTLED = "throttled", "The provider asked us to wait"
+    SWITCHED_OFF = "switched_off", "The provider is switched off"
+    REDIS_AWAY = "redis_away", "The limits cannot be checked"
+    UNAVAILABLE = "unavailable", "The provider could not be asked"
 
 
 class FailureCode(TextChoices):

@@ -21,6 +21,13 @@ class Priority(TextChoices):
     LOW = "low", "Low"
 
 
+class Purpose(TextChoices):
+    """What a category's messages are for. It decides what happens while limits cannot be checked."""
+
+    TRANSACTIONAL = "transactional", "Transactional: someone waits for it"
+    MARKETING = "marketing", "Marketing: it can wait"
+
+
 class Platform(TextChoices):
     """Who delivers to a device."""
 

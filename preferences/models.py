@@ -4,11 +4,15 @@ import hashlib
 from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models.functions import Now, Upper
 
 from core.ids import uuid7
-from preferences.choices import Channel, Platform, Priority, SuppressionReason
+from preferences.choices import Channel, Platform, Priority, Purpose, SuppressionReason
+
+#: Seconds: a week. The first message of a longer window might have left the record by then.
+MAX_DEDUP_SECONDS = 7 * 24 * 3600
 
 
 def all_channels() -> list[str]:
@@ -90,6 +94,20 @@ class Category(models.Model):
     )
     default_priority = models.CharField(max_length=8, choices=Priority.choices, default=Priority.NORMAL)
     is_required = models.BooleanField(default=False, help_text="Cannot be opted out of, for example security codes")
+    purpose = models.CharField(
+        max_length=16,
+        choices=Purpose.choices,
+        default=Purpose.TRANSACTIONAL,
+        db_default=Purpose.TRANSACTIONAL,
+        help_text="Marketing waits while limits cannot be checked; transactional messages go on",
+    )
+    dedup_seconds = models.PositiveIntegerField(
+        "duplicates within",
+        default=300,
+        db_default=300,
+        validators=[MaxValueValidator(MAX_DEDUP_SECONDS)],
+        help_text="Seconds in which the same message to the same person is sent once; 0 sends it every time",
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:

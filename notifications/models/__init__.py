@@ -2,10 +2,14 @@ from notifications.models.api_key import ApiKey
 from notifications.models.dead_letter import DeadLetter
 from notifications.models.delivery import Delivery, DeliveryEvent
 from notifications.models.idempotency import IdempotencyRecord
+from notifications.models.limits import RateLimit
 from notifications.models.maintenance import MaintenanceState
 from notifications.models.message_template import MessageTemplate, TemplateVersion
 from notifications.models.notification import Notification
 from notifications.models.outbox import OutboxMessage
+from notifications.models.provider import ProviderSwitch
+from notifications.models.replay import ReplayRun
+from notifications.models.sandbox import SandboxState, SimulatedCall
 from notifications.models.simulated_receipt import SimulatedReceipt
 
 __all__ = [
@@ -18,6 +22,11 @@ __all__ = [
     "MessageTemplate",
     "Notification",
     "OutboxMessage",
+    "ProviderSwitch",
+    "RateLimit",
+    "ReplayRun",
+    "SandboxState",
+    "SimulatedCall",
     "SimulatedReceipt",
     "TemplateVersion",
 ]

@@ -29,6 +29,14 @@ class DeadLetter(models.Model):
 
     class Meta:
         ordering: ClassVar = ["-id"]
+        indexes: ClassVar = [
+            # The workbench groups and pages what is still dead, however much was replayed before.
+            models.Index(
+                fields=["channel", "provider", "cause", "code", "id"],
+                condition=models.Q(replayed_at=None),
+                name="dead_letter_open",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.channel} {self.delivery_id}"

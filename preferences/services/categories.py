@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from preferences.choices import Purpose
 from preferences.models import Category
 
 #: A change in the admin is in force everywhere after this long, and costs one query a process.
@@ -21,6 +22,8 @@ class CategoryInfo(msgspec.Struct, frozen=True):
     channels: tuple[str, ...]
     default_priority: str
     is_required: bool
+    is_marketing: bool = False
+    dedup_seconds: int = 0
 
 
 class CategoryCache:
@@ -33,10 +36,12 @@ class CategoryCache:
     def all(self) -> dict[str, CategoryInfo]:
         now = time.monotonic()
         if now - self._read_at >= KEEP_SECONDS:
-            rows = Category.objects.values_list("id", "slug", "channels", "default_priority", "is_required")
+            rows = Category.objects.values_list(
+                "id", "slug", "channels", "default_priority", "is_required", "purpose", "dedup_seconds"
+            )
             self._categories = {
-                slug: CategoryInfo(id, slug, tuple(channels), priority, is_required)
-                for id, slug, channels, priority, is_required in rows
+                slug: CategoryInfo(id, slug, tuple(channels), priority, required, purpose == Purpose.MARKETING, dedup)
+                for id, slug, channels, priority, required, purpose, dedup in rows
             }
             self._read_at = now
         return self._categories
