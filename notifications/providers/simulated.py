@@ -5,8 +5,10 @@ An outcome depends on (seed, delivery id, attempt) alone, so a run can be repeat
 
 import asyncio
 import hashlib
+import itertools
 import math
 import struct
+import time
 from collections.abc import Sequence
 from statistics import NormalDist
 from typing import NamedTuple
@@ -92,6 +94,7 @@ class SimulatedProvider:
     async def send(self, messages: Sequence[OutboundMessage]) -> list[Outcome]:
         if not messages:
             return []
+        arrived = time.time()
         outcomes: list[Outcome] = []
         taken: list[tuple[OutboundMessage, magic.Magic | None]] = []
         find = magic.FINDERS[messages[0].channel]
@@ -104,7 +107,8 @@ class SimulatedProvider:
             outcomes.append(Receipt(f"sim-{message.delivery_id.hex}"))
             taken.append((message, forced))
         if self._journal is not None:  # before the answer leaves: who dies waiting for it has sent all the same
-            self._journal.write(map(self._journal_line, messages, outcomes))
+            lines = map(self._journal_line, messages, outcomes, itertools.repeat(arrived))
+            self._journal.write(lines)
         if self.options.latency_ms:
             await asyncio.sleep(self._latency(messages))
         if self.options.receipts and taken:
@@ -136,10 +140,10 @@ class SimulatedProvider:
         largest = max(self._draw(messages[0]).pace, 1e-12) ** (1 / len(messages))
         return self.options.latency_ms / 1000 * _log_normal(largest, self.options.latency_sigma)
 
-    def _journal_line(self, message: OutboundMessage, outcome: Outcome) -> str:
+    def _journal_line(self, message: OutboundMessage, outcome: Outcome, arrived: float) -> str:
         word = outcome.code.value if isinstance(outcome, Failure) else ACCEPTED
         segments = sms_segments(message.content.get("body", "")).segments if message.channel == Channel.SMS else 0
-        return f"{message.delivery_id}\t{message.attempt}\t{self.name}\t{word}\t{segments}\n"
+        return f"{message.delivery_id}\t{message.attempt}\t{self.name}\t{word}\t{segments}\t{arrived:.6f}\n"
 
     async def _schedule(self, taken: Sequence[tuple[OutboundMessage, magic.Magic | None]]) -> None:
         """Put down what the vendor will report of the messages it took. A report that is lost, as with any vendor, is
