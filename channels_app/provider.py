@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from django.db import InterfaceError, OperationalError
+
 from channels_app import content, frames, live, store
 from channels_app.threads import in_thread
 from notifications.choices import FailureCode
@@ -22,8 +24,13 @@ class InAppProvider:
         self.name = name
 
     async def send(self, messages: Sequence[OutboundMessage]) -> list[Outcome]:
-        """One outcome per message, in order. Raises when PostgreSQL is away: every message is then tried again."""
-        return await in_thread(self.deliver, messages)
+        """One outcome per message, in order. When PostgreSQL is away nothing is stored and no attempt is used up."""
+        try:
+            return await in_thread(self.deliver, messages)
+        except (OperationalError, InterfaceError) as error:
+            detail = f"The feed could not be written ({type(error).__name__})."
+            away = Failure(FailureCode.UNAVAILABLE, temporary=True, detail=detail, attempted=False)
+            return [away] * len(messages)
 
     def deliver(self, messages: Sequence[OutboundMessage]) -> list[Outcome]:
         """The same for synchronous callers. Must not be called inside a transaction: it publishes when it returns."""

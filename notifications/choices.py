@@ -79,6 +79,10 @@ class HoldReason(TextChoices):
     UNAVAILABLE = "unavailable", "The provider could not be asked"
 
 
+#: The code of a SENT event after an attempt whose outcome nobody knows: the person may get the message twice.
+MAYBE_TWICE = "maybe_twice"
+
+
 class FailureCode(TextChoices):
     """Why a provider did not take a message, in our words. Each adapter maps its vendor's words here by a table."""
 

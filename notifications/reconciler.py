@@ -2,7 +2,7 @@
 
 Every delivery that has not ended is reachable from the outbox, the broker or a lease. The broker redelivers what a dead
 worker had in hand and the claim re-schedules what another holds, so in calm weather this finds nothing. What it does
-find is counted and logged as a warning.
+find is logged as a warning, stands in each delivery's timeline, and is counted with the other outcomes as "rescued".
 
 It reads the record once, in key order and in pages, behind a cursor that stays `settings.RECONCILE_AFTER_SECONDS`
 behind the present, and starts over every `settings.RECONCILE_FULL_SECONDS`. The cursor always moves on: a lane that
@@ -25,6 +25,7 @@ from notifications import bulk, erasure, messaging
 from notifications.errors import BrokerUnavailable
 from notifications.models import MaintenanceState
 from notifications.models.outbox import MAX_DELIVERIES
+from notifications.services.tracking import DeliveryTracker
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +40,7 @@ _BOUNDARY = """
 """
 
 _UNFINISHED = """
-    SELECT d.id, d.channel, d.priority FROM notifications_delivery d
+    SELECT d.id, d.channel, d.priority, d.notification_id FROM notifications_delivery d
      WHERE d.id > %s AND d.id <= %s
        AND (d.status = 'queued' OR (d.status = 'sending' AND d.lease_until < now()))
        AND d.created_at < now() - %s * interval '1 second'
@@ -138,9 +139,10 @@ class Reconciler:
         if not rows:
             return
         schedule = bulk.Schedule(MAX_DELIVERIES)
-        for id, channel, priority in rows:
+        for id, channel, priority, _ in rows:
             schedule.add(channel, priority, id)
         schedule.write(cursor)
+        DeliveryTracker().rescued(cursor, [(id, notification, channel) for id, channel, _, notification in rows])
         log.warning("reconciler.rescued", deliveries=len(rows))
 
     def _check_references(self, cursor: CursorWrapper, page: tuple[str, str]) -> int:

@@ -2,6 +2,8 @@
 
     claim (short transaction) -> gates -> render -> provider (no transaction open) -> record (one transaction)
 
+When no provider of the channel may be asked, nothing is claimed at all: the batch waits in the outbox.
+
 A batch is never dropped: what cannot be recorded is answered with AGAIN, and the claim makes handing it out twice
 harmless.
 """
@@ -10,10 +12,8 @@ import asyncio
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
-from typing import Any
 
 import structlog
 from django.conf import settings
@@ -21,30 +21,34 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 
 from core.faults import where
 from notifications import registry
-from notifications.choices import EventType, FailureCode, SkipReason
+from notifications.choices import MAYBE_TWICE, EventType, FailureCode, HoldReason
 from notifications.errors import RenderError
 from notifications.messaging.base import Verdict, WorkMessage
 from notifications.providers.base import Failure, OutboundMessage, Outcome, Provider
+from notifications.providers.failover import Failover, Held, NoGate, Pair
+from notifications.providers.gate import ProviderGate
 from notifications.services.addresses import retire_invalid
 from notifications.services.claims import Claim, Result
+from notifications.services.gates import Gates
+from notifications.services.rate_limiter import RateLimiter
 from notifications.services.recording import vendor_text
-from notifications.services.retry import RetryPolicy, jitter
-from notifications.services.routing import refusal
+from notifications.services.retry import PATIENCE, RetryPolicy, jitter
 from notifications.services.templates import catalogue
 from notifications.services.tracking import DeliveryTracker
-from preferences.services import LOOK_BACK_SECONDS, CategoryInfo, PreferencesService
+from preferences.services import PreferencesService
 
 log = structlog.get_logger(__name__)
 
-#: A rendered message and the claim it answers.
-Pair = tuple[Claim, OutboundMessage]
 #: Between the last answer a provider may give and the end of the lease: time to record it.
 MARGIN_SECONDS = 5.0
 #: Characters of a provider's name for a message that the record keeps.
 MAX_MESSAGE_ID = 128
 
-#: Only these say for certain that the provider did not take the message, so another may be asked at once.
-_FAIL_OVER = frozenset({FailureCode.UNAVAILABLE, FailureCode.THROTTLED, FailureCode.NOT_CONFIGURED})
+#: A message that its provider throttles uses up no attempt, this many times; at the growing pace of holds that is most
+#: of a day. Then it does: a provider that throttles for ever must not keep it for ever.
+THROTTLED_TIMES = 100
+
+NO_GATE = NoGate()
 
 
 class Worker:
@@ -53,6 +57,9 @@ class Worker:
     def __init__(self, *, stopping: Callable[[], bool] = lambda: False) -> None:
         self.preferences = PreferencesService()
         self.tracker = DeliveryTracker()
+        self.limiter = RateLimiter()
+        self.gate = ProviderGate(self.limiter)
+        self.gates = Gates(self.preferences, self.limiter)
         self.policy = RetryPolicy(settings.RETRY_BASE_SECONDS, settings.RETRY_CAP_SECONDS, settings.MAX_ATTEMPTS)
         self.stopping = stopping
         self._local = threading.local()
@@ -65,59 +72,27 @@ class Worker:
         deadline = time.monotonic() + settings.LEASE_SECONDS - settings.PROVIDER_TIMEOUT_SECONDS - MARGIN_SECONDS
         with structlog.contextvars.bound_contextvars(batch=str(message.id), lane=lane):
             try:
+                if shut := self.gate.shut_for(settings.PROVIDER_CHAINS[message.channel]):
+                    return self._wait(message, shut)
                 claims = self.tracker.claim(message.deliveries, channel=message.channel, priority=message.priority)
-                results, sendable = self._gate(claims)
+                results, sendable = self.gates.check(claims)
                 unrenderable, outbound = self._render(sendable)
             except (OperationalError, InterfaceError) as error:
                 log.warning("worker.database_unavailable", error=type(error).__name__)
                 return Verdict.AGAIN
             results += unrenderable
             for is_test, pairs in outbound.items():
-                results += self._send(registry.chain(message.channel, is_test=is_test), pairs, deadline)
+                results += self._send(message.channel, message.priority, is_test, pairs, deadline)
             return self._record(results)
 
-    def _gate(self, claims: Sequence[Claim]) -> tuple[list[Result], list[Claim]]:
-        """The last look before sending: what came after acceptance is honoured here, from PostgreSQL alone."""
-        categories = self.preferences.categories_by_id({claim.category_id for claim in claims})
-        refused = self._refused(claims, categories)
-        skipped: list[Result] = []
-        passed: list[Claim] = []
-        for claim in claims:
-            reason = ""
-            if claim.cancelled or not claim.recipient_known:
-                reason = SkipReason.CANCELLED.value
-            elif claim.expired:
-                reason = SkipReason.EXPIRED.value
-            elif claim.id in refused:
-                reason = refused[claim.id]
-            elif not claim.address:
-                reason = SkipReason.NO_ADDRESS.value
-            if reason:
-                skipped.append(Result(claim, EventType.SKIPPED, code=reason))
-            else:
-                passed.append(claim)
-        return skipped, passed
-
-    def _refused(self, claims: Sequence[Claim], categories: Mapping[int, CategoryInfo]) -> dict[Any, str]:
-        """Opt-outs and suppressions since acceptance. Only recipients whose preferences moved are looked at again.
-
-        The margin covers what acceptance may have read from a cache that missed its invalidation.
-        """
-        margin = timedelta(seconds=LOOK_BACK_SECONDS)
-        changed = [
-            claim
-            for claim in claims
-            if claim.preferences_changed_at is not None and claim.preferences_changed_at > claim.created_at - margin
-        ]
-        if not changed:
-            return {}
-        fresh = self.preferences.reach_fresh(list({claim.recipient_id for claim in changed}))
-        refused = {}
-        for claim in changed:
-            reach, category = fresh.get(claim.recipient_id), categories.get(claim.category_id)
-            if reach is not None and category is not None and (reason := refusal(reach, category, claim.channel)):
-                refused[claim.id] = reason
-        return refused
+    def _wait(self, message: WorkMessage, seconds: float) -> Verdict:
+        """No provider of the channel may be asked: back into the outbox without a claim. The others don't notice."""
+        lane = (message.channel, message.priority)
+        delay = self.policy.hold(0, seconds, jitter(self._random))
+        alone = message.redelivered and len(message.deliveries) == 1
+        self.tracker.postpone(message.deliveries, lane, delay, alone=alone)
+        log.info("worker.channel_waits", deliveries=len(message.deliveries), seconds=round(delay, 1))
+        return Verdict.DONE
 
     def _render(self, claims: Sequence[Claim]) -> tuple[list[Result], dict[bool, list[Pair]]]:
         """Finished messages, live and test traffic apart, and the failures of those that cannot be rendered."""
@@ -135,31 +110,10 @@ class Worker:
                 outbound.setdefault(claim.is_test, []).append((claim, message))
         return failed, outbound
 
-    def _send(self, chain: Sequence[Provider], pairs: list[Pair], deadline: float) -> list[Result]:
-        """Offer messages to a channel's providers in order; the next gets what the one before surely did not take.
-
-        After `deadline` (monotonic) nobody is asked any more: the lease may run out before the answer.
-        """
-        if not chain:
-            refused = Failure(FailureCode.NOT_CONFIGURED, temporary=False, detail="This channel has no provider.")
-            return [self._result(claim, "", refused) for claim, _ in pairs]
-        results: list[Result] = []
-        for position, provider in enumerate(chain):
-            is_last = position == len(chain) - 1
-            declined: list[Pair] = []
-            if time.monotonic() > deadline:
-                late = Failure(FailureCode.UNAVAILABLE, temporary=True, detail="No time was left to ask.")
-                return results + [self._result(claim, provider.name, late) for claim, _ in pairs]
-            for pair, outcome in zip(pairs, self._call(provider, [m for _, m in pairs]), strict=True):
-                if isinstance(outcome, Failure) and outcome.temporary and outcome.code in _FAIL_OVER and not is_last:
-                    declined.append(pair)
-                else:
-                    results.append(self._result(pair[0], provider.name, outcome))
-            if not declined:
-                break
-            log.warning("worker.failover", provider=provider.name, deliveries=len(declined))
-            pairs = declined
-        return results
+    def _send(self, channel: str, priority: str, is_test: bool, pairs: list[Pair], deadline: float) -> list[Result]:
+        failover = Failover(NO_GATE if is_test else self.gate, self._call)
+        answers = failover.send(registry.chain(channel, is_test=is_test), pairs, deadline, priority=priority)
+        return [self._result(answer.claim, answer.provider, answer.outcome) for answer in answers]
 
     def _call(self, provider: Provider, messages: Sequence[OutboundMessage]) -> list[Outcome]:
         """One provider call. No transaction is open here: a slow provider must not hold rows."""
@@ -179,17 +133,28 @@ class Worker:
             return [Failure(FailureCode.INTERNAL, temporary=True, detail="Wrong number of outcomes.")] * len(messages)
         return outcomes
 
-    def _result(self, claim: Claim, provider: str, outcome: Outcome) -> Result:
+    def _result(self, claim: Claim, provider: str, outcome: Outcome | Held) -> Result:
+        if isinstance(outcome, Held):
+            return self._held(claim, provider, outcome.reason, outcome.wait)
         if not isinstance(outcome, Failure):
             message_id = vendor_text(outcome.provider_message_id, claim.address)[:MAX_MESSAGE_ID]
-            return Result(claim, EventType.SENT, provider, provider_message_id=message_id)
+            code, detail = (MAYBE_TWICE, _doubt(claim)) if claim.doubts else ("", "")
+            return Result(claim, EventType.SENT, provider, code, detail, provider_message_id=message_id)
         code, detail = outcome.code.value, vendor_text(outcome.detail, claim.address)
         if not outcome.temporary:
             return Result(claim, EventType.FAILED, provider, code, detail)
+        if outcome.code == FailureCode.THROTTLED and claim.holds < THROTTLED_TIMES:
+            return self._held(claim, provider, HoldReason.THROTTLED.value, outcome.retry_after or 0.0)
         if self.policy.exhausted(claim.attempt):
             return Result(claim, EventType.DEAD, provider, code, detail)
         delay = self.policy.delay(claim.attempt, outcome.retry_after, jitter(self._random))
         return Result(claim, EventType.DEFERRED, provider, code, detail, retry_in=delay)
+
+    def _held(self, claim: Claim, provider: str, reason: str, wait: float) -> Result:
+        # What a limit holds back is spread already; more of it would be a row of the outbox each.
+        spread = reason == HoldReason.RATE_LIMIT and claim.holds <= PATIENCE
+        delay = self.policy.hold(claim.holds, wait, 0.0 if spread else jitter(self._random))
+        return Result(claim, EventType.HELD, provider, reason, retry_in=delay)
 
     def _record(self, results: Sequence[Result]) -> Verdict:
         """Record, and keep at it while PostgreSQL is away: the provider has these messages, and giving up would send
@@ -226,6 +191,12 @@ class Worker:
         if loop is None:
             loop = self._local.loop = asyncio.new_event_loop()
         return loop
+
+
+def _doubt(claim: Claim) -> str:
+    who = claim.doubts[-1]
+    word = f"An earlier attempt at {who} had an unknown outcome" if who else "A worker was lost with it in hand"
+    return f"{word}: it may arrive twice."
 
 
 def _message(claim: Claim, category: str) -> OutboundMessage:

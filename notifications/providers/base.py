@@ -48,12 +48,14 @@ class Failure:
 
     Temporary failures are tried again, not before `retry_after` seconds where the provider named a time; permanent ones
     end the delivery. `invalid_address` also retires the token. `detail` is shown in the timeline: no address, no body.
+    `attempted` False says that nobody was asked, so no attempt is used up.
     """
 
     code: FailureCode
     temporary: bool
     detail: str = ""
     retry_after: float | None = None
+    attempted: bool = True
 
 
 Outcome = Receipt | Failure

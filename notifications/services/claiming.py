@@ -64,7 +64,19 @@ def _with_context(cursor: CursorWrapper, rows: list[Row], lane: tuple[str, str])
     devices = by_id(cursor, sql.DEVICES, {row[3] for row in rows if row[3]})
     if gone := [row[1] for row in rows if row[2] not in recipients]:
         erasure.blank(cursor, gone)  # accepted while its recipient was being erased
-    return [Claim(*lane, row, notifications.get(row[1]), recipients.get(row[2]), devices.get(row[3])) for row in rows]
+    claims = [Claim(*lane, row, notifications.get(row[1]), recipients.get(row[2]), devices.get(row[3])) for row in rows]
+    _doubt(cursor, [claim for claim in claims if claim.number > 1])
+    return claims
+
+
+def _doubt(cursor: CursorWrapper, again: Sequence[Claim]) -> None:
+    """Note who may have taken these at an earlier attempt. In calm weather nothing is claimed twice."""
+    if not again:
+        return
+    by_delivery = {claim.id: claim for claim in again}
+    cursor.execute(sql.DOUBTS, [bulk.uuid_array(sorted(by_delivery))])
+    for delivery, provider in cursor.fetchall():
+        by_delivery[delivery].doubts += (provider,)
 
 
 def by_id(cursor: CursorWrapper, query: str, wanted: Iterable[UUID]) -> dict[UUID, Row]:

@@ -14,15 +14,19 @@ from notifications.choices import EventType
 class Claim:
     """One delivery under this worker's lease, with everything needed to send it.
 
+    `number` counts the claims and proves that this one still holds; `attempt` counts those that asked a provider, this
+    one included, and `holds` the others. `doubts` names the providers that may have taken the message already, because
+    the outcome of an earlier attempt is unknown (an empty name: a worker was lost, whoever it asked).
+
     `cancelled` and `expired` are as of the claim, by the database's clock. `recipient_known` is False after an
     erasure. `address` is empty when there is none (any more); `platform` is set for push.
     """
 
     __slots__ = (
         "address", "attempt", "attributes", "cancelled", "category_id", "channel", "claimed_at", "content",
-        "created_at", "data", "device_id", "expired", "external_id", "id", "is_test", "locale", "metadata",
-        "name", "notification_id", "platform", "preferences_changed_at", "priority", "recipient_id",
-        "recipient_known", "source", "timezone", "version_id",
+        "created_at", "data", "device_id", "doubts", "expired", "external_id", "holds", "id", "is_test", "locale",
+        "metadata", "name", "notification_id", "number", "platform", "preferences_changed_at", "priority",
+        "recipient_id", "recipient_known", "source", "timezone", "version_id",
     )  # fmt: skip
 
     def __init__(
@@ -35,13 +39,16 @@ class Claim:
         device: tuple[Any, ...] | None,
     ) -> None:
         self.channel, self.priority = channel, priority
+        self.doubts: tuple[str, ...] = ()
         self.id: UUID = row[0]
         self.notification_id: UUID = row[1]
         self.recipient_id: UUID = row[2]
         self.device_id: UUID | None = row[3]
-        self.attempt: int = row[4]
-        self.created_at: datetime = row[5]
-        self.claimed_at: datetime = row[6]
+        self.number: int = row[4]
+        self.holds: int = row[5]
+        self.attempt = self.number - self.holds
+        self.created_at: datetime = row[6]
+        self.claimed_at: datetime = row[7]
         self._take_notification(notification)
         self._take_recipient(recipient, device)
 
@@ -81,9 +88,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of a claim in one attempt: SENT, SKIPPED, FAILED, DEFERRED or DEAD.
+    """What became of a claim: SENT, SKIPPED, FAILED, DEFERRED, DEAD, or HELD, where no attempt was made.
 
-    `code` is a SkipReason for SKIPPED and a FailureCode otherwise; `retry_in` (seconds) is set for DEFERRED.
+    `code` is a SkipReason for SKIPPED, a HoldReason for HELD, MAYBE_TWICE or empty for SENT and a FailureCode
+    otherwise; `retry_in` (seconds) is set for DEFERRED and HELD.
     """
 
     claim: Claim

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
+#: A grant holds for calls that begin at most this many seconds after the asking.
+LIMIT_SLACK_SECONDS = 0.25
+
 
 class Allowance(NamedTuple):
     """Of what was asked, `granted` may go now; the rest not before `wait` seconds (0.0 when all were granted), and then

@@ -69,19 +69,21 @@ def dead_letter_line(id: UUID, lane: tuple[str, str], cause: DeadCause, failed: 
 
 
 def record_group(cursor: CursorWrapper, type: EventType, group: Sequence[Result]) -> Sequence[Result]:
-    """Move the deliveries of results that agree on type, provider, code and attempt; those that are news."""
+    """Move the deliveries of results that agree on type, provider, code and claim; those that are news."""
     one = group[0]
     ids = bulk.uuid_array(r.claim.id for r in group)
     if type is EventType.SENT:
         cursor.execute(sql.SENT, [one.provider, ids])
         return group if cursor.rowcount == len(group) else _not_told_yet(cursor, group, ids)
     if type is EventType.SKIPPED:
-        cursor.execute(sql.SKIPPED, [one.code, ids, one.claim.attempt])
+        cursor.execute(sql.SKIPPED, [one.code, ids, one.claim.number])
+    elif type is EventType.HELD:
+        cursor.execute(sql.PUT_BACK, [ids, one.claim.number])
     else:
-        cursor.execute(sql.UNSENT, [_UNSENT[type].value, one.code, one.provider, ids, one.claim.attempt])
+        cursor.execute(sql.UNSENT, [_UNSENT[type].value, one.code, one.provider, ids, one.claim.number])
     moved = {row[0] for row in cursor.fetchall()}
     news = [r for r in group if r.claim.id in moved]
-    if type is EventType.DEFERRED:
+    if type in (EventType.DEFERRED, EventType.HELD):
         _schedule_retries(cursor, news)
     elif type is EventType.DEAD:
         _list_dead(cursor, news)
@@ -100,11 +102,11 @@ def _not_told_yet(cursor: CursorWrapper, group: Sequence[Result], ids: str) -> l
 
 
 def groups(results: Sequence[Result]) -> dict[tuple[EventType, str, str, int], list[Result]]:
-    """Results by what their UPDATE says: in calm weather one group, in bad weather one per cause and attempt."""
+    """Results by what their UPDATE says: in calm weather one group, in bad weather one per cause and claim."""
     found: dict[tuple[EventType, str, str, int], list[Result]] = {}
     for result in results:
-        attempt = 0 if result.type is EventType.SENT else result.claim.attempt
-        found.setdefault((result.type, result.provider, result.code, attempt), []).append(result)
+        number, code = (0, "") if result.type is EventType.SENT else (result.claim.number, result.code)
+        found.setdefault((result.type, result.provider, code, number), []).append(result)
     return found
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 #: Retries of one batch share this many due moments, so that a batch with 200 failures is a few outbox rows, not 200.
 BUCKETS = 8
+#: Holds in a row after which a delivery is tried less and less often.
+PATIENCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,17 @@ class RetryPolicy:
         window = min(self.cap, self.base * 2.0 ** min(attempt - 1, 32))
         wait = window * jitter
         return wait if retry_after is None else min(self.cap, max(0.0, retry_after)) + min(wait, self.base)
+
+    def hold(self, holds: int, wait: float, jitter: float) -> float:
+        """Seconds until a delivery that could not be offered is tried again: `wait`, and some to spread the rush.
+
+        After PATIENCE holds the wait grows as after failures, so that what is held for days costs little.
+        """
+        if holds <= PATIENCE:
+            spread = min(self.base, max(wait, 1.0))
+        else:
+            spread = min(self.cap, self.base * 2.0 ** min(holds - PATIENCE, 32))
+        return min(self.cap, max(0.0, wait)) + spread * jitter
 
 
 def jitter(rng: random.Random) -> float:

@@ -67,17 +67,36 @@ class DeliveryTracker:
         """Note that a lost worker's deliveries were taken over; end those that have no attempt left."""
         log.warning("worker.reclaimed", deliveries=len(rows))
         now = _now(cursor)
-        events = [event_line(row[0], EventType.RECLAIMED, now, attempt=row[4]) for row in rows]
+        events = [event_line(row[0], EventType.RECLAIMED, now, attempt=row[4] - row[5]) for row in rows]
         bulk.copy(cursor, _EVENTS, EVENT_COLUMNS, events)
         touched = [(row[0], row[1], channel, "", "") for row in rows]
         self._observe_by_notification(cursor, EventType.RECLAIMED, touched, now)
-        if spent := [row[0] for row in rows if row[4] > settings.MAX_ATTEMPTS]:
+        if spent := [row[0] for row in rows if row[4] - row[5] > settings.MAX_ATTEMPTS]:
             cursor.execute(sql.RECLAIMS, [bulk.uuid_array(spent)])
             killers = {id for id, times in cursor.fetchall() if times >= POISON_RECLAIMS}
             self.bury(sorted(killers), cause=DeadCause.POISON, detail="Its workers were lost again and again.")
             unlucky = sorted(set(spent) - killers)
             self.bury(unlucky, cause=DeadCause.EXHAUSTED, detail="Its last worker was lost.")
-        return [row for row in rows if row[4] <= settings.MAX_ATTEMPTS]
+        return [row for row in rows if row[4] - row[5] <= settings.MAX_ATTEMPTS]
+
+    def postpone(self, deliveries: Sequence[UUID], lane: tuple[str, str], delay: float, *, alone: bool = False) -> None:
+        """Put deliveries that nobody has claimed back into the outbox, due in `delay` seconds; `lane` is (channel,
+        priority). `alone`: they came back from a crash and stay apart from others."""
+        schedule = bulk.Schedule(MAX_DELIVERIES)
+        for id in deliveries:
+            if alone:
+                schedule.add_alone(*lane, id, delay=delay)
+            else:
+                schedule.add(*lane, id, delay=delay)
+        with connection.cursor() as cursor:
+            schedule.write(cursor)
+
+    def rescued(self, cursor: CursorWrapper, rows: Sequence[tuple[UUID, UUID, str]]) -> None:
+        """Note and count (delivery, notification, channel) that nothing would ever have sent."""
+        now = _now(cursor)
+        events = [event_line(row[0], EventType.RESCUED, now) for row in rows]
+        bulk.copy(cursor, _EVENTS, EVENT_COLUMNS, events)
+        self._observe_by_notification(cursor, EventType.RESCUED, [(*row, "", "") for row in rows], now)
 
     def record(self, results: Sequence[Result]) -> None:
         """Write down what became of claimed deliveries: status, events, counts, retries and dead letters, at once.

@@ -2,7 +2,12 @@
 
 from notifications.choices import EventType
 
-_CLAIMED = "d.id, d.notification_id, d.recipient_id, d.device_token_id, d.attempts, d.created_at, clock_timestamp()"
+_CLAIMED = (
+    "d.id, d.notification_id, d.recipient_id, d.device_token_id, d.attempts, d.holds, d.created_at, clock_timestamp()"
+)
+#: A restart of PostgreSQL may have kept a worker from recording in time: its lease is good for this long afterwards.
+GRACE_SECONDS = 20
+_LEASE_ENDS = f"greatest(lease_until, pg_postmaster_start_time() + interval '{GRACE_SECONDS} seconds')"
 
 #: The hot path: queued -> sending, by id. Parameters: lease seconds, uuid[].
 CLAIM = f"""
@@ -16,14 +21,22 @@ CLAIM = f"""
 RECLAIM = f"""
     UPDATE notifications_delivery d
        SET attempts = d.attempts + 1, lease_until = now() + %s * interval '1 second'
-     WHERE d.id = ANY(%s::uuid[]) AND d.status = 'sending' AND d.lease_until < now()
+     WHERE d.id = ANY(%s::uuid[]) AND d.status = 'sending' AND {_LEASE_ENDS} < now()
  RETURNING {_CLAIMED}
 """
 
 #: What another worker holds, for how many seconds more, and which attempt of its is under way.
-HELD = """
-    SELECT id, extract(epoch FROM lease_until - now())::float8, attempts
-      FROM notifications_delivery WHERE id = ANY(%s::uuid[]) AND status = 'sending' AND lease_until >= now()
+HELD = f"""
+    SELECT id, extract(epoch FROM {_LEASE_ENDS} - now())::float8, attempts - holds
+      FROM notifications_delivery WHERE id = ANY(%s::uuid[]) AND status = 'sending' AND {_LEASE_ENDS} >= now()
+"""
+
+#: Earlier attempts whose outcome nobody knows: the provider may have taken the message. In the order they happened.
+DOUBTS = """
+    SELECT delivery_id, provider FROM notifications_deliveryevent
+     WHERE delivery_id = ANY(%s::uuid[])
+       AND (type = 'reclaimed' OR (type = 'deferred' AND code IN ('timeout', 'internal')))
+     ORDER BY id
 """
 
 NOTIFICATIONS = """
@@ -46,7 +59,7 @@ ORIGINS = "SELECT id, source, category_id FROM notifications_notification WHERE 
 #: What ends or defers a claim. One statement per kind of result and cause, so that the ids are all that varies: a plain
 #: list of ids is always found through the primary key, where a join with a list of rows may be planned as a scan.
 #:
-#: A provider's yes is a fact, whoever brings it; every other word counts only from the worker whose attempt it was.
+#: A provider's yes is a fact, whoever brings it; every other word counts only from the worker whose claim it was.
 _MINE = "id = ANY(%s::uuid[]) AND status = 'sending' AND attempts = %s RETURNING id"
 
 #: Parameters: provider, ids.
@@ -62,12 +75,17 @@ SENT_EVENTS = """
      WHERE delivery_id = ANY(%s::uuid[]) AND type = 'sent'
 """
 
-#: Parameters: SkipReason, ids, attempt.
+#: Parameters: SkipReason, ids, claim.
 SKIPPED = f"""
     UPDATE notifications_delivery SET status = 'skipped', lease_until = NULL, skip_reason = %s WHERE {_MINE}
 """
 
-#: Parameters: status ('failed', 'dead' or 'queued' for another try), FailureCode, provider, ids, attempt.
+#: Nobody was asked: back to where it was, but for the number of the claim. Parameters: ids, claim.
+PUT_BACK = f"""
+    UPDATE notifications_delivery SET status = 'queued', lease_until = NULL, holds = holds + 1 WHERE {_MINE}
+"""
+
+#: Parameters: status ('failed', 'dead' or 'queued' for another try), FailureCode, provider, ids, claim.
 UNSENT = f"""
     UPDATE notifications_delivery SET status = %s, lease_until = NULL, error_code = %s, provider = %s WHERE {_MINE}
 """
@@ -75,11 +93,11 @@ UNSENT = f"""
 BURY = """
     UPDATE notifications_delivery SET status = 'dead', lease_until = NULL, error_code = 'internal'
      WHERE id = ANY(%s::uuid[]) AND status IN ('queued', 'sending')
- RETURNING id, notification_id, channel, priority, attempts
+ RETURNING id, notification_id, channel, priority, attempts - holds
 """
 
 REPLAY = """
-    UPDATE notifications_delivery SET status = 'queued', attempts = 0, error_code = ''
+    UPDATE notifications_delivery SET status = 'queued', holds = attempts, error_code = ''
      WHERE id = ANY(%s::uuid[]) AND status = 'dead'
  RETURNING id, notification_id, channel, priority
 """

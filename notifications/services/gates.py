@@ -1,0 +1,92 @@
+"""The last look before sending: what came after acceptance, and what a person has had enough of."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from core import redis
+from notifications.choices import EventType, HoldReason, Priority, SkipReason
+from notifications.services.claims import Claim, Result
+from notifications.services.rate_limiter import RateLimiter, RecipientAsk
+from notifications.services.routing import refusal
+from preferences.services import LOOK_BACK_SECONDS, CategoryInfo, PreferencesService
+
+#: How long marketing waits when the limits cannot be checked, in seconds, before it asks again.
+REDIS_AWAY_SECONDS = 30.0
+
+
+class Gates:
+    """Decides from PostgreSQL alone who may not get a message any more; counts in Redis how much a person has had.
+
+    A person's limit is asked here and not at acceptance: only what is on the record and about to leave counts, so
+    neither a rollback nor a cancel uses it up. Without Redis transactional messages go on, marketing waits.
+    """
+
+    def __init__(self, preferences: PreferencesService, limiter: RateLimiter) -> None:
+        self.preferences = preferences
+        self.limiter = limiter
+
+    def check(self, claims: Sequence[Claim]) -> tuple[list[Result], list[Claim]]:
+        """The results of those that go no further, and the claims that do."""
+        categories = self.preferences.categories_by_id({claim.category_id for claim in claims})
+        refused = self._refused(claims, categories)
+        results: list[Result] = []
+        passed: list[Claim] = []
+        for claim in claims:
+            reason = ""
+            if claim.cancelled or not claim.recipient_known:
+                reason = SkipReason.CANCELLED.value
+            elif claim.expired:
+                reason = SkipReason.EXPIRED.value
+            elif claim.id in refused:
+                reason = refused[claim.id]
+            elif not claim.address:
+                reason = SkipReason.NO_ADDRESS.value
+            if reason:
+                results.append(Result(claim, EventType.SKIPPED, code=reason))
+            else:
+                passed.append(claim)
+        limited, passed = self._limit(passed, categories)
+        return results + limited, passed
+
+    def _refused(self, claims: Sequence[Claim], categories: Mapping[int, CategoryInfo]) -> dict[Any, str]:
+        """Opt-outs and suppressions since acceptance. Only recipients whose preferences moved are looked at again.
+
+        The margin covers what acceptance may have read from a cache that missed its invalidation.
+        """
+        margin = timedelta(seconds=LOOK_BACK_SECONDS)
+        changed = [
+            claim
+            for claim in claims
+            if claim.preferences_changed_at is not None and claim.preferences_changed_at > claim.created_at - margin
+        ]
+        if not changed:
+            return {}
+        fresh = self.preferences.reach_fresh(list({claim.recipient_id for claim in changed}))
+        refused = {}
+        for claim in changed:
+            reach, category = fresh.get(claim.recipient_id), categories.get(claim.category_id)
+            if reach is not None and category is not None and (reason := refusal(reach, category, claim.channel)):
+                refused[claim.id] = reason
+        return refused
+
+    def _limit(
+        self, claims: Sequence[Claim], categories: Mapping[int, CategoryInfo]
+    ) -> tuple[list[Result], list[Claim]]:
+        """Critical messages and test traffic are exempt from what a person may get."""
+        counted = [
+            (claim, categories[claim.category_id])
+            for claim in claims
+            if claim.priority != Priority.CRITICAL and not claim.is_test and claim.category_id in categories
+        ]
+        asks = [RecipientAsk(claim.recipient_id, category.slug, claim.notification_id) for claim, category in counted]
+        verdicts = self.limiter.recipients(asks) if asks else []
+        away = redis.away()
+        stopped: dict[Any, Result] = {}
+        for (claim, category), verdict in zip(counted, verdicts, strict=True):
+            if verdict is False:
+                stopped[claim.id] = Result(claim, EventType.SKIPPED, code=SkipReason.RATE_LIMITED.value)
+            elif category.is_marketing and (away or verdict is None):
+                reason = HoldReason.REDIS_AWAY.value
+                stopped[claim.id] = Result(claim, EventType.HELD, code=reason, retry_in=REDIS_AWAY_SECONDS)
+        return list(stopped.values()), [claim for claim in claims if claim.id not in stopped]
