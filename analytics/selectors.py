@@ -10,7 +10,7 @@ from django.db.models import Max, Min, QuerySet, Sum
 from django.db.models.functions import Now
 
 from analytics.models import MinuteCount
-from notifications.choices import Channel, EventType, FailureCode, SkipReason
+from notifications.choices import Channel, EventType, FailureCode, HoldReason, SkipReason
 from notifications.models import DeadLetter, OutboxMessage
 from notifications.models.dead_letter import DeadCause
 
@@ -19,7 +19,11 @@ COUNTED = 10_000
 #: Bars of a chart, at most, and the minutes one of them may stand for: from a minute to a week.
 BARS = 60
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 360, 720, 1440, 10_080)
-_WORDS = {**dict(EventType.choices), **dict(DeadCause.choices), **dict(SkipReason.choices), **dict(FailureCode.choices)}
+_WORDS = {
+    word: label
+    for vocabulary in (EventType, DeadCause, SkipReason, HoldReason, FailureCode)
+    for word, label in vocabulary.choices
+}
 
 
 @dataclass(frozen=True, slots=True)

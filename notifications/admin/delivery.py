@@ -22,7 +22,7 @@ MAX_NOTIFICATIONS = 200
 class DeliveryAdmin(RecordAdmin):
     """Written by NotificationService and DeliveryTracker alone. Here: read."""
 
-    list_display = ("short", "way", "to", "state", "attempts", "provider", "when")
+    list_display = ("short", "way", "to", "state", "tries", "provider", "when")
     list_display_links = ("short",)
     list_filter = (CreatedFilter, "channel", "status")
     indexed_filters = frozenset({"created_from"})

@@ -8,7 +8,7 @@ from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from notifications.choices import Channel, EventType, FailureCode, SkipReason, Status
+from notifications.choices import MAYBE_TWICE, Channel, EventType, FailureCode, HoldReason, SkipReason, Status
 from notifications.models.dead_letter import DeadCause
 
 #: Material symbols.
@@ -32,6 +32,7 @@ EVENT_TONES: Mapping[str, str] = {
     EventType.SKIPPED: "sand",
     EventType.SENT: "teal",
     EventType.DEFERRED: "amber",
+    EventType.HELD: "sand",
     EventType.DELIVERED: "green",
     EventType.BOUNCED: "amber",
     EventType.COMPLAINED: "red",
@@ -39,6 +40,7 @@ EVENT_TONES: Mapping[str, str] = {
     EventType.DEAD: "red",
     EventType.REPLAYED: "blue",
     EventType.RECLAIMED: "blue",
+    EventType.RESCUED: "blue",
     EventType.OPENED: "green",
     EventType.CLICKED: "green",
 }
@@ -54,14 +56,16 @@ REASONS: Mapping[str, str] = {
     SkipReason.CANCELLED: "It was cancelled before it left.",
 }
 _WORDS: Mapping[str, str] = {
+    **dict(HoldReason.choices),
     **dict(FailureCode.choices),
     **dict(DeadCause.choices),
     **REASONS,
+    MAYBE_TWICE: "Nobody knows whether an earlier attempt went through",
 }
 
 
 def words(code: str) -> str:
-    """A SkipReason, FailureCode or DeadCause in words; an unknown code as it is."""
+    """A SkipReason, HoldReason, FailureCode or DeadCause in words; an unknown code as it is."""
     return str(_WORDS.get(code, code))
 
 

@@ -142,6 +142,8 @@ def _waiting(notification: Notification, delivery: Delivery) -> Step | None:
         return None
     if notification.send_at is not None and notification.send_at > timezone.now():
         return Step("Waiting for its time", "live", None)
-    if delivery.attempts:
+    if delivery.tries:
         return Step("Waiting to be tried again", "live", None)
+    if delivery.holds:
+        return Step("Held back", "live", None, detail="It goes on by itself; no attempt is used up.")
     return Step("Waiting for a worker", "live", None)

@@ -81,7 +81,7 @@ def _delivery(row: Delivery, events: Sequence[DeliveryEvent]) -> DeliveryShape:
         status=Status(row.status),
         skip_reason=_skip_reason(row),
         device_token=row.device_token_id,
-        attempts=row.attempts,
+        attempts=row.tries,
         provider=row.provider or None,
         error_code=row.error_code or None,
         created_at=row.created_at,

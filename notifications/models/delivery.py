@@ -48,6 +48,11 @@ class Delivery(models.Model):
     def __str__(self) -> str:
         return f"{self.channel} {self.id}"
 
+    @property
+    def tries(self) -> int:
+        """Attempts used up: claims at which a provider was asked, or a worker was lost."""
+        return self.attempts - self.holds
+
 
 class DeliveryEvent(models.Model):
     """What happened to a delivery, once and for all: rows are only ever added. Partitioned by week on its id."""
