@@ -17,6 +17,8 @@ from django.conf import settings
 from django.db import connection
 
 from core import redis
+from notifications.providers.simulated_state import states
+from notifications.services.limits import limit_cache
 from notifications.services.templates import catalogue
 from preferences.services.service import category_cache
 from tests.servers import chromium_program
@@ -59,10 +61,13 @@ def _own_redis_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _empty_process_caches() -> None:
-    """What one test's rows left in this process is not true for the next."""
+def _empty_process_caches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test's rows left in this process is not true for the next, nor that it lost its Redis."""
+    monkeypatch.setattr(redis, "_reach", redis._Reach())
     catalogue.clear()
     category_cache.forget()
+    limit_cache.forget()
+    states.forget()
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """The Redis cache of Reach values.
 
-Without Redis: every read is a miss and goes to PostgreSQL, nothing is refused and nothing waits. A read that failed
-skips Redis for a second, so a server that hangs costs one time-out and not one per batch.
+Without Redis: every read is a miss and goes to PostgreSQL, nothing is refused and nothing waits. `core.redis` leaves a
+server that hangs alone for a second, so it costs one time-out and not one per batch.
 
 A value may be as old as PREFERENCE_CACHE_SECONDS: when Redis refuses writes, a change in PostgreSQL cannot drop it. So
 the cache never decides an opt-out alone; the claim re-reads everyone whose `preferences_changed_at` is younger than
@@ -25,8 +25,6 @@ TOMBSTONE_SECONDS = 30
 #: How far before an acceptance a change can lie that the acceptance did not see: the cache's whole lifetime, and a
 #: transaction that was open meanwhile.
 LOOK_BACK_SECONDS = settings.PREFERENCE_CACHE_SECONDS + 60
-#: Reads leave Redis alone for this long after one failed.
-PAUSE_SECONDS = 1.0
 #: At most one warning in this time: a Redis that is down is one fact, not one per batch.
 WARN_EVERY_SECONDS = 60.0
 
@@ -43,12 +41,11 @@ class ReachCache:
     """Read with one MGET per batch, filled and dropped with one pipelined write. Never raises for Redis."""
 
     def __init__(self) -> None:
-        self._paused_until = 0.0
         self._warned_at = float("-inf")
 
     def get(self, external_ids: Sequence[str]) -> dict[str, Reach]:
         """What is cached of these; a value that does not decode is a miss."""
-        if not external_ids or time.monotonic() < self._paused_until:
+        if not external_ids:
             return {}
         try:
             values = cast(list[bytes | None], redis.client().mget([_key(external_id) for external_id in external_ids]))
@@ -63,12 +60,10 @@ class ReachCache:
 
     def fill(self, found: Iterable[Reach]) -> None:
         """Keep these, except where a change has just dropped the key."""
-        if time.monotonic() < self._paused_until:
-            return
         self._write({reach.external_id: _encode(reach) for reach in found}, settings.PREFERENCE_CACHE_SECONDS, nx=True)
 
     def drop(self, external_ids: Iterable[str]) -> None:
-        """Forget these. Tried even right after a failure: a drop that is lost costs freshness."""
+        """Forget these. A drop that is lost costs freshness, never an opt-out: the claim looks again."""
         self._write(dict.fromkeys(external_ids, _TOMBSTONE), TOMBSTONE_SECONDS, nx=False)
 
     def _write(self, values: dict[str, bytes], seconds: int, *, nx: bool) -> None:
@@ -84,7 +79,6 @@ class ReachCache:
 
     def _failed(self, error: Exception) -> None:
         now = time.monotonic()
-        self._paused_until = now + PAUSE_SECONDS
         if now - self._warned_at >= WARN_EVERY_SECONDS:
             self._warned_at = now
             _log.warning("preference_cache_unavailable", error=type(error).__name__)

@@ -8,7 +8,6 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from core import redis
-from preferences.services.service import reach_cache
 
 
 class CountingRedis:
@@ -24,12 +23,6 @@ class CountingRedis:
     def pipeline(self, **options: Any) -> Any:
         self._trips.append("pipeline")
         return self._client.pipeline(**options)
-
-
-@pytest.fixture(autouse=True)
-def _redis_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test inherits the pause after another's failure."""
-    monkeypatch.setattr(reach_cache, "_paused_until", 0.0)
 
 
 @pytest.fixture
