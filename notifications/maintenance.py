@@ -1,4 +1,4 @@
-"""What must happen from time to time: partitions ahead, retention, the reconciler, dead letters of the broker.
+"""What must happen from time to time: partitions ahead, retention, the reconciler, dead letters and their replays.
 
 A task works in pieces: it yields wherever it may be interrupted, with no transaction open. One that has much to do
 shares the process with the others, and a stop waits for a piece and not for the task.
@@ -18,8 +18,10 @@ from django.utils.module_loading import import_string
 from notifications import messaging, partitions
 from notifications.errors import BrokerUnavailable
 from notifications.models import IdempotencyRecord
+from notifications.providers import simulated_calls
 from notifications.reconciler import Reconciler
 from notifications.retention import Retention
+from notifications.services import replays
 
 log = structlog.get_logger(__name__)
 
@@ -70,6 +72,12 @@ def drain_dead_letters() -> Iterator[None]:
             yield
 
 
+def replay_dead_letters() -> Iterator[None]:
+    """Runs under way get what their rate allows."""
+    while replays.step():
+        yield
+
+
 def other_apps(path: str) -> Callable[[], Iterator[None]]:
     """A function of another app (settings.MAINTENANCE_TASKS) as a task of one piece: it is bounded by itself."""
 
@@ -111,9 +119,11 @@ class Maintenance:
             Task("keep_partitions", keep_partitions, every=3600.0),
             Task("retire_weeks", self._retire_weeks, every=3600.0),
             Task("purge_idempotency", purge_idempotency, every=3600.0),
+            Task("prune_simulated_calls", simulated_calls.prune, every=60.0),
             *(Task(path, other_apps(path), every=3600.0) for path in settings.MAINTENANCE_TASKS),
             Task("reconcile", reconcile, every=30.0),
             Task("drain_dead_letters", drain_dead_letters, every=2.0),
+            Task("replay_dead_letters", replay_dead_letters, every=1.0),
         ]
 
     def step(self) -> bool:

@@ -13,7 +13,11 @@ class DeadCause(TextChoices):
 
 
 class DeadLetter(models.Model):
-    """Work the pipeline gave up on, and why; replaying it puts the delivery back into the outbox."""
+    """Work the pipeline gave up on, and why; replaying it puts the delivery back into the outbox.
+
+    Open until `replayed_at` says otherwise. With nobody in `replayed_by` it was closed: when its turn came the delivery
+    was gone with its week, or had come to another end.
+    """
 
     id = models.BigAutoField(primary_key=True)
     delivery_id = models.UUIDField(db_index=True)
@@ -40,3 +44,8 @@ class DeadLetter(models.Model):
 
     def __str__(self) -> str:
         return f"{self.channel} {self.delivery_id}"
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether there was nothing left to put back."""
+        return self.replayed_at is not None and not self.replayed_by

@@ -15,8 +15,9 @@ class ReplayState(TextChoices):
 class ReplayRun(models.Model):
     """Dead letters put back at a chosen rate: who asked, for which, how many there were, and how far it is.
 
-    `filters` narrows the letters (channel, priority, provider, cause, code, ids); only letters up to `upto` belong to
-    the run, so that what dies again is not replayed in a circle. `cursor` is the last letter that was dealt with.
+    `filters` narrows the letters (channel, priority, provider, cause, code, since, until, ids); only letters up to
+    `upto` belong to the run, so that what dies again is not replayed in a circle. `cursor` is the last letter that was
+    dealt with.
     """
 
     id = models.BigAutoField(primary_key=True)
