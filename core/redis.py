@@ -15,7 +15,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-__all__ = ["PausingPool", "RedisError", "away", "client", "key"]
+__all__ = ["PausingPool", "RedisError", "away", "client", "key", "writable"]
 
 #: How long a Redis that did not answer is left alone. Short: the first call afterwards finds it back.
 PAUSE_SECONDS = 1.0
@@ -30,6 +30,9 @@ class _Reach:
         self._lock = threading.Lock()
         self.paused_until = 0.0
         self.lost = False
+        #: When it was last tried whether Redis takes writes, and whether it did.
+        self.tried_at = float("-inf")
+        self.writable = False
 
     def failed(self) -> None:
         with self._lock:
@@ -59,6 +62,19 @@ def key(*parts: object) -> str:
 def away() -> bool:
     """Whether the last call of this process found no Redis. False until one was made."""
     return _reach.lost
+
+
+def writable() -> bool:
+    """Whether Redis counts: it is there and takes writes (it may be a read-only replica, or out of memory). Known anew
+    every second."""
+    now = time.monotonic()
+    if now - _reach.tried_at >= PAUSE_SECONDS:
+        try:
+            _reach.writable = bool(client().set(key("writable"), 1, px=int(PAUSE_SECONDS * 1000)))
+        except RedisError:
+            _reach.writable = False
+        _reach.tried_at = time.monotonic()
+    return _reach.writable and not _reach.lost
 
 
 class _Noticing:

@@ -81,12 +81,12 @@ class Gates:
         ]
         asks = [RecipientAsk(claim.recipient_id, category.slug, claim.notification_id) for claim, category in counted]
         verdicts = self.limiter.recipients(asks) if asks else []
-        away = redis.away()
+        uncounted = any(category.is_marketing for _, category in counted) and not redis.writable()
         stopped: dict[Any, Result] = {}
         for (claim, category), verdict in zip(counted, verdicts, strict=True):
             if verdict is False:
                 stopped[claim.id] = Result(claim, EventType.SKIPPED, code=SkipReason.RATE_LIMITED.value)
-            elif category.is_marketing and (away or verdict is None):
+            elif category.is_marketing and (uncounted or verdict is None):
                 reason = HoldReason.REDIS_AWAY.value
                 stopped[claim.id] = Result(claim, EventType.HELD, code=reason, retry_in=REDIS_AWAY_SECONDS)
         return list(stopped.values()), [claim for claim in claims if claim.id not in stopped]

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
 from config.embedded import no_retry
 from core import redis
@@ -86,3 +88,22 @@ def test_a_connection_that_dies_in_use_is_noticed() -> None:
         with pytest.raises(redis.RedisError):
             to(server.getsockname()[1]).get("x")
     assert redis.away()
+
+
+def test_it_is_writable_when_it_takes_writes() -> None:
+    assert redis.writable()
+
+
+@pytest.mark.parametrize(
+    "error", [ReadOnlyError("a replica"), OutOfMemoryError("maxmemory"), RedisConnectionError("gone")]
+)
+def test_a_redis_that_takes_no_writes_is_not_writable(error: redis.RedisError, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refusing:
+        def set(self, *_: object, **__: object) -> None:
+            raise error
+
+    monkeypatch.setattr(redis, "client", Refusing)
+    assert not redis.writable()
+    monkeypatch.undo()
+    monkeypatch.setattr(redis._reach, "tried_at", float("-inf"))
+    assert redis.writable()
