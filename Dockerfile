@@ -22,5 +22,6 @@ RUN SECRET_KEY=unused DATABASE_URL=postgres://unused/unused REDIS_URL=redis://un
 # The code is root's: the process can't change what it runs.
 USER 10001
 EXPOSE 8000
-# Without an access log: paths hold recipients' ids, which may be addresses.
-CMD ["daphne", "--verbosity", "0", "--bind", "0.0.0.0", "--port", "8000", "--no-server-name", "config.asgi:application"]
+# Without an access log: paths hold recipients' ids, which may be addresses. Sockets take frames of 4 KB and
+# say so; one of more than 64 KB is not even held in memory: daphne cuts the connection.
+CMD ["daphne", "--verbosity", "0", "--bind", "0.0.0.0", "--port", "8000", "--no-server-name", "--websocket-max-frame-size", "65536", "--websocket-max-message-size", "65536", "config.asgi:application"]

@@ -21,7 +21,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
-from channels_app import catch_up, frames, handshake, limits, live, state
+from channels_app import catch_up, frames, handshake, identity, limits, live, state
 from channels_app.identity import Identity
 from channels_app.limits import Close
 from channels_app.threads import in_thread
@@ -81,12 +81,12 @@ class FeedConsumer(AsyncWebsocketConsumer):
 
     async def connect(self) -> None:
         """Accept first: only an accepted socket can be closed with a code that a page can read."""
-        self.handshake = handshake.read(self.scope)
-        await self.accept(self.handshake.subprotocol)
+        asked = handshake.read(self.scope)
+        await self.accept(asked.subprotocol)
         self._watch(limits.IDLE_SECONDS)
-        if self.handshake.origin is handshake.Origin.FOREIGN:
+        if asked.origin is handshake.Origin.FOREIGN:
             return await self._leave(Close.ORIGIN)
-        self.who = await in_thread(handshake.identify, self.handshake)
+        self.who = await in_thread(handshake.identify, asked)
         if self.who is None:
             return await self._leave(Close.UNAUTHENTICATED)
         if self.open_sockets[self.who.recipient_id] >= settings.FEED_SOCKETS_PER_RECIPIENT:
@@ -123,7 +123,7 @@ class FeedConsumer(AsyncWebsocketConsumer):
         if time.monotonic() - self.resynced_at < limits.RESYNC_SECONDS:
             return
         self.resynced_at = time.monotonic()
-        if await in_thread(handshake.identify, self.handshake) != self.who:
+        if self.who is None or not await in_thread(identity.still_here, self.who):
             return await self._leave(Close.UNAUTHENTICATED)  # signed out, erased, or the token ran out
         if await in_thread(catch_up.version_of, self._me()) != self.version:
             await self._greet(self.last_seq)
@@ -144,6 +144,11 @@ class FeedConsumer(AsyncWebsocketConsumer):
         """States changed in some tab; see `channels_app.state`."""
         await self._say(message["frame"])
         await self._settle(message)
+
+    async def feed_ended(self, message: Mapping[str, Any]) -> None:
+        """A session ended, or with no session named, the person is gone; see `live.end`."""
+        if not message["session"] or (self.who is not None and message["session"] == live.mark(self.who.session_key)):
+            await self._leave(Close.UNAUTHENTICATED)
 
     async def _settle(self, message: Mapping[str, Any]) -> None:
         """Note a version as sent, and pass its counts on unless younger ones went out already."""

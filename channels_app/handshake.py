@@ -1,7 +1,8 @@
 """Who is opening a socket, and from where: decided from the headers of its handshake.
 
-A token comes as `Sec-WebSocket-Protocol: carillon.feed, <token>`, the one header a page can set: never in the URL,
-which gets logged. A session counts only from our own pages, so no other site can open a socket with somebody's cookie.
+A ticket (see `channels_app.tickets`) comes as `Sec-WebSocket-Protocol: carillon.feed, <ticket>`, the one header a page
+can set: never in the URL, which gets logged. A session counts only from our own pages, so no other site can open a
+socket with somebody's cookie. A feed token opens no socket: it lives for an hour and can be used again.
 """
 
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
-from channels_app import identity
+from channels_app import identity, tickets
 
 PROTOCOL = "carillon.feed"
 
@@ -31,7 +32,7 @@ class Origin(Enum):
 class Handshake:
     origin: Origin
     subprotocol: str | None
-    token: str
+    ticket: str
     headers: Mapping[bytes, bytes]
 
 
@@ -39,19 +40,20 @@ def read(scope: Mapping[str, Any]) -> Handshake:
     """The parts of an ASGI websocket scope that decide."""
     headers = dict(scope["headers"])
     offered: list[str] = scope.get("subprotocols", [])
-    token = next((value for value in offered if value != PROTOCOL), "")
+    ticket = next((value for value in offered if value != PROTOCOL), "")
     return Handshake(
         origin=_origin(headers),
         subprotocol=PROTOCOL if PROTOCOL in offered else None,
-        token=token,
+        ticket=ticket,
         headers=headers,
     )
 
 
 def identify(handshake: Handshake) -> identity.Identity | None:
-    """The recipient, by token, or on our own pages by session. Reads the database."""
-    if handshake.token:
-        return identity.from_token(handshake.token)
+    """The recipient, by ticket, or on our own pages by session. Reads the database. Uses the ticket up, so it is asked
+    once; `RedisError` when nobody can tell whether it was used."""
+    if handshake.ticket:
+        return tickets.redeem(handshake.ticket)
     if handshake.origin is Origin.OWN:
         return identity.from_headers(handshake.headers)
     return None

@@ -1,7 +1,8 @@
 """Whose feed it is: decided here, from a session or a feed token, never from what the browser asks for."""
 
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from importlib import import_module
 from types import SimpleNamespace
@@ -26,11 +27,16 @@ _signer = signing.TimestampSigner(salt="carillon.feed-token", sep=".")
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A recipient who is here in person. Stands as `request.user` in the feed API."""
+    """A recipient who is here in person. Stands as `request.user` in the feed API.
+
+    What says so runs out: a feed token at `until` (Unix time; 0.0 for a session), a session when it ends.
+    """
 
     recipient_id: UUID
     external_id: str
     is_authenticated: bool = True
+    until: float = field(default=0.0, compare=False)
+    session_key: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +56,19 @@ def from_token(token: str) -> Identity | None:
     try:
         claims = _signer.unsign_object(token, max_age=settings.FEED_TOKEN_SECONDS)
         recipient_id = UUID(claims["r"])
+        issued_at = signing.b62_decode(token.rsplit(_signer.sep, 2)[1])
     except (signing.BadSignature, KeyError, TypeError, ValueError):
         return None
-    return _find(id=recipient_id)
+    return find(recipient_id, until=float(issued_at + settings.FEED_TOKEN_SECONDS))
+
+
+def still_here(who: Identity) -> bool:
+    """Whether what let them in holds yet: the token's time, the session, the recipient. Reads the database."""
+    if who.until and who.until <= time.time():
+        return False
+    if who.session_key:
+        return from_session(_stored_session(who.session_key)) == who
+    return find(who.recipient_id) == who
 
 
 def from_request(request: HttpRequest) -> Identity | None:
@@ -66,7 +82,7 @@ def from_session(session: SessionBase) -> Identity | None:
         # get_user needs no more of a request than its session.
         user = auth.get_user(cast(HttpRequest, SimpleNamespace(session=session)))
         external_id = user.get_username() if user.is_authenticated else ""
-    return _find(external_id=external_id) if external_id else None
+    return _found(external_id=external_id, session_key=session.session_key or "") if external_id else None
 
 
 def from_headers(headers: Mapping[bytes, bytes]) -> Identity | None:
@@ -75,10 +91,19 @@ def from_headers(headers: Mapping[bytes, bytes]) -> Identity | None:
     key = cookies.get(settings.SESSION_COOKIE_NAME)
     if not key:
         return None
-    store: Any = import_module(settings.SESSION_ENGINE).SessionStore
-    return from_session(store(key))
+    return from_session(_stored_session(key))
 
 
-def _find(**by: object) -> Identity | None:
+def find(recipient_id: UUID, *, until: float = 0.0, session_key: str = "") -> Identity | None:
+    """A recipient by id, let in by what the keywords name; None when there is none (any more)."""
+    return _found(id=recipient_id, until=until, session_key=session_key)
+
+
+def _found(*, until: float = 0.0, session_key: str = "", **by: object) -> Identity | None:
     found = Recipient.objects.filter(**by).values_list("id", "external_id").first()
-    return Identity(*found) if found else None
+    return Identity(*found, until=until, session_key=session_key) if found else None
+
+
+def _stored_session(key: str) -> SessionBase:
+    store: Any = import_module(settings.SESSION_ENGINE).SessionStore
+    return cast(SessionBase, store(key))

@@ -4,6 +4,9 @@ from enum import IntEnum
 
 #: Bytes of one frame from a client: a hundred ids fit.
 MAX_FRAME_BYTES = 4096
+#: Bytes at which the server cuts the connection without a word, so that a long frame is not held in memory first. Given
+#: to daphne by whoever starts it.
+CUT_BYTES = 65_536
 #: Frames from one client: a burst, then so many a second. A person with a mouse makes one or two.
 FRAME_BURST = 30.0
 FRAMES_PER_SECOND = 5.0
@@ -17,15 +20,16 @@ RESYNC_SECONDS = 50.0
 
 
 class Close(IntEnum):
-    """Why we close: RFC 6455 section 7.4, and 4000 + the HTTP status that would say the same."""
+    """Why we close: 4000 + the HTTP status that would say the same. RFC 6455 has 1009 and 1013 for two of these, but
+    those are the protocol's own: a server such as daphne doesn't let an application send them (7.4.2)."""
 
-    TOO_BIG = 1009
-    TRY_LATER = 1013
     MALFORMED = 4400
     UNAUTHENTICATED = 4401
     ORIGIN = 4403
     TIMEOUT = 4408
+    TOO_BIG = 4413
     TOO_MANY = 4429
+    TRY_LATER = 4503
 
 
 class Meter:

@@ -5,6 +5,7 @@ people, from synchronous code, without an event loop. Redis down: nobody is told
 in the table at their next ping.
 """
 
+import hashlib
 from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
@@ -48,6 +49,17 @@ def publish(messages: Mapping[UUID, Mapping[str, Any]]) -> None:
         pipeline.execute()
     except redis.RedisError as error:
         log.warning("feed.publish_failed", recipients=len(messages), error=type(error).__name__)
+
+
+def end(recipient_id: UUID, *, session_key: str = "") -> None:
+    """Close a person's sockets: those of one session that ended, or all. Without Redis they notice at a
+    ping within the next minute or so (`limits.RESYNC_SECONDS`)."""
+    publish({recipient_id: {"type": "feed.ended", "session": mark(session_key)}})
+
+
+def mark(session_key: str) -> str:
+    """What stands for a session in a message: it says which one, and opens nothing."""
+    return hashlib.sha256(session_key.encode()).hexdigest() if session_key else ""
 
 
 def _redis_channel(recipient_id: UUID) -> str:

@@ -10,7 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_GET, require_POST
 
-from channels_app import identity
+from channels_app import identity, live
 from preferences.models import Recipient
 
 
@@ -48,8 +48,11 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
     """Stop being the recipient that the session names; a signed-in account stays signed in."""
+    who = identity.from_request(request)
     request.session.pop(identity.SESSION_KEY, None)
     request.session.cycle_key()
+    if who is not None:
+        live.end(who.recipient_id, session_key=who.session_key)
     return redirect("inbox")
 
 

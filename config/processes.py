@@ -6,6 +6,7 @@ from functools import partial
 
 from django.core.management import call_command
 
+from channels_app.limits import CUT_BYTES
 from notifications.choices import Channel
 from notifications.messaging import uses_broker
 
@@ -26,6 +27,8 @@ def web(host: str, port: int) -> None:
         endpoints=build_endpoint_description_strings(host=host, port=port),
         ready_callable=ready,
         server_name="",
+        websocket_max_frame_size=CUT_BYTES,
+        websocket_max_message_size=CUT_BYTES,
     ).run()
 
 

@@ -65,3 +65,8 @@ class SnoozeSerializer(serializers.Serializer[Any]):
 class FeedTokenSerializer(serializers.Serializer[Any]):
     token = serializers.CharField()
     expires_at = serializers.DateTimeField()
+
+
+class SocketTicketSerializer(serializers.Serializer[Any]):
+    ticket = serializers.CharField()
+    expires_at = serializers.DateTimeField()

@@ -12,14 +12,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from channels_app import catch_up, frames, identity, state, store
+from channels_app import catch_up, frames, identity, state, store, tickets
 from channels_app.api import shapes
 from channels_app.api.authentication import FeedSessionAuthentication, FeedTokenAuthentication, IsRecipient
 from channels_app.api.cors import CrossOrigin
 from channels_app.models import FeedItem
 from core.api import pagination, validation
-from core.api.problems import FieldProblem, Invalid
+from core.api.problems import FieldProblem, Invalid, Unavailable
 from core.moments import fits_utc
+from core.redis import RedisError
 from notifications.models.api_key import Scope
 from preferences.models import Recipient
 
@@ -153,6 +154,28 @@ class FeedReadAllView(FeedView):
         return Response({"changed": done.changed, "more": done.more, "counts": counts})
 
 
+class SocketTicketView(FeedView):
+    @extend_schema(
+        operation_id="feed_socket_ticket_create",
+        tags=["feed"],
+        summary="Make a ticket for one socket",
+        description=(
+            "Opens `/ws/feed/` once, within a minute: offer the subprotocols `carillon.feed, <ticket>`. Every socket, "
+            "every reconnect too, needs a ticket of its own. 503 while Redis is away: ask the feed calls meanwhile."
+        ),
+        request=None,
+        responses={201: shapes.SocketTicketSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        try:
+            made = tickets.issue(cast(identity.Identity, request.user))
+        except RedisError:
+            raise Unavailable("No socket can be opened for the moment. Read the feed by its calls.") from None
+        return Response(
+            {"ticket": made.ticket, "expires_at": made.expires_at}, status=201, headers={"Cache-Control": "no-store"}
+        )
+
+
 class FeedTokenView(APIView):
     """A service asks on behalf of its signed-in user, and hands the token to its page."""
 
@@ -163,8 +186,8 @@ class FeedTokenView(APIView):
         tags=["feed"],
         summary="Make a feed token for a recipient",
         description=(
-            "Lets a page of yours show this recipient's inbox: as `Authorization: Bearer` on the feed calls and as the "
-            "subprotocol `carillon.feed, <token>` on `/ws/feed/`. Never put it into a URL."
+            "Lets a page of yours show this recipient's inbox: as `Authorization: Bearer` on the feed calls, the one "
+            "for a socket ticket among them. Never put it into a URL."
         ),
         request=None,
         responses={201: shapes.FeedTokenSerializer},

@@ -13,10 +13,9 @@ from channels.testing import WebsocketCommunicator
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.contrib.sessions.backends.cached_db import SessionStore
-from django.core import signing
 from django.test import Client, override_settings
 
-from channels_app import identity, limits, live, store
+from channels_app import identity, limits, live, store, tickets
 from channels_app.consumer import FeedConsumer
 from channels_app.models import FeedItem
 from channels_app.provider import announce
@@ -35,6 +34,13 @@ Open = Callable[..., Any]
 
 def in_db(function: Callable[..., Any]) -> Callable[..., Any]:
     return functools.partial(in_thread, function)
+
+
+def ticket_for(person: Recipient) -> str:
+    """As the API makes one for a page that has a feed token."""
+    who = identity.from_token(identity.issue_token(person.id).token)
+    assert who is not None
+    return tickets.issue(who).ticket
 
 
 class Tab:
@@ -70,15 +76,13 @@ class Tab:
 
 @pytest.fixture
 async def tab(person: Recipient) -> AsyncIterator[Open]:
-    """Opens sockets for the person (or a token given), and closes them at the end."""
+    """Opens sockets for the person (or with a ticket given), and closes them at the end."""
     tabs: list[Tab] = []
 
-    async def open_(
-        token: str | None = None, *, query: str = "", headers: Any = (OWN, HOST), accepted: bool = True
-    ) -> Tab:
-        if token is None:
-            token = identity.issue_token(person.id).token
-        made = Tab(f"/ws/feed/{query}", list(headers), ["carillon.feed", token] if token else [])
+    async def open_(ticket: str | None = None, *, query: str = "", headers: Any = (OWN, HOST)) -> Tab:
+        if ticket is None:
+            ticket = await in_db(ticket_for)(person)
+        made = Tab(f"/ws/feed/{query}", list(headers), ["carillon.feed", ticket] if ticket else [])
         tabs.append(made)
         await made.open()
         return made
@@ -91,7 +95,7 @@ async def tab(person: Recipient) -> AsyncIterator[Open]:
 # --- who may ------------------------------------------------------------------------------------------------------
 
 
-async def test_a_token_opens_its_recipients_feed(tab: Open, person: Recipient) -> None:
+async def test_a_ticket_opens_its_recipients_feed(tab: Open, person: Recipient) -> None:
     await in_db(deliver)(message(person))
 
     [hello] = await (await tab()).hear("hello")
@@ -101,20 +105,14 @@ async def test_a_token_opens_its_recipients_feed(tab: Open, person: Recipient) -
     assert hello["reset"] is False
 
 
-@pytest.mark.parametrize("token", ["nonsense", "", "forged"])
-async def test_without_a_good_token_or_session_the_socket_is_closed_with_4401(
-    tab: Open, person: Recipient, token: str
+@pytest.mark.parametrize("ticket", ["nonsense", "", "feed token"])
+async def test_without_a_good_ticket_or_session_the_socket_is_closed_with_4401(
+    tab: Open, person: Recipient, ticket: str
 ) -> None:
-    if token == "forged":
-        token = signing.TimestampSigner(salt="another", sep=".").sign_object({"r": str(person.id)})
+    if ticket == "feed token":
+        ticket = identity.issue_token(person.id).token
 
-    assert await (await tab(token)).closing() == limits.Close.UNAUTHENTICATED
-
-
-async def test_a_token_runs_out(tab: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settings, "FEED_TOKEN_SECONDS", -1)
-
-    assert await (await tab()).closing() == limits.Close.UNAUTHENTICATED
+    assert await (await tab(ticket)).closing() == limits.Close.UNAUTHENTICATED
 
 
 def _session(**values: str) -> tuple[bytes, bytes]:
@@ -152,14 +150,14 @@ async def test_another_site_cannot_use_the_session(
     allowed = (b"origin", b"https://shop.example")
 
     with_session = await tab("", headers=(allowed, HOST, cookie))
-    with_token = await tab(headers=(allowed, HOST))
+    with_ticket = await tab(headers=(allowed, HOST))
 
     assert await with_session.closing() == limits.Close.UNAUTHENTICATED
-    await with_token.hear("hello")
+    await with_ticket.hear("hello")
 
 
 @pytest.mark.parametrize("origin", [b"https://evil.example", b"null", b"http://[", b"http://127.0.0.1:9999"])
-async def test_a_page_of_another_site_is_turned_away_even_with_a_token(tab: Open, origin: bytes) -> None:
+async def test_a_page_of_another_site_is_turned_away_even_with_a_ticket(tab: Open, origin: bytes) -> None:
     assert await (await tab(headers=((b"origin", origin), HOST))).closing() == limits.Close.ORIGIN
 
 
@@ -174,7 +172,7 @@ async def test_a_forged_host_does_not_make_an_origin_our_own(tab: Open) -> None:
 
 async def test_an_item_arrives_live_with_the_servers_counts(tab: Open, person: Recipient, stranger: Recipient) -> None:
     mine = await tab()
-    others = await tab(identity.issue_token(stranger.id).token)
+    others = await tab(await in_db(ticket_for)(stranger))
     await mine.hear("hello")
     await others.hear("hello")
 
@@ -395,7 +393,7 @@ async def test_a_malformed_frame_closes_the_socket_with_4400(tab: Open, text: st
     assert await mine.closing() == limits.Close.MALFORMED
 
 
-async def test_a_frame_of_more_than_4_kb_closes_the_socket_with_1009(tab: Open) -> None:
+async def test_a_frame_of_more_than_4_kb_closes_the_socket_with_4413(tab: Open) -> None:
     mine = await tab()
 
     await mine.socket.send_to(text_data="x" * 4097)
@@ -464,13 +462,37 @@ async def test_sockets_are_counted_down_when_they_close(tab: Open, person: Recip
     assert person.id not in FeedConsumer.open_sockets
 
 
-async def test_a_session_that_ended_ends_its_socket_at_a_ping(
+async def test_a_socket_is_closed_when_its_person_is_erased(tab: Open, person: Recipient) -> None:
+    mine = await tab()
+    await mine.hear("hello")
+
+    await in_db(PreferencesService().erase)(person.external_id)
+
+    assert await mine.closing() == limits.Close.UNAUTHENTICATED
+
+
+async def test_a_session_that_ended_unheard_ends_its_socket_at_a_ping(
     tab: Open, person: Recipient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "RESYNC_SECONDS", 0.0)
-    mine = await tab()
+    cookie = await in_db(_session)(recipient=person.external_id)
+    mine = await tab("", headers=(OWN, HOST, cookie))
     await mine.hear("hello")
-    await in_db(PreferencesService().erase)(person.external_id)
+    await in_db(SessionStore(cookie[1].decode().partition("=")[2]).delete)()
+
+    await mine.say(type="ping")
+
+    assert await mine.closing() == limits.Close.UNAUTHENTICATED
+
+
+async def test_a_socket_lasts_no_longer_than_the_token_its_ticket_came_from(
+    tab: Open, person: Recipient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "RESYNC_SECONDS", 0.0)
+    soon = identity.Identity(person.id, person.external_id, until=time.time() + 1)
+    mine = await tab((await in_db(tickets.issue)(soon)).ticket)
+    await mine.hear("hello")
+    await asyncio.sleep(1)
 
     await mine.say(type="ping")
 
@@ -492,9 +514,9 @@ async def test_without_redis_the_handshake_is_refused_at_once(person: Recipient)
     """The client then asks the API, and comes back."""
     nowhere = {"hosts": [{"address": "redis://127.0.0.1:1/0", "socket_connect_timeout": 1.0}], "prefix": "nowhere"}
     layer = {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": nowhere}
-    token = identity.issue_token(person.id).token
+    ticket = await in_db(ticket_for)(person)
     with override_settings(CHANNEL_LAYERS={"default": layer}):
-        made = Tab("/ws/feed/", [OWN, HOST], ["carillon.feed", token])
+        made = Tab("/ws/feed/", [OWN, HOST], ["carillon.feed", ticket])
 
         accepted, code = await made.socket.connect(timeout=5)
 

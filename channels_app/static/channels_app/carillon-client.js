@@ -6,8 +6,9 @@
  *   list.addEventListener("change", () => render(list.items));
  *   await list.load();
  *
- * Without a token the page's own session is used, which works on the server's own pages only. The server's table is the
- * truth: counts are only ever what the server said, and after every reconnect the lists are read again.
+ * Without a token the page's own session is used, which works on the server's own pages only. With one, each socket is
+ * opened with a ticket of its own, asked for just before. The server's table is the truth: counts are only ever what the
+ * server said, and after every reconnect the lists are read again.
  */
 
 const PING_MS = 25_000; // the server drops who is silent for 150 s; hidden tabs get a timer a minute
@@ -47,6 +48,7 @@ export class CarillonClient extends EventTarget {
   #polledAt = 0;
   #seen = new Set();
   #running = false;
+  #turn = 0;
 
   /** `getToken`: an async function for a fresh token, asked when the old one has run out. */
   constructor({ baseUrl = "", token = "", getToken = null } = {}) {
@@ -177,13 +179,25 @@ export class CarillonClient extends EventTarget {
 
   // --- the socket ----------------------------------------------------------------------------------------------
 
-  #connect() {
+  async #connect() {
     clearTimeout(this.#timers.retry);
     this.#drop();
     if (!this.#running) return;
+    const turn = ++this.#turn;
+    let protocols = [];
+    if (this.token) {
+      try {
+        protocols = ["carillon.feed", (await this.#call("POST", "socket-ticket/")).ticket];
+      } catch (error) {
+        if (turn !== this.#turn || !this.#running) return;
+        if (error.status === 401) return this.#setStatus("unauthorized"); // and there was no fresh token to be had
+        return this.#lost(0);
+      }
+      if (turn !== this.#turn || !this.#running) return; // another connect, or a stop, came meanwhile
+    }
     const url = new URL(`${this.baseUrl.replace(/^http/, "ws")}/ws/feed/`);
     if (this.#newest) url.searchParams.set("since", this.#newest.id);
-    const socket = new WebSocket(url, this.token ? ["carillon.feed", this.token] : []);
+    const socket = new WebSocket(url, protocols);
     this.#socket = socket;
     socket.onmessage = (event) => socket === this.#socket && this.#hear(JSON.parse(event.data));
     socket.onclose = (event) => socket === this.#socket && this.#lost(event.code);
@@ -223,7 +237,8 @@ export class CarillonClient extends EventTarget {
   async #lost(code) {
     this.#drop();
     if (code === FORBIDDEN) return this.#setStatus("forbidden");
-    if (code === UNAUTHENTICATED && !(await this.#renew())) return this.#setStatus("unauthorized");
+    // With a token the next ticket tells: what ran out may have been the ticket alone.
+    if (code === UNAUTHENTICATED && !this.token && !(await this.#renew())) return this.#setStatus("unauthorized");
     if (!this.#running) return;
     this.#setStatus("offline");
     if (this.#attempt > 0 && Date.now() - this.#polledAt > POLL_MS) {
