@@ -68,8 +68,11 @@ def seed(recipients: int) -> None:
         cursor.execute("ANALYZE preferences_recipient, preferences_preference")
 
 
-def drafts(total: int, recipients: int, channels: tuple[str, ...], chunk: int) -> Iterator[list[Draft]]:
-    """Chunks of drafts, each to one of `channels`, as a campaign's fan-out makes them: one template a chunk."""
+def drafts(
+    total: int, recipients: int, channels: tuple[str, ...], chunk: int, *, offset: int = 0
+) -> Iterator[list[Draft]]:
+    """Chunks of drafts, each to one of `channels`, as a campaign's fan-out makes them: one template a chunk. No two
+    have the same data, also of two calls whose offsets are apart: duplicates would be skipped."""
     slugs = list(TEMPLATES)
     for start in range(0, total, chunk):
         slug = slugs[(start // chunk) % len(slugs)]
@@ -80,7 +83,7 @@ def drafts(total: int, recipients: int, channels: tuple[str, ...], chunk: int) -
                 template=slug,
                 channels=(channels[n % len(channels)],),
                 data={
-                    "order": f"A-{n}",
+                    "order": f"A-{offset + n}",
                     "count": n % 9 + 1,
                     "warehouse": "Lyon",
                     "carrier": "Post",
