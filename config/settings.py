@@ -201,6 +201,9 @@ MAX_ATTEMPTS = env.int("MAX_ATTEMPTS", default=8)  # then dead
 RETRY_BASE_SECONDS = env.float("RETRY_BASE_SECONDS", default=2.0)  # first window of the full-jitter backoff
 RETRY_CAP_SECONDS = env.float("RETRY_CAP_SECONDS", default=900.0)  # widest window, and the longest Retry-After obeyed
 
+# Processes that are supposed to share a limit while Redis is away: each then keeps to max / this, and at least 1.
+RATE_LIMIT_PROCESSES = env.int("RATE_LIMIT_PROCESSES", default=4)
+
 PREFERENCE_CACHE_SECONDS = env.int("PREFERENCE_CACHE_SECONDS", default=300)
 RECONCILE_AFTER_SECONDS = env.int("RECONCILE_AFTER_SECONDS", default=300)  # older and unfinished: is it reachable?
 RECONCILE_FULL_SECONDS = env.int("RECONCILE_FULL_SECONDS", default=6 * 3600)  # then the whole record is read again
