@@ -240,6 +240,8 @@ SIMULATOR_OPTIONS = {
     "invalid_rate": env.float("SIMULATOR_INVALID_RATE", default=0.002),
     "throttle_rate": env.float("SIMULATOR_THROTTLE_RATE", default=0.0),
     "throttle_seconds": env.float("SIMULATOR_THROTTLE_SECONDS", default=2.0),  # the Retry-After of its 429s
+    "throttle_retry_after": env.str("SIMULATOR_THROTTLE_RETRY_AFTER", default=""),  # instead, as text
+    "timeout_rate": env.float("SIMULATOR_TIMEOUT_RATE", default=0.0),
     "latency_ms": env.float("SIMULATOR_LATENCY_MS", default=40.0),  # median
     "latency_sigma": env.float("SIMULATOR_LATENCY_SIGMA", default=0.4),  # of the log-normal
     "outage": env.bool("SIMULATOR_OUTAGE", default=False),
@@ -249,8 +251,10 @@ SIMULATOR_OPTIONS = {
     "complaint_rate": env.float("SIMULATOR_COMPLAINT_RATE", default=0.0005),
     "open_rate": env.float("SIMULATOR_OPEN_RATE", default=0.4),
     "click_rate": env.float("SIMULATOR_CLICK_RATE", default=0.1),
+    "record": env.bool("SIMULATOR_RECORD", default=DEBUG or DEMO),  # of live traffic; tests' always is
     "journal": env.str("SIMULATOR_JOURNAL", default=""),
 }
+SIMULATOR_KEEP_CALLS = env.int("SIMULATOR_KEEP_CALLS", default=100_000)  # of those recorded, the newest
 _SIMULATED = "notifications.providers.simulated.SimulatedProvider"
 PROVIDERS: dict[str, dict[str, Any]] = {
     "simulated_email": {"class": _SIMULATED, "options": SIMULATOR_OPTIONS},

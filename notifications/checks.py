@@ -29,7 +29,13 @@ POSITIVE = (
     "API_MAX_BODY_BYTES", "FEED_TOKEN_SECONDS", "FEED_SOCKETS_PER_RECIPIENT",
 )  # fmt: skip
 #: 0 has a meaning: for ever, or no limit.
-NOT_NEGATIVE = ("RETENTION_WEEKS", "FEED_RETENTION_DAYS", "COUNTS_RETENTION_DAYS", "DATABASE_STATEMENT_TIMEOUT_MS")
+NOT_NEGATIVE = (
+    "RETENTION_WEEKS",
+    "FEED_RETENTION_DAYS",
+    "COUNTS_RETENTION_DAYS",
+    "DATABASE_STATEMENT_TIMEOUT_MS",
+    "SIMULATOR_KEEP_CALLS",
+)
 
 
 def check_settings(*, app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:

@@ -17,7 +17,7 @@ from notifications import bulk
 _BLANK = "data = '{}', content = NULL, metadata = '{}', dedup_key = ''"
 _NOT_BLANK = "(data <> '{}' OR content IS NOT NULL OR metadata <> '{}' OR dedup_key <> '')"
 
-#: The recipient's notifications, by the index (recipient, id); whatever their number, it is three statements.
+#: The recipient's notifications, by the index (recipient, id); whatever their number, it is one statement each.
 _THEIRS = "SELECT id FROM notifications_notification WHERE recipient_id = %(recipient_id)s"
 _SCRUB_NOTIFICATIONS = f"""
     UPDATE notifications_notification n
@@ -38,13 +38,15 @@ _SCRUB_DEAD_LETTERS = f"""
       FROM notifications_delivery d
      WHERE d.notification_id IN ({_THEIRS}) AND l.delivery_id = d.id AND l.detail <> ''
 """
+#: Addresses and words as a simulated provider received them; nothing is counted by these.
+_FORGET_CALLS = "DELETE FROM notifications_simulatedcall WHERE recipient_id = %(recipient_id)s"
 
 
 def scrub(*, recipient_id: UUID, **_: Any) -> None:
     """Receiver of `recipient_erased`; runs in the erasing transaction. A vendor's detail may quote an address, so it
     goes as well."""
     with connection.cursor() as cursor:
-        for statement in (_SCRUB_NOTIFICATIONS, _SCRUB_EVENTS, _SCRUB_DEAD_LETTERS):
+        for statement in (_SCRUB_NOTIFICATIONS, _SCRUB_EVENTS, _SCRUB_DEAD_LETTERS, _FORGET_CALLS):
             cursor.execute(statement, {"recipient_id": recipient_id})
 
 

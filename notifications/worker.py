@@ -225,6 +225,7 @@ def _message(claim: Claim, category: str) -> OutboundMessage:
         category=category,
         platform=claim.platform,
         attempt=claim.attempt,
+        claim=claim.number,
         is_test=claim.is_test,
         metadata=claim.metadata,
     )

@@ -19,7 +19,8 @@ class OutboundMessage:
 
     `delivery_id` is the idempotency key for providers that take one. `address` is an email address, an E.164 number, a
     device token, or for in_app the recipient's external id; `platform` is set for push alone. `content` has the fields
-    of `notifications.services.rendering.FIELDS[channel]`, rendered.
+    of `notifications.services.rendering.FIELDS[channel]`, rendered. `attempt` counts the attempts that were used up and
+    this one; `claim` counts how often a worker had it in hand, so it differs at every call, also after a 429.
     """
 
     delivery_id: UUID
@@ -31,6 +32,7 @@ class OutboundMessage:
     category: str
     platform: str = ""
     attempt: int = 1
+    claim: int = 1
     is_test: bool = False
     metadata: Mapping[str, object] = field(default_factory=dict)
 

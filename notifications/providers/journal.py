@@ -1,8 +1,8 @@
 """The vendor's own book of calls, to hold ours against: what was accepted, what was refused, what came twice.
 
 A line a message, tab-separated: delivery id, attempt, provider, outcome ("accepted" or a FailureCode), SMS segments (0
-on other channels), and when the call arrived in Unix seconds with microseconds. No address, no content. A batch is one write to a file opened with O_APPEND, so several processes
-may share it.
+on other channels), and when the call arrived, in Unix seconds with microseconds. No address, no content. A batch is one
+write to a file opened with O_APPEND, so several processes may share it.
 """
 
 import os

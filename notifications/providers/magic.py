@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from notifications.choices import Channel, EventType, FailureCode
-from notifications.providers.base import Failure
+from notifications.providers.base import Failure, OutboundMessage
 
 EMAIL_DOMAIN = "@carillon.test"  # .test never resolves (RFC 6761 6.2)
 PHONE_PREFIX = "+190755501"  # 555-0100 to 555-0199 are fictitious in every area code of the North American plan
@@ -21,8 +21,9 @@ DEVICE_PREFIX = "magic-"
 
 @dataclass(frozen=True, slots=True)
 class Magic:
-    """One forced outcome. `failure` is the answer up to and including attempt `fails_until` (None: to every attempt);
-    once the message is taken, `reports` is what the vendor says of it later, in that order."""
+    """One forced outcome. `failure` is the answer up to and including attempt `fails_until` (None: to every attempt; a
+    429 uses none up, so there it is the claim); once the message is taken, `reports` is what the vendor says of it
+    later, in that order."""
 
     name: str
     digits: str
@@ -31,9 +32,12 @@ class Magic:
     fails_until: int | None = None
     reports: tuple[EventType, ...] = ()
 
-    def answer(self, attempt: int) -> Failure | None:
+    def answer(self, message: OutboundMessage) -> Failure | None:
         """The vendor's answer to this attempt; None says that it takes the message."""
-        return self.failure if self.fails_until is None or attempt <= self.fails_until else None
+        if self.failure is None or self.fails_until is None:
+            return self.failure
+        count = message.claim if self.failure.code == FailureCode.THROTTLED else message.attempt
+        return self.failure if count <= self.fails_until else None
 
 
 def _temporary(code: FailureCode, detail: str, retry_after: float | None = None) -> Failure:
@@ -52,8 +56,10 @@ CONTENT_REFUSED = _permanent(FailureCode.CONTENT_REFUSED, "Simulated: the conten
 TOO_LARGE = _permanent(FailureCode.TOO_LARGE, "Simulated: the message is too large.")
 
 
-def throttled(retry_after: float) -> Failure:
-    return _temporary(FailureCode.THROTTLED, "Simulated: 429 Too Many Requests.", retry_after)
+def throttled(retry_after: float | None, header: str = "") -> Failure:
+    """A 429 that names a time, where one can be made out; `header` quotes what was said instead of seconds."""
+    said = f", Retry-After: {header}" if header else ""
+    return _temporary(FailureCode.THROTTLED, f"Simulated: 429 Too Many Requests{said}.", retry_after)
 
 
 _DELIVERED = (EventType.DELIVERED,)

@@ -58,7 +58,7 @@ def run(external_id: str, channel: str, *, attempts: int = 1, is_test: bool = Fa
         ("click", 1, "delivered", ["sent", "delivered", "opened", "clicked"]),
         ("bounce", 1, "bounced", ["sent", "bounced"]),
         ("flaky", 3, "delivered", ["deferred", "deferred", "sent", "delivered"]),
-        ("throttle", 2, "delivered", ["deferred", "sent", "delivered"]),
+        ("throttle", 2, "delivered", ["held", "sent", "delivered"]),
         ("reject", 1, "failed", ["failed"]),
         ("temporary", 8, "dead", ["deferred"] * 7 + ["dead"]),
     ],

@@ -65,7 +65,7 @@ def test_a_magic_recipient_forces_its_outcome(channel: str, name: str) -> None:
     answers, reports = EXPECTED[name]
     for attempt, expected in enumerate(answers, 1):
         SimulatedReceipt.objects.all().delete()
-        (outcome,) = send(provider, [message(address=address(channel, name), attempt=attempt)])
+        (outcome,) = send(provider, [message(address=address(channel, name), attempt=attempt, claim=attempt)])
         # Then each is answered as the table says
         assert (outcome.code.value if isinstance(outcome, Failure) else "accepted") == expected
     # And what was taken is reported on as the table says
