@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
-from django.db import DatabaseError, InterfaceError, InternalError, OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404, HttpResponse
 from rest_framework import exceptions, status
 from rest_framework.response import Response
@@ -27,7 +27,6 @@ MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS = 1000
 #: What a client is told to wait when PostgreSQL is away: about the time of a failover.
 RETRY_AFTER_SECONDS = 5
-_READ_ONLY = "25006"  # SQLSTATE read_only_sql_transaction: a standby, or a primary on its way out
 
 log = structlog.get_logger(__name__)
 
@@ -161,9 +160,7 @@ def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Response | 
 
 def database_is_away(exc: Exception) -> bool:
     """Whether PostgreSQL is unreachable, going down, read-only or too slow, rather than asked something wrong."""
-    if isinstance(exc, OperationalError | InterfaceError):
-        return True
-    return isinstance(exc, InternalError) and getattr(exc.__cause__, "sqlstate", None) == _READ_ONLY
+    return isinstance(exc, OperationalError | InterfaceError)
 
 
 def _response(exc: exceptions.APIException, *, instance: str) -> Response:

@@ -1,0 +1,30 @@
+"""Django's PostgreSQL backend, but a server that takes no writes is an outage and not an error of ours.
+
+PostgreSQL answers a write on a standby, or on a primary that is being replaced, with SQLSTATE 25006. Django takes that
+for an InternalError, as if the statement were to blame. Whoever waits out an outage catches OperationalError.
+"""
+
+from types import TracebackType
+
+from django.db.backends.postgresql import base
+from django.db.utils import DatabaseErrorWrapper, OperationalError
+from django.utils.functional import cached_property
+from psycopg.errors import ReadOnlySqlTransaction
+
+
+class _Errors(DatabaseErrorWrapper):
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc_value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(exc_value, ReadOnlySqlTransaction):
+            self.wrapper.errors_occurred = True  # type: ignore[attr-defined]  # the stubs do not know it
+            raise OperationalError(*exc_value.args).with_traceback(traceback) from exc_value
+        super().__exit__(exc_type, exc_value, traceback)
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    """What `settings.DATABASES` names by `core.postgresql`."""
+
+    @cached_property
+    def wrap_database_errors(self) -> DatabaseErrorWrapper:
+        return _Errors(self)
