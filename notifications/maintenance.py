@@ -32,6 +32,9 @@ TURN = 1.0
 #: A task that found a server away or a table busy comes round again after this many seconds, or in its rhythm if that
 #: is shorter. Waiting for a busy table holds up its writers for two seconds, so not every minute.
 RETRY = 600.0
+#: One whose rhythm is shorter than this waits twice as long each time, up to this many seconds: reaching for a broker
+#: that hangs takes ten seconds, in which nobody else has a turn.
+SHORT_RETRY = 30.0
 
 
 def keep_partitions() -> Iterator[None]:
@@ -97,6 +100,13 @@ class Task:
     every: float
     due: float = field(default=0.0)
     rest: Iterator[None] | None = field(default=None)
+    failures: int = field(default=0)
+
+    def retry_in(self) -> float:
+        """Seconds until the next try of a task that has just failed for the `failures`-th time in a row."""
+        if self.every >= SHORT_RETRY:
+            return min(self.every, RETRY)
+        return min(self.every * 2.0 ** (self.failures - 1), SHORT_RETRY)
 
     def take_turn(self, stopping: Callable[[], bool]) -> None:
         """Go on until the task is done, the turn is over or a stop was asked for. Raises what the task raises, and
@@ -137,11 +147,13 @@ class Maintenance:
         pause = task.every
         try:
             task.take_turn(self.stopping)
+            task.failures = 0
         except (OperationalError, InterfaceError, BrokerUnavailable) as error:
             cause = type(error.__cause__ or error).__name__
             log.warning("maintenance.task_waits", task=task.name, error=cause)
             connection.close()
-            pause = min(task.every, RETRY)
+            task.failures += 1
+            pause = task.retry_in()
         except Exception:
             log.exception("maintenance.task_failed", task=task.name)
         if task.rest is None:

@@ -1,29 +1,72 @@
 """What the queues gave up on, turned into rows a person can see and replay.
 
-The broker counts a return for every message a dying worker held, so what lands here need not be guilty. Each delivery
-of a dead message is therefore sent once more, alone; only what dies alone is poison.
+The broker counts a return for every message a dying worker held, so what lands here need not be guilty. A dead message
+of many is therefore split in eight and sent again; what dies of that is split once more, and only a delivery that died
+alone, after a second chance of its own, is poison. So one poison delivery costs some twenty rows, and 10,000 dead
+messages of 500 come back as 80,000 rows and not as five million.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
 
 import pika
 import structlog
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 from pika.adapters.blocking_connection import BlockingChannel
 
+from notifications import bulk
 from notifications.messaging import topology
 from notifications.messaging.base import MalformedMessage, WorkMessage, decode
 from notifications.messaging.connection import short_lived
 from notifications.messaging.publisher import REDRIVEN
 from notifications.models.dead_letter import DeadCause
-from notifications.models.outbox import OutboxMessage
+from notifications.models.outbox import MAX_DELIVERIES, OutboxMessage
 
 log = structlog.get_logger(__name__)
 
-#: Messages in one step; the rest wait for the next.
+#: Messages, and deliveries in them, of one step; the rest wait for the next. Some 0.2 s, so that the other tasks of
+#: maintenance have their turn.
 STEP = 100
+STEP_DELIVERIES = 10_000
+#: Parts of a dead message. With 500 deliveries: 63, then 8, then one by one.
+PARTS = 8
 #: Of an unreadable body, in the log.
 SHOWN_BYTES = 32
+
+#: Deliveries that have not ended, their lanes, and until when a worker holds them (null: nobody does).
+_UNFINISHED = """
+    SELECT id, channel, priority, CASE WHEN status = 'sending' AND lease_until > now() THEN lease_until END
+      FROM notifications_delivery WHERE id = ANY(%s::uuid[]) AND status IN ('queued', 'sending')
+"""
+_IN_OUTBOX = "SELECT x FROM notifications_outbox, unnest(delivery_ids) AS x WHERE x = ANY(%s::uuid[])"
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What one step took: messages to try again in smaller parts, and those that came back alone."""
+
+    suspects: list[WorkMessage] = field(default_factory=list)
+    alone: list[WorkMessage] = field(default_factory=list)
+    last_tag: int = 0
+    messages: int = 0
+    deliveries: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        return self.messages >= STEP or self.deliveries >= STEP_DELIVERIES
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A delivery that has not ended and that nothing else would send."""
+
+    id: UUID
+    channel: str
+    priority: str
+    held_until: datetime | None
 
 
 class DeadLetterDrain:
@@ -32,56 +75,62 @@ class DeadLetterDrain:
     def step(self) -> int:
         """Take at most STEP messages; returns how many were dealt with. Raises BrokerUnavailable.
 
-        They are acknowledged after the commit: a crash in between brings them again, and burying or re-driving twice
-        is harmless.
+        They are acknowledged after the commit. A crash in between brings them again, and then what is in the outbox
+        already, or has ended, is left alone.
         """
-        with short_lived("dead letters") as connection:
-            topology.declare(connection, ())
-            channel = connection.channel()
+        with short_lived("dead letters") as broker:
+            topology.declare(broker, ())
+            channel = broker.channel()
             channel.confirm_delivery()
-            return self._drain(channel)
+            batch = self._take(channel)
+            if batch.deliveries:
+                self._record(batch)
+            if batch.messages:
+                channel.basic_ack(batch.last_tag, multiple=True)
+            return batch.messages
 
-    def _drain(self, channel: BlockingChannel) -> int:
-        suspects: list[WorkMessage] = []
-        poison: list[WorkMessage] = []
-        tags: list[int] = []
-        while len(tags) < STEP:
+    def _take(self, channel: BlockingChannel) -> _Batch:
+        batch = _Batch()
+        while not batch.is_full:
             method, properties, body = channel.basic_get(topology.dead())
             if method is None:
                 break
-            tags.append(method.delivery_tag)
+            batch.last_tag = method.delivery_tag
+            batch.messages += 1
             message = _read(method.routing_key, body)
             if message is None:
                 self._keep(channel, method.routing_key, properties, body)
-            elif (properties.headers or {}).get(REDRIVEN) and len(message.deliveries) == 1:
-                poison.append(message)
-            else:
-                suspects.append(message)
-        if suspects or poison:
-            self._record(suspects, poison)
-        if tags:
-            channel.basic_ack(tags[-1], multiple=True)
-        return len(tags)
+                continue
+            batch.deliveries += len(message.deliveries)
+            had_its_chance = (properties.headers or {}).get(REDRIVEN) and len(message.deliveries) == 1
+            (batch.alone if had_its_chance else batch.suspects).append(message)
+        return batch
 
-    def _record(self, suspects: Sequence[WorkMessage], poison: Sequence[WorkMessage]) -> None:
+    def _record(self, batch: _Batch) -> None:
+        """Look first how the deliveries stand: what has ended meanwhile, or will be sent anyway, is neither poison nor
+        to be sent again. What a worker holds is tried when its lease has run out."""
         from notifications.services.tracking import DeliveryTracker
 
-        alone = [
-            # `takes` keeps the relay from putting them together again, and makes it mark them as re-driven.
-            OutboxMessage(channel=message.channel, priority=message.priority, delivery_ids=[delivery], takes=1)
-            for message in suspects
-            for delivery in message.deliveries
-        ]
-        buried = [delivery for message in poison for delivery in message.deliveries]
-        with transaction.atomic():
-            OutboxMessage.objects.bulk_create(alone, batch_size=1000)
-            if buried:
+        with transaction.atomic(), connection.cursor() as cursor:
+            open_ = _open(cursor, {id for message in (*batch.suspects, *batch.alone) for id in message.deliveries})
+            came_back = [open_[message.deliveries[0]] for message in batch.alone if message.deliveries[0] in open_]
+            poison = sorted({one.id for one in came_back if one.held_until is None})
+            rows = [_row([one]) for one in came_back if one.held_until is not None]
+            for message in batch.suspects:
+                rows += _rows([open_[id] for id in dict.fromkeys(message.deliveries) if id in open_])
+            OutboxMessage.objects.bulk_create(rows, batch_size=1000)
+            if poison:
                 detail = "Its worker crashed again and again, alone too."
-                DeliveryTracker().bury(buried, cause=DeadCause.POISON, detail=detail)
-        if alone:
-            log.warning("messages came back too often; their deliveries now go one by one", deliveries=len(alone))
-        if buried:
-            log.error("poison deliveries buried", deliveries=[str(id) for id in buried])
+                DeliveryTracker().bury(poison, cause=DeadCause.POISON, detail=detail)
+        if rows:
+            deliveries = sum(len(row.delivery_ids) for row in rows)
+            log.warning(
+                "messages came back too often; their deliveries go again in parts",
+                deliveries=deliveries,
+                rows=len(rows),
+            )
+        if poison:
+            log.error("poison deliveries buried", deliveries=[str(id) for id in poison])
 
     def _keep(self, channel: BlockingChannel, routing_key: str, properties: pika.BasicProperties, body: bytes) -> None:
         """No delivery to name, so no row to write: kept on the broker for a person, durably, and out of the way."""
@@ -94,6 +143,40 @@ class DeadLetterDrain:
             delivery_mode=pika.DeliveryMode.Persistent.value,
         )
         channel.basic_publish("", topology.malformed(), body, kept, mandatory=True)
+
+
+def _open(cursor: CursorWrapper, ids: Iterable[UUID]) -> dict[UUID, _Open]:
+    """Of these deliveries, those that have not ended and do not stand in the outbox."""
+    wanted = bulk.uuid_array(sorted(ids))
+    cursor.execute(_UNFINISHED, [wanted])
+    unfinished = {row[0]: _Open(*row) for row in cursor.fetchall()}
+    cursor.execute(_IN_OUTBOX, [bulk.uuid_array(sorted(unfinished))])
+    for (id,) in cursor.fetchall():
+        unfinished.pop(id, None)
+    return unfinished
+
+
+def _rows(suspects: Sequence[_Open]) -> list[OutboxMessage]:
+    """A dead message as outbox rows: what is free in PARTS parts, what a worker holds one by one."""
+    free = [one for one in suspects if one.held_until is None]
+    size = -(-min(len(free), MAX_DELIVERIES) // PARTS)
+    rows = [_row([one]) for one in suspects if one.held_until is not None]
+    lanes: dict[tuple[str, str], list[_Open]] = {}
+    for one in free:
+        lanes.setdefault((one.channel, one.priority), []).append(one)
+    for lane in lanes.values():
+        rows += [_row(lane[start : start + size]) for start in range(0, len(lane), size)]
+    return rows
+
+
+def _row(part: Sequence[_Open]) -> OutboxMessage:
+    """`takes` keeps the relay from putting it together with others again, and makes it mark it as re-driven."""
+    row = OutboxMessage(
+        channel=part[0].channel, priority=part[0].priority, delivery_ids=[one.id for one in part], takes=1
+    )
+    if part[0].held_until is not None:
+        row.due_at = part[0].held_until
+    return row
 
 
 def _read(routing_key: str, body: bytes) -> WorkMessage | None:

@@ -8,6 +8,7 @@ import pytest
 from django.db import OperationalError
 
 from notifications import maintenance
+from notifications.errors import BrokerUnavailable
 from notifications.maintenance import Maintenance, Task
 
 
@@ -106,6 +107,31 @@ def test_a_busy_table_is_tried_again_before_the_hour_is_over(every, pause):
 
     assert other.done == 1
     assert several.tasks[0].due == pytest.approx(time.monotonic() + pause, abs=1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_server_that_stays_away_is_asked_less_often_and_soon_again_once_it_is_back():
+    away = True
+
+    def reaches() -> Iterator[None]:
+        if away:
+            raise BrokerUnavailable("no answer")
+        yield
+
+    several = tasks()
+    task = Task("reaches", reaches, every=2.0)
+    several.tasks = [task]
+    pauses = []
+    for _ in range(6):
+        task.due = 0.0
+        several.step()
+        pauses.append(round(task.due - time.monotonic()))
+    away = False
+    task.due = 0.0
+    several.step()
+
+    assert pauses == [2, 4, 8, 16, 30, 30]
+    assert task.due == pytest.approx(time.monotonic() + 2, abs=1)
 
 
 def test_a_task_that_fails_half_way_begins_anew_at_its_next_time():

@@ -280,7 +280,7 @@ def test_innocents_that_died_with_a_crashing_worker_are_sent_once_more_alone(rab
 
 def test_a_single_send_is_given_its_second_chance_before_it_counts_as_poison(rabbit: RabbitTransport) -> None:
     # Given a message of one, which may have been in the wrong worker's hands each time
-    delivery = queued_delivery()
+    delivery = queued_delivery(priority="high")
     with short_lived("test") as connection:
         dead = WorkMessage.of("email", "high", [delivery])
         connection.channel().basic_publish(topology.dead(), "email.high", dead.encode())
