@@ -27,6 +27,8 @@ Pair = tuple[Claim, OutboundMessage]
 NOT_TAKEN = frozenset({FailureCode.UNAVAILABLE, FailureCode.THROTTLED, FailureCode.NOT_CONFIGURED})
 #: What counts against a provider's circuit. A refusal shows that it is alive; a wrong setting of ours is not its fault.
 ITS_FAULT = frozenset({FailureCode.UNAVAILABLE, FailureCode.TIMEOUT, FailureCode.INTERNAL})
+#: What is beyond a provider's limit, or beyond this process's share of it while Redis is away.
+LIMITS = frozenset({HoldReason.RATE_LIMIT, HoldReason.REDIS_AWAY})
 #: Seconds until a message that could not even be offered is tried again, when nothing better is known.
 TRY_AGAIN = 5.0
 #: Times a provider is asked for in a row when the answer came too late to be acted upon.
@@ -118,7 +120,7 @@ class _Descent:
             for pair, outcome in zip(asked, outcomes, strict=True):
                 if self._take(provider.name, pair[0], outcome):
                     declined.append(pair)
-        if permit.reason == HoldReason.RATE_LIMIT:  # a limit delays; it is no reason to load the next provider
+        if permit.reason in LIMITS:  # a limit delays; it is no reason to load the next provider
             self.answers += [
                 self.words.get(claim.id) or Answer(claim, provider.name, Held(permit.reason, wait))
                 for (claim, _), wait in zip(left, _spread(permit, len(left)), strict=True)
