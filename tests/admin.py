@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from notifications.choices import Channel
 from notifications.drafts import Draft
-from notifications.models import DeadLetter, Delivery, MessageTemplate, Notification, OutboxMessage
+from notifications.models import DeadLetter, Delivery, MessageTemplate, Notification, OutboxMessage, RateLimit
 from notifications.models.dead_letter import DeadCause
 from notifications.services.notification import NotificationService
 from notifications.services.tracking import DeliveryTracker
@@ -59,6 +59,7 @@ def a_row_of_everything() -> Notification:
     PreferencesService().suppress("email", "gone@example.com", "manual")
     factories.api_key()
     Group.objects.create(name="Operators")
+    RateLimit.objects.create(scope="provider", target="simulated_email", max=1_000, per_seconds=60)
     sent = notification("ada")
     dead_letter(sent)
     return sent

@@ -1,9 +1,18 @@
+from collections.abc import Callable
 from typing import ClassVar
 
+from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import TextChoices
 from django.db.models.functions import Now
+
+from notifications.models.api_key import ApiKey
+from preferences.models import Category
+
+#: A person's notifications are remembered one by one for as long as the window is; nobody needs more of a limit.
+MAX_FOR_A_PERSON = 10_000
 
 
 class LimitScope(TextChoices):
@@ -39,3 +48,48 @@ class RateLimit(models.Model):
 
     def __str__(self) -> str:
         return f"{self.scope} {self.target or 'all'}: {self.max} per {self.per_seconds} s"
+
+    def clean(self) -> None:
+        """The target is something there is, and the number one that can be kept; raises ValidationError by field."""
+        if fault := _TARGETS.get(self.scope, _anything)(self.target):
+            raise ValidationError({"target": fault})
+        if self.scope == LimitScope.RECIPIENT and self.max is not None and self.max > MAX_FOR_A_PERSON:
+            raise ValidationError({"max": f"To one person at most {MAX_FOR_A_PERSON:,} in a window."})
+        others = RateLimit.objects.filter(scope=self.scope, target=self.target).exclude(pk=self.pk)
+        if others.exists():
+            raise ValidationError({"target": "There is a limit for this already; change that one."})
+
+
+def _category(target: str) -> str:
+    if not target or Category.objects.filter(slug=target).exists():
+        return ""
+    return f"There is no category {target!r}. Give a category's slug, or nothing to count all of them together."
+
+
+def _prefix(target: str) -> str:
+    if not target or ApiKey.objects.filter(prefix=target).exists():
+        return ""
+    return "There is no API key with this prefix. Give one, or nothing for every key that has no limit of its own."
+
+
+def _provider(target: str) -> str:
+    if target in settings.PROVIDERS:
+        return ""
+    return f"Name the provider, one of {', '.join(sorted(settings.PROVIDERS))}."
+
+
+def _nothing(target: str) -> str:
+    return "This limit is for all providers together; leave it empty." if target else ""
+
+
+def _anything(target: str) -> str:
+    return ""  # the scope itself is wrong, and said to be
+
+
+#: Per scope, what is wrong with a target; empty when nothing is.
+_TARGETS: dict[str, Callable[[str], str]] = {
+    LimitScope.RECIPIENT: _category,
+    LimitScope.API_KEY: _prefix,
+    LimitScope.PROVIDER: _provider,
+    LimitScope.GLOBAL: _nothing,
+}
