@@ -201,6 +201,15 @@ MAX_ATTEMPTS = env.int("MAX_ATTEMPTS", default=8)  # then dead
 RETRY_BASE_SECONDS = env.float("RETRY_BASE_SECONDS", default=2.0)  # first window of the full-jitter backoff
 RETRY_CAP_SECONDS = env.float("RETRY_CAP_SECONDS", default=900.0)  # widest window, and the longest Retry-After obeyed
 
+# A provider's circuit breaker, shared by all workers. Calls are counted in messages, failures by their share.
+BREAKER_WINDOW_SECONDS = env.float("BREAKER_WINDOW_SECONDS", default=60.0)  # how far back a provider is judged
+BREAKER_MIN_CALLS = env.int("BREAKER_MIN_CALLS", default=10)  # fewer say nothing
+BREAKER_FAILURE_RATE = env.float("BREAKER_FAILURE_RATE", default=0.5)  # this share failed: open
+BREAKER_SLOW_RATE = env.float("BREAKER_SLOW_RATE", default=0.5)  # this share was slow: open
+BREAKER_SLOW_SECONDS = env.float("BREAKER_SLOW_SECONDS", default=5.0)  # a call that takes longer is slow
+BREAKER_OPEN_SECONDS = env.float("BREAKER_OPEN_SECONDS", default=15.0)  # to the first probe; doubles while probes fail
+BREAKER_OPEN_MAX_SECONDS = env.float("BREAKER_OPEN_MAX_SECONDS", default=300.0)  # no probe comes later
+
 # Processes that are supposed to share a limit while Redis is away: each then keeps to max / this, and at least 1.
 RATE_LIMIT_PROCESSES = env.int("RATE_LIMIT_PROCESSES", default=4)
 
@@ -259,14 +268,18 @@ _SIMULATED = "notifications.providers.simulated.SimulatedProvider"
 PROVIDERS: dict[str, dict[str, Any]] = {
     "simulated_email": {"class": _SIMULATED, "options": SIMULATOR_OPTIONS},
     "simulated_sms": {"class": _SIMULATED, "options": SIMULATOR_OPTIONS},
+_BACKUP_OPTIONS = {**SIMULATOR_OPTIONS, "seed": SIMULATOR_OPTIONS["seed"] + 1}  # another vendor has other bad luck
     "simulated_push": {"class": _SIMULATED, "options": SIMULATOR_OPTIONS},
     "simulated_in_app": {"class": _SIMULATED, "options": SIMULATOR_OPTIONS},
+    "simulated_email_backup": {"class": _SIMULATED, "options": _BACKUP_OPTIONS},
     "feed": {"class": "channels_app.provider.InAppProvider", "options": {}},
+    "simulated_sms_backup": {"class": _SIMULATED, "options": _BACKUP_OPTIONS},
 }
+    "simulated_push_backup": {"class": _SIMULATED, "options": _BACKUP_OPTIONS},
 PROVIDER_CHAINS = {
-    "email": env.list("PROVIDERS_EMAIL", default=["simulated_email"]),
-    "sms": env.list("PROVIDERS_SMS", default=["simulated_sms"]),
-    "push": env.list("PROVIDERS_PUSH", default=["simulated_push"]),
+    "email": env.list("PROVIDERS_EMAIL", default=["simulated_email", "simulated_email_backup"]),
+    "sms": env.list("PROVIDERS_SMS", default=["simulated_sms", "simulated_sms_backup"]),
+    "push": env.list("PROVIDERS_PUSH", default=["simulated_push", "simulated_push_backup"]),
     "in_app": env.list("PROVIDERS_IN_APP", default=["feed"]),
 }
 #: Where test keys end, whatever the chains say.

@@ -22,6 +22,8 @@ POSITIVE = (
     "BROKER_MAX_QUEUE_LENGTH", "BROKER_DELIVERY_LIMIT", "BROKER_CONFIRM_TIMEOUT_SECONDS",
     "RELAY_POLL_SECONDS", "WORKER_POLL_SECONDS", "EVENTS_POLL_SECONDS", "WORKER_THREADS",
     "VISIBILITY_SECONDS", "LEASE_SECONDS", "DRAIN_SECONDS", "PROVIDER_TIMEOUT_SECONDS",
+    "BREAKER_WINDOW_SECONDS", "BREAKER_MIN_CALLS", "BREAKER_FAILURE_RATE", "BREAKER_SLOW_RATE",
+    "BREAKER_SLOW_SECONDS", "BREAKER_OPEN_SECONDS", "BREAKER_OPEN_MAX_SECONDS",
     "MAX_ATTEMPTS", "RETRY_BASE_SECONDS", "RETRY_CAP_SECONDS", "PREFERENCE_CACHE_SECONDS",
     "RATE_LIMIT_PROCESSES",
     "RECONCILE_AFTER_SECONDS", "RECONCILE_FULL_SECONDS", "PARTITIONS_AHEAD",
@@ -41,7 +43,7 @@ NOT_NEGATIVE = (
 def check_settings(*, app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
     """Everything that is wrong with the pipeline's settings. Times are compared once they are numbers to compare."""
     numbers = list(_numbers())
-    return [*numbers, *([] if numbers else _times()), *_providers(), *_chains()]
+    return [*numbers, *([] if numbers else [*_times(), *_breaker()]), *_providers(), *_chains()]
 
 
 def _numbers() -> Iterator[CheckMessage]:
@@ -86,6 +88,23 @@ def _times() -> Iterator[CheckMessage]:
 
 
 def _providers() -> Iterator[CheckMessage]:
+def _breaker() -> Iterator[CheckMessage]:
+    for name in ("BREAKER_FAILURE_RATE", "BREAKER_SLOW_RATE"):
+        if getattr(settings, name) > 1:
+            yield Error(
+                f"{name} is {getattr(settings, name):g}; it is a share of the messages, 1 at most.",
+                hint="A circuit could never open. For half of them set 0.5.",
+                id="notifications.E008",
+            )
+    first, longest = settings.BREAKER_OPEN_SECONDS, settings.BREAKER_OPEN_MAX_SECONDS
+    if longest < first:
+        yield Error(
+            f"BREAKER_OPEN_MAX_SECONDS ({longest:g}) must not be below BREAKER_OPEN_SECONDS ({first:g}).",
+            hint="An open circuit's time doubles from the one up to the other.",
+            id="notifications.E009",
+        )
+
+
     for name in settings.PROVIDERS:
         if not PROVIDER_NAME.fullmatch(name):
             yield Error(

@@ -1,15 +1,41 @@
-"""ProviderGate: whether a provider may be asked now, and for how many messages."""
+"""ProviderGate: whether a provider may be asked now, and for how many messages.
 
+In this order: a person's switch, the pause that a 429 asked for, the circuit, the limits. A limit is asked last and
+only when all else grants, so that nothing is used up in vain.
+"""
+
+import threading
+import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from notifications.services.rate_limiter import RateLimiter
+import structlog
+from django.conf import settings
+from django.db import InterfaceError, OperationalError
+
+from core import redis
+from notifications.choices import HoldReason
+from notifications.models import ProviderSwitch
+from notifications.providers.breaker import Breaker
+from notifications.providers.circuit import PROBE_LOOK_SECONDS, Report
+from notifications.services.rate_limiter import Allowance, RateLimiter
+
+log = structlog.get_logger(__name__)
+
+#: A switch takes effect in every process within this many seconds.
+SWITCHES_SECONDS = 1.0
+#: What a switched-off provider's messages wait before they look again: a person decides, which takes longer than this.
+SWITCHED_OFF_SECONDS = 5.0
+#: How long `shut_for` believes its last look.
+LOOK_SECONDS = 0.25
+#: The pause after a 429 that names no time, or none that is still to come.
+PAUSE_SECONDS = 5.0
 
 
 class Permit(NamedTuple):
     """`granted` messages may be handed to the provider now. For the rest `reason` is a HoldReason, and it is worth
     asking again after `wait` seconds; from then on about `per_second` go (0.0: all at once). `probe` is set when this
-    is the one call that a half-open circuit lets through."""
+    is the one call that a half-open circuit lets through: it is reported, or nobody else is let through for a while."""
 
     granted: int
     reason: str = ""
@@ -19,18 +45,46 @@ class Permit(NamedTuple):
 
 
 class ProviderGate:
-    """Switches, circuits, pauses and limits of providers, shared by all workers. Never raises for Redis."""
+    """Switches, circuits, pauses and limits of providers, shared by all workers; one for all threads of a process.
 
-    def __init__(self, limiter: RateLimiter | None = None) -> None:
+    Without Redis: switches hold, circuits and pauses are each process's own (see Breaker), limits are what RateLimiter
+    makes of it. Without PostgreSQL the switches are as they were last read. Never raises for either.
+    """
+
+    def __init__(self, limiter: RateLimiter | None = None, breaker: Breaker | None = None) -> None:
         self.limiter = limiter or RateLimiter()
+        self.breaker = breaker or Breaker()
+        self._switches = _Switches()
+        self._looks: dict[tuple[str, ...], tuple[float, float]] = {}  # chain: looked at, opens at (monotonic)
 
     def shut_for(self, providers: Sequence[str]) -> float:
-        """Seconds for which none of these may be asked; 0.0 when one may."""
-        return 0.0
+        """Seconds for which none of these may be asked; 0.0 when one may, and when there are none. Looks once in
+        LOOK_SECONDS and changes nothing. Limits are not looked at: they hold back a part of a batch."""
+        chain, now = tuple(providers), time.monotonic()
+        looked_at, opens_at = self._looks.get(chain, (0.0, 0.0))
+        if looked_at == 0.0 or not looked_at <= now < looked_at + LOOK_SECONDS:
+            opens_at = now + self._look(chain)
+            self._looks[chain] = (now, opens_at)
+        return max(0.0, opens_at - now)
 
     def ask(self, provider: str, n: int, *, priority: str) -> Permit:
         """How many of n messages the provider may be handed now."""
-        return Permit(n)
+        if n < 1:
+            return Permit(0)
+        if provider in self._switches.off():
+            return Permit(0, HoldReason.SWITCHED_OFF.value, SWITCHED_OFF_SECONDS)
+        reason, wait, probe = self.breaker.ask(provider)
+        if reason:
+            return Permit(0, reason, wait)
+        asked = 1 if probe else n
+        allowance = self.limiter.provider(provider, asked, priority=priority)
+        if probe and not allowance.granted:
+            self.breaker.report(provider, Report(probe=probe))
+        if allowance.granted < asked:
+            return _limited(allowance)
+        if probe and n > 1:
+            return Permit(1, HoldReason.CIRCUIT_OPEN.value, PROBE_LOOK_SECONDS, probe=probe)
+        return Permit(asked, probe=probe)
 
     def report(
         self,
@@ -42,4 +96,52 @@ class ProviderGate:
         seconds: float,
         retry_after: float | None = None,
     ) -> None:
-        """Tell how a permitted call went. `retry_after`: the longest wait a 429 named, None when there was none."""
+        """Tell how a permitted call went: of its messages `answered` were taken or refused for good, `failed` were not
+        answered (unavailable, timed out, crashed), and what was throttled is in neither. `retry_after`: the longest
+        wait a 429 named, 0.0 when it named none, None when there was no 429. A probe whose call was not made is given
+        back with 0 and 0."""
+        said = Report(answered, failed, seconds, _pause(retry_after), permit.probe)
+        if answered or failed or said.pause or said.probe:
+            self.breaker.report(provider, said)
+
+    def _look(self, chain: Sequence[str]) -> float:
+        if not chain:
+            return 0.0
+        off = self._switches.off()
+        on = [name for name in chain if name not in off]
+        waits = self.breaker.waits(on) if on else []
+        if len(on) < len(chain):
+            waits.append(SWITCHED_OFF_SECONDS)
+        return min(waits)
+
+
+class _Switches:
+    """The names of switched-off providers, read again after SWITCHES_SECONDS."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._off: frozenset[str] = frozenset()
+        self._good_until = 0.0
+
+    def off(self) -> frozenset[str]:
+        with self._lock:
+            if time.monotonic() >= self._good_until:
+                try:
+                    self._off = frozenset(ProviderSwitch.objects.values_list("provider", flat=True))
+                except (OperationalError, InterfaceError) as error:
+                    log.warning("gate.switches_unread", error=type(error).__name__)
+                self._good_until = time.monotonic() + SWITCHES_SECONDS
+            return self._off
+
+
+def _pause(retry_after: float | None) -> float:
+    """Seconds that a provider is left alone after a 429; 0.0 when there was none."""
+    if retry_after is None:
+        return 0.0
+    wanted = retry_after if retry_after > 0 else PAUSE_SECONDS  # not a number: no time, either
+    return min(wanted, float(settings.RETRY_CAP_SECONDS))
+
+
+def _limited(allowance: Allowance) -> Permit:
+    reason = HoldReason.REDIS_AWAY if redis.away() else HoldReason.RATE_LIMIT
+    return Permit(allowance.granted, reason.value, allowance.wait, allowance.per_second)

@@ -43,6 +43,9 @@ def test_the_demos_own_times_are_sound(settings: Any) -> None:
         ({"TEST_PROVIDERS": {"sms": "none"}}, ["TEST_PROVIDERS", "sms"]),
         ({"PROVIDERS": {"simulated_transactional_email_primary": {}}}, ["simulated_transactional_email_primary", "32"]),
         ({"PROVIDERS": {"My-SMTP": {}}}, ["My-SMTP", "a-z"]),
+        ({"BREAKER_FAILURE_RATE": 50.0}, ["BREAKER_FAILURE_RATE", "share"]),
+        ({"BREAKER_SLOW_RATE": 1.5}, ["BREAKER_SLOW_RATE", "share"]),
+        ({"BREAKER_OPEN_SECONDS": 600.0}, ["BREAKER_OPEN_SECONDS", "BREAKER_OPEN_MAX_SECONDS"]),
     ],
 )
 def test_what_does_not_fit_together_is_an_error_that_names_it(

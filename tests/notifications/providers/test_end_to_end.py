@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.conf import settings as conf
 from django.utils import timezone
 
 from notifications import registry
@@ -10,6 +11,7 @@ from notifications.drafts import Draft
 from notifications.management.commands import run_events
 from notifications.messaging.base import Verdict, WorkMessage
 from notifications.models import Delivery, DeliveryEvent, OutboxMessage, SimulatedReceipt
+from notifications.providers.breaker import Breaker
 from notifications.services.notification import NotificationService
 from notifications.worker import Worker
 from tests import factories
@@ -39,7 +41,9 @@ def run(external_id: str, channel: str, *, attempts: int = 1, is_test: bool = Fa
     draft = Draft(recipient=external_id, category="orders", content=content, channels=[channel])
     (accepted,) = NotificationService().send([draft], source="test", is_test=is_test)
     for _ in range(attempts):
-        OutboxMessage.objects.update(due_at=timezone.now())
+        OutboxMessage.objects.update(due_at=timezone.now())  # time passes, and pauses with it
+        for name in conf.PROVIDER_CHAINS[channel]:
+            Breaker().reset(name)
         for row in OutboxMessage.objects.all():
             row.delete()
             assert Worker().process(WorkMessage.of(row.channel, row.priority, row.delivery_ids)) is Verdict.DONE
