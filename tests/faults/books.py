@@ -1,0 +1,99 @@
+"""The ledger's second and third book: what the providers saw, and what stands on the record."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psycopg
+
+ACCEPTED = "accepted"
+
+
+class Call(NamedTuple):
+    """One message as a provider received it; `at` in Unix seconds, by the machine's clock."""
+
+    delivery: str
+    attempt: int
+    provider: str
+    outcome: str
+    at: float
+
+
+def read_calls(journal: Path) -> list[Call]:
+    """Every call, in the order of the journal. A last line that a killed process left half-written is no call's end."""
+    calls = []
+    for line in journal.read_text(encoding="ascii").splitlines(keepends=True):
+        if line.endswith("\n"):
+            delivery, attempt, provider, outcome, _segments, at = line.rstrip("\n").split("\t")
+            calls.append(Call(delivery, int(attempt), provider, outcome, float(at)))
+    return calls
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A row of the record."""
+
+    id: str
+    notification: str
+    channel: str
+    device: str
+    status: str
+    reason: str
+    recipient: str
+
+
+class Event(NamedTuple):
+    id: str
+    type: str
+    at: datetime
+    attempt: int
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """PostgreSQL in one snapshot."""
+
+    deliveries: dict[str, Delivery]
+    events: dict[str, list[Event]]  # by delivery, in the order of their times
+    notifications: set[str]
+    counted: dict[tuple[Any, ...], int]
+    happened: dict[tuple[Any, ...], int]
+
+    def of(self, notification: str) -> list[Delivery]:
+        return [d for d in self.deliveries.values() if d.notification == notification]
+
+
+_DELIVERIES = """
+    SELECT d.id::text, d.notification_id::text, d.channel, coalesce(d.device_token_id::text, ''), d.status,
+           d.skip_reason, r.external_id
+      FROM notifications_delivery d JOIN preferences_recipient r ON r.id = d.recipient_id
+"""
+_EVENTS = """
+    SELECT delivery_id::text, id::text, type, at, attempt, code FROM notifications_deliveryevent ORDER BY at, id
+"""
+_COUNTED = """
+    SELECT minute, source, category_id, channel, provider, outcome, reason, sum(count)::bigint
+      FROM analytics_minutecount WHERE outcome NOT IN ('accepted', 'queued') GROUP BY 1, 2, 3, 4, 5, 6, 7
+"""
+_HAPPENED = """
+    SELECT date_trunc('minute', e.at), n.source, n.category_id, d.channel, e.provider, e.type, e.code, count(*)
+      FROM notifications_deliveryevent e JOIN notifications_delivery d ON d.id = e.delivery_id
+      JOIN notifications_notification n ON n.id = d.notification_id GROUP BY 1, 2, 3, 4, 5, 6, 7
+"""
+
+
+def read_record(url: str) -> Record:
+    """Everything, so for runs of some ten thousand deliveries."""
+    with psycopg.connect(url) as connection:
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        deliveries = {row[0]: Delivery(*row) for row in connection.execute(_DELIVERIES)}
+        events: dict[str, list[Event]] = defaultdict(list)
+        for delivery, *event in connection.execute(_EVENTS):
+            events[delivery].append(Event(*event))
+        notifications = {row[0] for row in connection.execute("SELECT id::text FROM notifications_notification")}
+        counted = {row[:7]: row[7] for row in connection.execute(_COUNTED)}
+        happened = {row[:7]: row[7] for row in connection.execute(_HAPPENED)}
+    return Record(deliveries, events, notifications, counted, happened)
