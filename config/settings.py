@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
-from config import embedded, unfold
+from config import content_policies, embedded, unfold
 from config.environment import Environment
 from config.log import logging_config
 
@@ -78,6 +78,7 @@ MIDDLEWARE = [
     "core.request_id.RequestIdMiddleware",
     "core.api.middleware.ApiMiddleware",  # outside CommonMiddleware: it also rewords Django's own errors under /api/
     "django.middleware.security.SecurityMiddleware",
+    "core.content_policy.ContentPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -332,6 +333,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICIES = content_policies.POLICIES
 
 LOGGING_CONFIG = None
 logging_config(level=LOG_LEVEL, json=LOG_JSON)

@@ -14,6 +14,7 @@ from notifications.services import api_keys
 from notifications.services.tracking import DeliveryTracker, ProviderReceipt
 from tests import factories
 from tests.admin import delivery, notification
+from tests.browser.console import complaints
 
 sync_api = pytest.importorskip("playwright.sync_api")
 expect = sync_api.expect
@@ -29,8 +30,10 @@ def page(chromium: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         tab = browser.new_page(viewport={"width": 1280, "height": 900})
         tab.set_default_timeout(10_000)
+        problems = complaints(tab)
         yield tab
         browser.close()
+    assert problems == []
 
 
 def sign_in(browser_page: Any, server: str) -> None:

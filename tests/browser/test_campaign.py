@@ -12,6 +12,7 @@ from django.db import connection
 from campaigns.models import Campaign, CampaignStatus
 from notifications.models import Notification
 from tests import factories
+from tests.browser.console import complaints
 from tests.campaigns.conftest import hand_out, work
 from tests.notifications.fakes import FakeProvider, use_provider
 
@@ -27,8 +28,11 @@ def page(chromium: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser.new_page(viewport={"width": 1280, "height": 900})
+        tab = browser.new_page(viewport={"width": 1280, "height": 900})
+        problems = complaints(tab)
+        yield tab
         browser.close()
+    assert problems == []
 
 
 def work_elsewhere() -> None:

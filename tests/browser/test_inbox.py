@@ -20,6 +20,7 @@ from channels_app import identity
 from channels_app.models import FeedItem
 from preferences.models import Recipient
 from tests import factories
+from tests.browser.console import complaints
 from tests.channels_app.conftest import deliver, message
 from tests.conftest import unavailable
 
@@ -147,7 +148,7 @@ def tabs(chromium: Any, web: Web, person: Recipient) -> Iterator[Any]:
             session.save()
             context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session.session_key, "url": web.url}])
         page = context.new_page()
-        page.on("pageerror", lambda error: problems.append(str(error)))
+        complaints(page, problems)
         page.goto(path if path.startswith("http") else web.url + path)
         return page
 
