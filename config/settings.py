@@ -213,6 +213,9 @@ BREAKER_OPEN_MAX_SECONDS = env.float("BREAKER_OPEN_MAX_SECONDS", default=300.0) 
 
 # Processes that are supposed to share a limit while Redis is away: each then keeps to max / this, and at least 1.
 RATE_LIMIT_PROCESSES = env.int("RATE_LIMIT_PROCESSES", default=4)
+# Due outbox rows beyond which the API takes critical notifications alone; 0: no bound. Of single sends that is some
+# ten seconds of work at 16,000 a second; more would only be late.
+OUTBOX_MAX_ROWS = env.int("OUTBOX_MAX_ROWS", default=200_000)
 
 PREFERENCE_CACHE_SECONDS = env.int("PREFERENCE_CACHE_SECONDS", default=300)
 RECONCILE_AFTER_SECONDS = env.int("RECONCILE_AFTER_SECONDS", default=300)  # older and unfinished: is it reachable?

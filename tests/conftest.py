@@ -19,6 +19,7 @@ from django.db import connection
 from core import redis
 from notifications.providers.simulated_state import states
 from notifications.services.limits import limit_cache
+from notifications.services.overload import outbox_gauge
 from notifications.services.templates import catalogue
 from preferences.services.service import category_cache
 from tests.servers import chromium_program
@@ -67,6 +68,7 @@ def _empty_process_caches(monkeypatch: pytest.MonkeyPatch) -> None:
     catalogue.clear()
     category_cache.forget()
     limit_cache.forget()
+    outbox_gauge.forget()
     states.forget()
 
 

@@ -37,6 +37,8 @@ class ApiMiddleware:
         except Problem as problem:
             return plain_response(problem, instance=request.path)
         response = _in_our_words(request, self.get_response(request))
+        for name, value in getattr(request, "api_headers", {}).items():  # what a guard wants told, whoever answered
+            response.headers[name] = value
         if request.path_info.startswith("/api/v1/"):
             response.headers.setdefault("Cache-Control", "no-store")  # people's data stays out of shared caches
         return response

@@ -57,7 +57,8 @@ PROBLEMS = {
     429: ("RateLimited", "Too many requests; `Retry-After` says when to try again"),
     503: (
         "Unavailable",
-        "The database cannot be reached and nothing was accepted; `Retry-After` says when to try again",
+        "The database cannot be reached (`unavailable`) or too much waits to be sent (`overloaded`), and nothing was"
+        " accepted; `Retry-After` says when to try again",
     ),
 }
 

@@ -86,6 +86,12 @@ class Unavailable(Problem):
         super().__init__(detail, headers={"Retry-After": str(retry_after)})
 
 
+class Overload(Unavailable):
+    """503 although everything works: there is more to do than may wait."""
+
+    slug, title = "overloaded", "There is too much to do at the moment"
+
+
 class BodyTooLarge(Problem):
     slug, title = "body-too-large", "The body is too large"
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE

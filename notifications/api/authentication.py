@@ -9,6 +9,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from core.api.problems import Problem
+from notifications.api.rates import count_call
 from notifications.models import ApiKey
 from notifications.services import api_keys
 
@@ -44,7 +45,8 @@ class MissingScope(Problem):
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """`request.auth` is the ApiKey, `request.user` a Caller. No header: nobody; a view that wants somebody says 401."""
+    """`request.auth` is the ApiKey, `request.user` a Caller. No header: nobody; a view that wants somebody says 401.
+    Each call counts towards the key's limit."""
 
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
         scheme, _, credentials = get_authorization_header(request).decode("latin-1").partition(" ")
@@ -54,6 +56,7 @@ class ApiKeyAuthentication(BaseAuthentication):
             key = api_keys.authenticate(credentials.strip())
         except api_keys.InvalidKey as error:
             raise exceptions.AuthenticationFailed(str(error)) from None
+        count_call(request._request, key)  # here, so that a call counts that lacks a scope, too
         return Caller(key), key
 
     def authenticate_header(self, request: Request) -> str:

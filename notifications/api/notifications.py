@@ -14,12 +14,13 @@ from rest_framework.views import APIView
 
 from core.api import pagination, validation
 from core.api.openapi import IDEMPOTENCY_KEY, PAGE_PARAMETERS, call
-from core.api.problems import Conflict, FieldProblem, Invalid, pointer
+from core.api.problems import Conflict, FieldProblem, Invalid, Overload, pointer
 from core.statements import StatementTooSlow, bounded
 from notifications import selectors
 from notifications.api import examples, presenting
 from notifications.api.authentication import key_of
 from notifications.api.idempotency import answer_once
+from notifications.api.rates import count_notifications
 from notifications.api.shapes import (
     AcceptedBulk,
     AcceptedNotification,
@@ -34,6 +35,7 @@ from notifications.drafts import MAX_DRAFTS, Accepted
 from notifications.errors import AlreadyLeft, DraftsRejected
 from notifications.models import Notification
 from notifications.models.api_key import KeyMode, Scope
+from notifications.services import overload
 from notifications.services.notification import NotificationService
 
 #: A list that is still being read after this is too broad; a good one takes a few milliseconds.
@@ -158,10 +160,15 @@ class CancelNotificationView(APIView):
 def _send(request: Request, bodies: Sequence[DraftBody], prefix: tuple[str, ...]) -> list[Accepted]:
     """Hand the bodies to the pipeline; the faults of item 3 of a bulk call stand at `/notifications/3/...`."""
     key = key_of(request)
+    drafts = [body.draft() for body in bodies]
+    service = NotificationService()
     try:
-        return NotificationService().send(
-            [body.draft() for body in bodies], source=f"api:{key.prefix}", is_test=key.mode == KeyMode.TEST
-        )
+        overload.admit(drafts, service.preferences)
+    except overload.Overloaded as error:
+        raise Overload(str(error), retry_after=error.retry_after) from None
+    count_notifications(request._request, key, len(drafts))
+    try:
+        return service.send(drafts, source=f"api:{key.prefix}", is_test=key.mode == KeyMode.TEST)
     except DraftsRejected as rejected:
         raise Invalid(
             [
