@@ -269,17 +269,17 @@ SIMULATOR_OPTIONS = {
 }
 SIMULATOR_KEEP_CALLS = env.int("SIMULATOR_KEEP_CALLS", default=100_000)  # of those recorded, the newest
 _SIMULATED = "notifications.providers.simulated.SimulatedProvider"
+_BACKUP_OPTIONS = {**SIMULATOR_OPTIONS, "seed": SIMULATOR_OPTIONS["seed"] + 1}  # another vendor has other bad luck
 PROVIDERS: dict[str, dict[str, Any]] = {
     "simulated_email": {"class": _SIMULATED, "options": SIMULATOR_OPTIONS},
-    "simulated_sms": {"class": _SIMULATED, "options": SIMULATOR_OPTIONS},
-_BACKUP_OPTIONS = {**SIMULATOR_OPTIONS, "seed": SIMULATOR_OPTIONS["seed"] + 1}  # another vendor has other bad luck
-    "simulated_push": {"class": _SIMULATED, "options": SIMULATOR_OPTIONS},
-    "simulated_in_app": {"class": _SIMULATED, "options": SIMULATOR_OPTIONS},
     "simulated_email_backup": {"class": _SIMULATED, "options": _BACKUP_OPTIONS},
-    "feed": {"class": "channels_app.provider.InAppProvider", "options": {}},
+    "simulated_sms": {"class": _SIMULATED, "options": SIMULATOR_OPTIONS},
     "simulated_sms_backup": {"class": _SIMULATED, "options": _BACKUP_OPTIONS},
-}
+    "simulated_push": {"class": _SIMULATED, "options": SIMULATOR_OPTIONS},
     "simulated_push_backup": {"class": _SIMULATED, "options": _BACKUP_OPTIONS},
+    "simulated_in_app": {"class": _SIMULATED, "options": SIMULATOR_OPTIONS},
+    "feed": {"class": "channels_app.provider.InAppProvider", "options": {}},
+}
 PROVIDER_CHAINS = {
     "email": env.list("PROVIDERS_EMAIL", default=["simulated_email", "simulated_email_backup"]),
     "sms": env.list("PROVIDERS_SMS", default=["simulated_sms", "simulated_sms_backup"]),

@@ -88,7 +88,6 @@ def _times() -> Iterator[CheckMessage]:
         )
 
 
-def _providers() -> Iterator[CheckMessage]:
 def _breaker() -> Iterator[CheckMessage]:
     for name in ("BREAKER_FAILURE_RATE", "BREAKER_SLOW_RATE"):
         if getattr(settings, name) > 1:
@@ -106,6 +105,7 @@ def _breaker() -> Iterator[CheckMessage]:
         )
 
 
+def _providers() -> Iterator[CheckMessage]:
     for name in settings.PROVIDERS:
         if not PROVIDER_NAME.fullmatch(name):
             yield Error(
