@@ -7,6 +7,7 @@ from notifications.api.notifications import (
     NotificationsView,
     NotificationView,
 )
+from notifications.api.sandbox import SandboxCallsView, SandboxProvidersView, SandboxProviderView
 from notifications.api.templates import PreviewTemplateView, TemplatesView, TemplateView
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -14,6 +15,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("notifications/bulk/", BulkNotificationsView.as_view()),
     path("notifications/<uuid:id>/", NotificationView.as_view()),
     path("notifications/<uuid:id>/cancel/", CancelNotificationView.as_view()),
+    path("sandbox/", SandboxProvidersView.as_view()),
+    path("sandbox/calls/", SandboxCallsView.as_view()),
+    path("sandbox/<slug:provider>/", SandboxProviderView.as_view()),
     path("templates/", TemplatesView.as_view()),
     path("templates/<slug:slug>/", TemplateView.as_view()),
     path("templates/<slug:slug>/preview/", PreviewTemplateView.as_view()),

@@ -1,7 +1,7 @@
 """How a simulated vendor behaves: its options, what the sandbox may lay over them, and the answers both amount to."""
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Self
@@ -83,40 +83,63 @@ _RATES = tuple(name for name in _FIELDS if name.endswith("_rate"))
 CHANGEABLE = tuple(name for name in _FIELDS if name != "journal")
 
 
+def option_title(name: str) -> str:
+    """What people call an option."""
+    return str(option_words(name)["title"])
+
+
+def option_words(name: str) -> dict[str, Any]:
+    """`title` and `description` of an option."""
+    (meta,) = (item for item in _FIELDS[name].type.__metadata__ if isinstance(item, Meta))
+    return {"title": meta.title, "description": meta.description}
+
+
 def exceeded(options: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """The groups of shares that are more than 1 together."""
     return [names for names in _BUDGETS if sum(options[name] for name in names) > 1 + 1e-9]
 
 
-def _shape(name: str, about: str, *, nullable: bool) -> type[msgspec.Struct]:
-    """A struct with every changeable option, none of them required."""
-    none = type(None) if nullable else UnsetType
-    fields: list[tuple[str, Any, Any]] = [
-        (option, _FIELDS[option].type | UnsetType | none, UNSET) for option in CHANGEABLE
-    ]
+def _shape(name: str, about: str, besides: Any = None) -> type[msgspec.Struct]:
+    """A struct with every changeable option: all required, or none, where there is a type `besides` theirs."""
+    types = {option: _FIELDS[option].type for option in CHANGEABLE}
+    fields: list[Any] = list(types.items())
+    if besides is not None:
+        fields = [(option, type | besides, UNSET) for option, type in types.items()]
     return msgspec.defstruct(
         name, fields, module=__name__, namespace={"__doc__": about}, forbid_unknown_fields=True, kw_only=True
     )
 
 
-#: Options that replace those of the settings; what is left out stays as the settings have it.
+#: All of them, as they are.
+SimulatorOptions = _shape("SimulatorOptions", "How a simulated provider behaves.")
+#: Some of them, to stand above the settings.
 SandboxOptions = _shape(
-    "SandboxOptions", "What is laid over the settings. What is left out is as the settings say.", nullable=False
+    "SandboxOptions", "What is laid over the settings. What is left out is as the settings say.", UnsetType
 )
 #: Changes to those; null takes an option back to the settings.
 SandboxChanges = _shape(
-    "SandboxChanges", "What to change. What is left out stays; null goes back to the settings.", nullable=True
+    "SandboxChanges", "What to change. What is left out stays; null goes back to the settings.", None | UnsetType
 )
 
 
 def laid_over(base: Options, overrides: Mapping[str, object]) -> Options:
-    """The settings with the sandbox's word on top. Where that names failures and not the share that is taken, all
-    the rest is taken. Raises msgspec.ValidationError."""
+    """The settings with the sandbox's word on top. Shares that it does not name give way to those it names; where it
+    names failures alone, all the rest is taken. Raises msgspec.ValidationError."""
     given = msgspec.to_builtins(msgspec.convert(dict(overrides), SandboxOptions))
     options = {**msgspec.structs.asdict(base), **given}
+    for names in (FAILURE_RATES, *_BUDGETS[1:]) if "success_rate" not in given else _BUDGETS:
+        _make_room(options, names, given)
     if "success_rate" not in given and not given.keys().isdisjoint(FAILURE_RATES):
         options["success_rate"] = max(0.0, 1.0 - sum(options[name] for name in FAILURE_RATES))
     return msgspec.convert(options, Options)
+
+
+def _make_room(options: dict[str, Any], names: Sequence[str], given: Mapping[str, Any]) -> None:
+    """Cut the shares that nobody asked for, in proportion, to what the others leave."""
+    left = max(0.0, 1.0 - sum(options[name] for name in names if name in given))
+    others = [name for name in names if name not in given]
+    if (total := sum(options[name] for name in others)) > left:
+        options.update({name: options[name] * left / total for name in others})
 
 
 def for_tests(base: Options) -> Options:
