@@ -22,10 +22,11 @@ def text(value: str) -> str:
 
 
 def json(value: Mapping[str, Any]) -> str:
-    """An object as a COPY field for jsonb. orjson writes no raw control characters, so only backslashes need care."""
+    """An object as a COPY field for jsonb, the same for equal objects. orjson writes no raw control characters, so only
+    backslashes need care."""
     if not value:
         return "{}"
-    raw = orjson.dumps(value).decode()
+    raw = orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
     return raw.replace("\\", "\\\\") if "\\" in raw else raw
 
 

@@ -41,9 +41,13 @@ class Draft:
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """A draft that is now on the record. `deliveries` counts what was queued, `skipped` what was not and why is told
-    by the timeline; `existed` says that a deterministic id was on the record already and nothing was added."""
+    by the timeline; `existed` says that a deterministic id was on the record already and nothing was added.
+
+    `duplicate_of` is the notification that says the same to the same person within the category's window: this one is
+    on the record too, with every delivery skipped."""
 
     id: UUID
     deliveries: int
     skipped: int
     existed: bool = False
+    duplicate_of: UUID | None = None

@@ -114,6 +114,7 @@ class NotificationAdmin(RecordAdmin):
             "category": Category.objects.filter(pk=row.category_id).first(),
             "version": row.template_version if row.template_version_id else None,
             "cards": cards,
+            "duplicate_of": next((s.duplicate_of for card in cards for s in card.steps if s.duplicate_of), None),
             "data": _pretty(row.data),
             "content": _pretty(row.content),
             "metadata": _pretty(row.metadata),

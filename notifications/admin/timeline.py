@@ -14,6 +14,7 @@ from core import ids
 from notifications.admin import looks
 from notifications.choices import Channel, EventType, Status
 from notifications.models import Delivery, DeliveryEvent, Notification
+from notifications.services.deduplication import first_of
 from preferences.models import DeviceToken, Recipient
 
 MAX_DELIVERIES = 100  # one per channel and one per device; a recipient has 20 devices at most
@@ -33,6 +34,7 @@ class Step:
     detail: str = ""
     meta: str = ""
     reference: str = ""  # the provider's name for the message
+    duplicate_of: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,8 @@ def _steps(notification: Notification, delivery: Delivery, events: Sequence[Deli
         meta = [f"attempt {event.attempt}"] if event.attempt else []
         meta += [event.provider] if event.provider else []
         said = [looks.words(event.code)] if event.code else []
-        said += [event.detail] if event.detail and event.detail not in said else []
+        first = first_of([event.detail])
+        said += [event.detail] if event.detail and event.detail not in said and not first else []
         steps.append(
             Step(
                 title=str(EventType(event.type).label),
@@ -127,6 +130,7 @@ def _steps(notification: Notification, delivery: Delivery, events: Sequence[Deli
                 detail=": ".join(text.rstrip(".") for text in said) + "." if said else "",
                 meta=" · ".join(meta),
                 reference=event.provider_message_id,
+                duplicate_of=first,
             )
         )
     if waiting := _waiting(notification, delivery):

@@ -16,6 +16,7 @@ from notifications.choices import Channel, Priority, SkipReason, Status
 from notifications.drafts import Accepted
 from notifications.models import Delivery, DeliveryEvent, Notification
 from notifications.selectors import Detail, Names
+from notifications.services.deduplication import first_of
 
 
 def url_of(notification_id: UUID) -> str:
@@ -24,7 +25,7 @@ def url_of(notification_id: UUID) -> str:
 
 
 def accepted(one: Accepted) -> AcceptedNotification:
-    return AcceptedNotification(one.id, one.deliveries, one.skipped, url_of(one.id))
+    return AcceptedNotification(one.id, one.deliveries, one.skipped, url_of(one.id), one.duplicate_of)
 
 
 def brief(row: Notification, deliveries: Sequence[Delivery], names: Names) -> NotificationBrief:
@@ -36,6 +37,7 @@ def detail(found: Detail) -> NotificationDetail:
     return NotificationDetail(
         **_common(row, found.names),
         dedup_key=row.dedup_key,
+        duplicate_of=first_of(event.detail for events in found.events.values() for event in events),
         content=row.content,
         data=row.data,
         metadata=row.metadata,

@@ -13,6 +13,10 @@ _CONTENT = (
     'One wording for every channel, `{"title", "body", "link"}`, or fields by channel, '
     '`{"email": {"subject", "text"}, "sms": {"body"}}`. Literal text: no merge fields.'
 )
+_DEDUP_KEY = (
+    "What makes it the same message: within the category's `dedup_seconds` it is sent to a recipient once. When left"
+    " out, the same template and data or content, channels and `send_at`."
+)
 
 
 class DraftBody(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -29,7 +33,7 @@ class DraftBody(Struct, kw_only=True, forbid_unknown_fields=True):
         None
     )
     expires_at: Annotated[datetime, Meta(tz=True, description="Not after this time")] | None = None
-    dedup_key: Annotated[str, Meta(max_length=128)] = ""
+    dedup_key: Annotated[str, Meta(max_length=128, description=_DEDUP_KEY)] = ""
     metadata: Annotated[dict[str, Any], Meta(description="Yours: stored and returned, never sent; at most 32 KB")] = {}
 
     def draft(self) -> Draft:
@@ -55,12 +59,14 @@ class BulkBody(Struct, forbid_unknown_fields=True):
 
 
 class AcceptedNotification(Struct):
-    """On the record. `deliveries` are queued; `skipped` are not, and the timeline at `url` says why."""
+    """On the record. `deliveries` are queued; `skipped` are not, and the timeline at `url` says why. `duplicate_of` is
+    the notification that said the same to the same person a moment ago; then nothing more is sent."""
 
     id: UUID
     deliveries: int
     skipped: int
     url: str
+    duplicate_of: UUID | None = None
 
 
 class AcceptedBulk(Struct):
@@ -135,9 +141,10 @@ class NotificationBrief(_NotificationFields, kw_only=True):
 
 
 class NotificationDetail(_NotificationFields, kw_only=True):
-    """A notification, its deliveries and what happened to each."""
+    """A notification, its deliveries and what happened to each. `duplicate_of`: skipped, because that one said it."""
 
     dedup_key: str
+    duplicate_of: UUID | None
     content: dict[str, Any] | None
     data: dict[str, Any]
     metadata: dict[str, Any]

@@ -8,6 +8,7 @@ from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
 from core import ids
@@ -15,6 +16,7 @@ from notifications.admin import looks
 from notifications.choices import Channel, EventType, FailureCode, SkipReason, Status
 from notifications.models import Delivery, Notification, OutboxMessage
 from notifications.models.dead_letter import DeadCause
+from notifications.services import notify
 from notifications.services.tracking import DeliveryTracker, ProviderReceipt
 from preferences.models import Category, Recipient
 from preferences.services import PreferencesService
@@ -48,6 +50,19 @@ def many_notifications() -> None:
                 [people, channel],
             )
         cursor.execute("ANALYZE notifications_notification, notifications_delivery, preferences_recipient")
+
+
+def test_a_duplicate_links_to_the_first():
+    factories.category("orders", dedup_seconds=300)
+    factories.template("order-shipped")
+    person = factories.recipient("user-42")
+    first, again = (notify(recipient=person.external_id, category="orders", template="order-shipped") for _ in range(2))
+
+    text = signed_in(may="everything").get(page(Notification.objects.get(pk=again.id))).content.decode()
+
+    link = reverse("admin:notifications_notification_change", args=[first.id])
+    assert text.count(f'href="{link}"') == 1 + 4  # in the summary, and on each delivery
+    assert "Duplicate of" in text
 
 
 class TestManyRows:

@@ -25,7 +25,13 @@ def test_one_notification_is_on_the_record_with_its_work_in_the_outbox(api: Api,
     assert response.status_code == 202
     answer = response.json()
     row = Notification.objects.get()
-    assert answer == {"id": str(row.id), "deliveries": 4, "skipped": 0, "url": f"/api/v1/notifications/{row.id}/"}
+    assert answer == {
+        "id": str(row.id),
+        "deliveries": 4,
+        "skipped": 0,
+        "url": f"/api/v1/notifications/{row.id}/",
+        "duplicate_of": None,
+    }
     assert (row.source, row.is_test, row.metadata) == (f"api:{api.key.prefix}", False, {"ref": 7})
     assert sum(len(message.delivery_ids) for message in OutboxMessage.objects.all()) == 4
 
@@ -137,6 +143,28 @@ def test_a_bulk_call_of_a_thousand_takes_no_more_queries_than_one_of_ten(api: Ap
 
     queries(10)  # fills the process's caches of categories and templates
     assert queries(1000) <= queries(10) + 2  # the two that read recipients who are not cached yet
+
+
+def test_a_duplicate_is_accepted_and_says_of_what(api: Api, shop: None) -> None:
+    factories.category("orders", dedup_seconds=300)
+    first = api.post("notifications/", ORDER).json()
+
+    again = api.post("notifications/", ORDER)
+
+    assert again.status_code == 202
+    assert first["duplicate_of"] is None
+    assert (again.json()["deliveries"], again.json()["duplicate_of"]) == (0, first["id"])
+    told = api.get(f"notifications/{again.json()['id']}/").json()
+    assert told["duplicate_of"] == first["id"]
+    assert {delivery["skip_reason"] for delivery in told["deliveries"]} == {"duplicate"}
+
+
+def test_a_bulk_call_names_the_duplicates_among_its_items(api: Api, shop: None) -> None:
+    factories.category("orders", dedup_seconds=300)
+
+    items = api.post("notifications/bulk/", {"notifications": [ORDER, ORDER]}).json()["notifications"]
+
+    assert [item["duplicate_of"] for item in items] == [None, items[0]["id"]]
 
 
 def test_cancelling_stops_what_has_not_left(api: Api, shop: None) -> None:
