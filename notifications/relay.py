@@ -27,13 +27,17 @@ LANES: tuple[Lane, ...] = tuple((channel, priority) for priority in Priority.val
 #: lane has its own share, so a campaign of a million does not hold up a password reset for longer than a round.
 ROUND_DELIVERIES = 10_000
 ROUND_ROWS = 2_000
-#: A lane whose queue is full, or missing, is left alone this long.
+#: A lane whose queue is full, or missing, is left alone this long; then one message is offered, to see. So a full queue
+#: costs the broker one refused message a second and relay, however much waits.
 FULL_PAUSE_SECONDS = 1.0
+#: Rows of a lane in the round that looks whether its queue has room again.
+PROBE_ROWS = 1
 
 # Per lane, rows no larger than its oldest, so that their number bounds what is read.
 DUE = """
 SELECT due.id, lane.channel, lane.priority, due.takes > 0, due.delivery_ids
-FROM unnest(%(channels)s::text[], %(priorities)s::text[]) WITH ORDINALITY AS lane(channel, priority, rank)
+FROM unnest(%(channels)s::text[], %(priorities)s::text[], %(rows)s::int[]) WITH ORDINALITY
+    AS lane(channel, priority, rows, rank)
 CROSS JOIN LATERAL (
     SELECT greatest(size, 1) AS size FROM notifications_outbox
     WHERE channel = lane.channel AND priority = lane.priority AND due_at <= statement_timestamp()
@@ -42,7 +46,7 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT id, takes, delivery_ids, due_at FROM notifications_outbox
     WHERE channel = lane.channel AND priority = lane.priority AND due_at <= statement_timestamp() AND size <= head.size
-    ORDER BY due_at LIMIT least(%(rows)s, greatest(%(deliveries)s / head.size, 1))
+    ORDER BY due_at LIMIT least(lane.rows, greatest(%(deliveries)s / head.size, 1))
     FOR UPDATE SKIP LOCKED
 ) due
 ORDER BY lane.rank, due.due_at
@@ -104,6 +108,7 @@ class Relay:
         self.publisher = publisher
         self.busy = False
         self._full_until: dict[Lane, float] = {}
+        self._probing: set[Lane] = set()  # was full when last offered something
 
     def step(self) -> int:
         """Due rows -> publish in one confirm window -> delete what was confirmed. Returns the messages published.
@@ -125,10 +130,21 @@ class Relay:
             if confirmed:
                 with connection.cursor() as cursor:
                     cursor.execute(DELETE, [confirmed])
-        for lane in {(p.message.channel, p.message.priority) for p, ok in zip(parcels, taken, strict=True) if not ok}:
-            log.warning("queue full or missing; its rows wait in the outbox", channel=lane[0], priority=lane[1])
-            self._full_until[lane] = time.monotonic() + FULL_PAUSE_SECONDS
+        self._look_at(parcels, taken)
         return sum(taken)
+
+    def _look_at(self, parcels: Sequence[Parcel], taken: Sequence[bool]) -> None:
+        """Which lanes refused, and are left alone; and which have room again, and go on at once."""
+        offered = {(parcel.message.channel, parcel.message.priority) for parcel in parcels}
+        full = {(p.message.channel, p.message.priority) for p, ok in zip(parcels, taken, strict=True) if not ok}
+        for channel, priority in full - self._probing:
+            log.warning("queue full or missing; its rows wait in the outbox", channel=channel, priority=priority)
+        found = (offered - full) & self._probing
+        for channel, priority in found:
+            log.info("queue has room again", channel=channel, priority=priority)
+        self._full_until.update(dict.fromkeys(full, time.monotonic() + FULL_PAUSE_SECONDS))
+        self._probing = (self._probing | full) - found
+        self.busy = self.busy or bool(found)
 
     def _due(self, lanes: Sequence[Lane]) -> list[DueRow]:
         with connection.cursor() as cursor:
@@ -137,7 +153,7 @@ class Relay:
                 {
                     "channels": [channel for channel, _ in lanes],
                     "priorities": [priority for _, priority in lanes],
-                    "rows": ROUND_ROWS,
+                    "rows": [PROBE_ROWS if lane in self._probing else ROUND_ROWS for lane in lanes],
                     "deliveries": ROUND_DELIVERIES,
                 },
             )
