@@ -18,7 +18,7 @@ from django.utils.html import format_html
 
 from core.admin import BaseModelAdmin, BaseTabularInline, BigTableAdmin, Question, ReadOnlyMixin, page_action
 from core.admin_filters import FormFilter, text_field
-from preferences.choices import Channel, Platform
+from preferences.choices import Channel, Platform, Purpose
 from preferences.forms import CategoryForm, LiftForm, RecipientForm, SuppressionForm
 from preferences.models import Category, DeviceToken, Preference, Recipient, Suppression
 from preferences.services import PreferencesService, RecipientInput
@@ -177,13 +177,22 @@ class CategoryAdmin(BaseModelAdmin):
     """Not deleted: notifications on the record belong to it."""
 
     form = CategoryForm
-    list_display = ("name", "slug", "to", "default_priority", "required")
+    list_display = ("name", "slug", "to", "default_priority", "kind", "window", "required")
+    list_filter = ("purpose",)
     search_fields = ("slug", "name")
     prepopulated_fields: ClassVar = {"slug": ["name"]}
 
     @admin.display(description="Channels")
     def to(self, category: Category) -> str:
         return ", ".join(str(Channel(channel).label) for channel in category.channels)
+
+    @admin.display(description="Purpose", ordering="purpose")
+    def kind(self, category: Category) -> str:
+        return str(Purpose(category.purpose).label).partition(":")[0]
+
+    @admin.display(description="Duplicates within", ordering="dedup_seconds")
+    def window(self, category: Category) -> str:
+        return f"{category.dedup_seconds} s" if category.dedup_seconds else "sent every time"
 
     @admin.display(description="Opting out")
     def required(self, category: Category) -> str:

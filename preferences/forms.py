@@ -119,7 +119,16 @@ class CategoryForm(forms.ModelForm):
 
     class Meta:
         model = Category
-        fields: ClassVar = ["name", "slug", "description", "channels", "default_priority", "is_required"]
+        fields: ClassVar = [
+            "name",
+            "slug",
+            "description",
+            "channels",
+            "default_priority",
+            "purpose",
+            "is_required",
+            "dedup_seconds",
+        ]
         widgets: ClassVar = {"description": UnfoldAdminTextareaWidget(attrs={"rows": 3})}
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from notifications.choices import Channel, Priority
 from notifications.models import MessageTemplate
 from notifications.services.templates import new_version, publish
+from preferences.choices import Purpose
 from preferences.models import Category
 
 
@@ -16,18 +17,32 @@ class _Category:
     channels: tuple[Channel, ...] = (Channel.PUSH, Channel.EMAIL, Channel.SMS, Channel.IN_APP)
     priority: Priority = Priority.NORMAL
     is_required: bool = False
+    purpose: Purpose = Purpose.TRANSACTIONAL
+    dedup_seconds: int = 300
 
 
 CATEGORIES = {
     "orders": _Category("Orders", "What happens to something you bought.", priority=Priority.HIGH),
     "security": _Category(
-        "Security", "Codes and warnings. Cannot be turned off.", priority=Priority.CRITICAL, is_required=True
+        "Security",
+        "Codes and warnings. Cannot be turned off.",
+        priority=Priority.CRITICAL,
+        is_required=True,
+        dedup_seconds=0,  # who asks for the same code again did not get the first
     ),
     "promotions": _Category(
-        "Promotions", "Offers, at most one a week.", (Channel.EMAIL, Channel.PUSH, Channel.IN_APP), Priority.LOW
+        "Promotions",
+        "Offers, at most one a week.",
+        (Channel.EMAIL, Channel.PUSH, Channel.IN_APP),
+        Priority.LOW,
+        purpose=Purpose.MARKETING,
     ),
     "product-news": _Category(
-        "Product news", "What is new and how to use it.", (Channel.EMAIL, Channel.IN_APP), Priority.LOW
+        "Product news",
+        "What is new and how to use it.",
+        (Channel.EMAIL, Channel.IN_APP),
+        Priority.LOW,
+        purpose=Purpose.MARKETING,
     ),
 }
 
@@ -185,6 +200,8 @@ def seed() -> None:
             "channels": [channel.value for channel in category.channels],
             "default_priority": category.priority,
             "is_required": category.is_required,
+            "purpose": category.purpose,
+            "dedup_seconds": category.dedup_seconds,
         }
         Category.objects.get_or_create(slug=slug, defaults=fields)
     for slug, (name, content) in TEMPLATES.items():

@@ -14,7 +14,7 @@ from core.api.openapi import PAGE_PARAMETERS, call
 from core.api.problems import Conflict, FieldProblem, Invalid
 from preferences.api.scopes import CATALOG_READ, CATALOG_WRITE
 from preferences.api.shapes import CategoryBody, CategoryChange, CategoryPage, CategoryShape
-from preferences.choices import Channel, Priority
+from preferences.choices import Channel, Priority, Purpose
 from preferences.models import Category
 
 _EXAMPLE = {"slug": "orders", "name": "Orders", "channels": ["push", "email"], "default_priority": "normal"}
@@ -101,5 +101,7 @@ def _shape(row: Category) -> CategoryShape:
         list(row.channels),
         Priority(row.default_priority),
         row.is_required,
+        Purpose(row.purpose),
+        row.dedup_seconds,
         row.created_at,
     )

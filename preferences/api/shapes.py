@@ -6,7 +6,8 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from preferences.choices import Channel, Platform, Priority
+from preferences.choices import Channel, Platform, Priority, Purpose
+from preferences.models import MAX_DEDUP_SECONDS
 from preferences.services import RecipientInput
 
 ExternalId = Annotated[str, Meta(min_length=1, max_length=128, description="Your id of the person")]
@@ -168,9 +169,19 @@ CategoryName = Annotated[str, Meta(min_length=1, max_length=100)]
 Description = Annotated[str, Meta(max_length=2000)]
 Channels = Annotated[list[Channel], Meta(min_length=1, max_length=4)]
 
+DedupSeconds = Annotated[
+    int,
+    Meta(
+        ge=0,
+        le=MAX_DEDUP_SECONDS,
+        description="In which the same message to the same person is sent once; 0 sends it every time",
+    ),
+]
+
 
 class CategoryBody(Struct, forbid_unknown_fields=True, kw_only=True):
-    """What messages are about. `channels` is where they go when the sender names none; all four by default."""
+    """What messages are about. `channels` is where they go when the sender names none; all four by default. `purpose`
+    marketing waits while limits cannot be checked."""
 
     slug: Slug
     name: CategoryName
@@ -178,6 +189,8 @@ class CategoryBody(Struct, forbid_unknown_fields=True, kw_only=True):
     channels: Channels | None = None
     default_priority: Priority = Priority.NORMAL
     is_required: bool = False
+    purpose: Purpose = Purpose.TRANSACTIONAL
+    dedup_seconds: DedupSeconds = 300
 
 
 class CategoryChange(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -188,6 +201,8 @@ class CategoryChange(Struct, forbid_unknown_fields=True, kw_only=True):
     channels: Channels | UnsetType = UNSET
     default_priority: Priority | UnsetType = UNSET
     is_required: bool | UnsetType = UNSET
+    purpose: Purpose | UnsetType = UNSET
+    dedup_seconds: DedupSeconds | UnsetType = UNSET
 
 
 class CategoryShape(Struct):
@@ -199,6 +214,8 @@ class CategoryShape(Struct):
     channels: list[str]
     default_priority: Priority
     is_required: bool
+    purpose: Purpose
+    dedup_seconds: int
     created_at: datetime
 
 

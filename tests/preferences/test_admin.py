@@ -5,7 +5,7 @@ from django.contrib.admin.models import LogEntry
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from preferences.models import DeviceToken, Preference, Recipient, Suppression
+from preferences.models import Category, DeviceToken, Preference, Recipient, Suppression
 from preferences.services import PreferencesService
 from tests import factories
 from tests.admin import big_tables_scanned, counted, page, signed_in
@@ -261,3 +261,37 @@ class TestThoseWhoOnlyLook:
         assert "Preferences" in body
         assert 'name="word-all-sms"' not in body
         assert "Erase" not in body
+
+
+class TestCategories:
+    @staticmethod
+    def given(**fields: str) -> dict[str, object]:
+        return {
+            "name": "Offers",
+            "slug": "offers",
+            "channels": ["email"],
+            "default_priority": "low",
+            "purpose": "marketing",
+            "dedup_seconds": "60",
+            **fields,
+        }
+
+    def test_purpose_and_window_are_set_and_listed(self):
+        client = signed_in(may="everything")
+
+        response = client.post(page(Category, "add"), self.given())
+
+        assert response.status_code == 302, response.context["errors"]
+        made = Category.objects.get()
+        assert (made.purpose, made.dedup_seconds) == ("marketing", 60)
+        listed = client.get(page(Category), {"purpose": "marketing"}).content.decode()
+        assert "60 s" in listed
+        assert ">Marketing<" in listed.replace("\n", "").replace(" ", "")
+
+    @pytest.mark.parametrize("seconds", ["-1", "604801", "", "soon"])
+    def test_a_window_that_cannot_be_one_is_told_at_the_field(self, seconds: str):
+        response = signed_in(may="everything").post(page(Category, "add"), self.given(dedup_seconds=seconds))
+
+        assert response.status_code == 200
+        assert list(response.context["adminform"].form.errors) == ["dedup_seconds"]
+        assert not Category.objects.exists()

@@ -17,6 +17,7 @@ def test_a_new_category_goes_everywhere_unless_told_otherwise(api: Api) -> None:
     made = response.json()
     assert made["channels"] == ["push", "email", "sms", "in_app"]
     assert (made["default_priority"], made["is_required"]) == ("normal", False)
+    assert (made["purpose"], made["dedup_seconds"]) == ("transactional", 300)
     assert api.get("categories/orders/").json() == made
 
 
@@ -43,6 +44,25 @@ def test_patch_changes_what_is_given(api: Api) -> None:
     assert Category.objects.get().channels == ["email"]
 
 
+def test_the_window_of_duplicates_and_the_purpose_are_written_and_routing_knows_them(api: Api) -> None:
+    api.post("categories/", {"slug": "offers", "name": "Offers", "purpose": "marketing", "dedup_seconds": 0})
+    made = PreferencesService().categories({"offers"})["offers"]
+
+    changed = api.patch("categories/offers/", {"purpose": "transactional", "dedup_seconds": 604_800}).json()
+
+    assert (made.is_marketing, made.dedup_seconds) == (True, 0)
+    assert (changed["purpose"], changed["dedup_seconds"]) == ("transactional", 604_800)
+    now = PreferencesService().categories()["offers"]
+    assert (now.is_marketing, now.dedup_seconds) == (False, 604_800)
+
+
+def test_a_window_out_of_bounds_is_refused_in_a_change_too(api: Api) -> None:
+    factories.category("orders", dedup_seconds=60)
+
+    assert codes(api.patch("categories/orders/", {"dedup_seconds": 604_801})) == {"/dedup_seconds": "range"}
+    assert Category.objects.get().dedup_seconds == 60
+
+
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [
@@ -55,6 +75,11 @@ def test_patch_changes_what_is_given(api: Api) -> None:
         ({"slug": "a", "name": "x", "channels": ["sms", "sms"]}, "/channels/1"),
         ({"slug": "a", "name": "x", "default_priority": "urgent"}, "/default_priority"),
         ({"slug": "a", "name": "x", "is_required": 1}, "/is_required"),
+        ({"slug": "a", "name": "x", "purpose": "fun"}, "/purpose"),
+        ({"slug": "a", "name": "x", "dedup_seconds": -1}, "/dedup_seconds"),
+        ({"slug": "a", "name": "x", "dedup_seconds": 604_801}, "/dedup_seconds"),
+        ({"slug": "a", "name": "x", "dedup_seconds": "300"}, "/dedup_seconds"),
+        ({"slug": "a", "name": "x", "dedup_seconds": None}, "/dedup_seconds"),
     ],
 )
 def test_a_fault_is_422_with_its_pointer(api: Api, body: Any, pointer: str) -> None:
