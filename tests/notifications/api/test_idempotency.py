@@ -4,14 +4,36 @@ from typing import Any
 
 import pytest
 from django.db import close_old_connections, connection, transaction
+from django.db.models import Model
 from django.http import HttpResponse
+from django.test import Client
 from django.utils import timezone
 
 from notifications.models import IdempotencyRecord, Notification
 from notifications.services import idempotency
+from preferences.models import Category, DeviceToken, Recipient
+from tests import factories
 from tests.api import Api, codes
 
 pytestmark = pytest.mark.django_db
+
+#: POSTs without a key, and why a second one makes nothing more.
+BY_NATURE = {
+    "/api/v1/categories/": "a slug is taken once: 409",
+    "/api/v1/recipients/bulk/": "upsert by external id",
+    "/api/v1/recipients/{external_id}/device-tokens/": "upsert by token",
+    "/api/v1/recipients/{external_id}/feed-token/": "no row: a token is made anew each time, and is no one's to repeat",
+    "/api/v1/feed/socket-ticket/": "likewise",
+    "/api/v1/feed/read-all/": "a state, not a row",
+    "/api/v1/feed/{item_id}/archive/": "likewise",
+    "/api/v1/feed/{item_id}/read/": "likewise",
+    "/api/v1/feed/{item_id}/seen/": "likewise",
+    "/api/v1/feed/{item_id}/snooze/": "likewise",
+    "/api/v1/feed/{item_id}/unarchive/": "likewise",
+    "/api/v1/feed/{item_id}/unread/": "likewise",
+    "/api/v1/notifications/{id}/cancel/": "a state: 409 the second time",
+    "/api/v1/templates/{slug}/preview/": "writes nothing",
+}
 
 ORDER = {"recipient": "user-42", "category": "orders", "template": "order-shipped", "data": {"order": "A-1"}}
 
@@ -25,6 +47,43 @@ def test_the_same_request_again_answers_the_same_and_sends_once(api: Api, shop: 
     assert again["Idempotent-Replayed"] == "true"
     assert "Idempotent-Replayed" not in first
     assert Notification.objects.count() == 1
+
+
+def test_a_repeated_request_is_no_duplicate_of_itself(api: Api, shop: None) -> None:
+    factories.category("orders", dedup_seconds=300)
+    first = api.post("notifications/", ORDER, Idempotency_Key="k-1")
+
+    again = api.post("notifications/", ORDER, Idempotency_Key="k-1")
+
+    assert again.json() == first.json()
+    assert again.json()["duplicate_of"] is None
+
+
+def test_every_post_takes_a_key_or_is_harmless_by_nature() -> None:
+    paths = Client().get("/api/schema/?format=json").json()["paths"]
+    posts = {path: operations["post"] for path, operations in paths.items() if "post" in operations}
+    keyed = {
+        path for path, post in posts.items() if "Idempotency-Key" in {p["name"] for p in post.get("parameters", [])}
+    }
+
+    assert keyed == {"/api/v1/notifications/", "/api/v1/notifications/bulk/"}
+    assert set(posts) - keyed == set(BY_NATURE)
+
+
+def test_what_is_made_by_its_natural_key_is_made_once(api: Api) -> None:
+    calls: list[tuple[str, dict[str, Any], type[Model]]] = [
+        ("categories/", {"slug": "offers", "name": "Offers"}, Category),
+        ("recipients/bulk/", {"recipients": [{"external_id": "ann"}, {"external_id": "ben"}]}, Recipient),
+        ("recipients/ann/device-tokens/", {"platform": "fcm", "token": "t" * 40}, DeviceToken),
+    ]
+    for path, body, model in calls:
+        api.post(path, body)
+        made = list(model.objects.order_by("pk").values_list("pk", flat=True))  # type: ignore[attr-defined]
+
+        again = api.post(path, body)
+
+        assert again.status_code == (409 if path == "categories/" else 201 if "device" in path else 200)
+        assert list(model.objects.order_by("pk").values_list("pk", flat=True)) == made  # type: ignore[attr-defined]
 
 
 def test_the_order_and_spacing_of_the_json_do_not_matter(api: Api, shop: None) -> None:
@@ -133,7 +192,7 @@ def test_a_key_in_flight_is_409(api: Api, shop: None) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_twenty_requests_at_once_under_one_key_give_one_id(api: Api, shop: None) -> None:
+def test_fifty_requests_at_once_under_one_key_give_one_id(api: Api, shop: None) -> None:
     def post(_: int) -> tuple[int, Any]:
         close_old_connections()
         try:
@@ -142,8 +201,8 @@ def test_twenty_requests_at_once_under_one_key_give_one_id(api: Api, shop: None)
         finally:
             connection.close()
 
-    with ThreadPoolExecutor(20) as threads:
-        answers = list(threads.map(post, range(20)))
+    with ThreadPoolExecutor(25) as threads:  # as many connections; PostgreSQL allows a hundred, to all tests
+        answers = list(threads.map(post, range(50)))
 
     assert {status for status, _ in answers} <= {202, 409}
     assert len({body["id"] for status, body in answers if status == 202}) == 1
