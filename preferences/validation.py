@@ -64,7 +64,8 @@ def external_id(value: object) -> str:
 
 
 def name(value: object) -> str:
-    """At most 200 characters on one line: runs of white space become one space. May be empty."""
+    """At most 200 characters on one line: runs of white space become one space, a line break is refused (it could end
+    a header). May be empty."""
     return _line(value, MAX_NAME)
 
 
@@ -158,7 +159,10 @@ def _text(value: object) -> str:
 
 
 def _line(value: object, limit: int) -> str:
-    text = " ".join(_text(value).split())
+    text = _text(value).strip()
+    if "\n" in text or "\r" in text:
+        raise ValidationProblem("line_break", "One line only.")
+    text = " ".join(text.split())
     if len(text) > limit:
         raise ValidationProblem("too_long", f"At most {limit} characters.")
     if not text.isprintable() and _UNPRINTABLE.search(text):

@@ -93,7 +93,7 @@ def plan(header: Sequence[str], *, region: str | None = None) -> Plan:
         raise SourceError(f"The header has {len(names)} columns; at most {MAX_COLUMNS} are read.")
     columns = _columns(names)
     checks: dict[str, Callable[[str], str]] = {
-        "name": validation.name,
+        "name": lambda text: validation.name(_one_line(text)),
         "email": validation.email,
         "phone": lambda text: validation.phone(text.lstrip("'"), region),  # spreadsheets write '+49 to keep the plus
         "locale": lru_cache(maxsize=1024)(validation.locale),
@@ -108,6 +108,11 @@ def plan(header: Sequence[str], *, region: str | None = None) -> Plan:
     )
 
 
+def _one_line(text: str) -> str:
+    """A spreadsheet's cell of two lines is meant as one."""
+    return " ".join(text.split())
+
+
 def _columns(names: Sequence[str]) -> list[str]:
     """What each column is: a known field, or an attribute by its own name."""
     known = {"external_id", *FIELDS}
@@ -119,7 +124,7 @@ def _columns(names: Sequence[str]) -> list[str]:
             columns.append(alias)
             continue
         try:
-            columns.append(validation.attribute_key(name))
+            columns.append(validation.attribute_key(_one_line(name)))
         except ValidationProblem as problem:
             raise SourceError(f"Column {number} of the header: {problem.message}") from None
     if "external_id" not in columns:

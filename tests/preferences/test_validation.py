@@ -188,8 +188,8 @@ def test_what_is_no_external_id_is_refused(wrong):
 
 
 def test_a_name_is_one_line():
-    assert validation.name("  Ann\r\nBcc:\tx  Lee ") == "Ann Bcc: x Lee"
-    for wrong in ("a\0b", "\x1b[2J", "x" * 201, "a\ud800"):
+    assert validation.name("  Ann\tx  Lee \r\n") == "Ann x Lee"
+    for wrong in ("Ann\r\nBcc: x", "Ann\nBcc: x", "Ann\rBcc: x", "a\0b", "\x1b[2J", "x" * 201, "a\ud800"):
         with pytest.raises(ValidationProblem):
             validation.name(wrong)
 
