@@ -57,7 +57,7 @@ def from_token(token: str) -> Identity | None:
         claims = _signer.unsign_object(token, max_age=settings.FEED_TOKEN_SECONDS)
         recipient_id = UUID(claims["r"])
         issued_at = signing.b62_decode(token.rsplit(_signer.sep, 2)[1])
-    except (signing.BadSignature, KeyError, TypeError, ValueError):
+    except (signing.BadSignature, AttributeError, KeyError, TypeError, ValueError):
         return None
     return find(recipient_id, until=float(issued_at + settings.FEED_TOKEN_SECONDS))
 
