@@ -11,6 +11,8 @@ from notifications.choices import EventType
 from notifications.models import Delivery
 from notifications.services.claims import ProviderReceipt
 from notifications.services.tracking import DeliveryTracker
+from preferences.models import Category
+from preferences.services.service import category_cache
 from tests import factories
 from tests.campaigns.conftest import hand_out, make_campaign, start, work
 
@@ -70,6 +72,22 @@ def test_every_person_and_every_message_is_accounted_for_at_every_step(campaign,
     assert adds_up(shown)
     assert (shown["messages"]["sent"], shown["messages"]["in_flight"], shown["moving"]) == (8, 0, False)
     assert shown["status_label"] == "Completed"
+
+
+def test_who_was_sent_the_very_same_already_is_told_as_a_duplicate(campaign, provider):
+    Category.objects.update(dedup_seconds=300)
+    category_cache.forget()
+    hand_out(campaign)
+    again = start(make_campaign("Sale again", template=campaign.template))
+    Category.objects.update(dedup_seconds=300)
+    category_cache.forget()
+
+    hand_out(again)
+
+    shown = figures(again)
+    assert adds_up(shown)
+    assert (shown["people"]["reached"], shown["messages"]["queued"]) == (0, 0)
+    assert {"label": "Duplicate", "count": 8} in shown["skips"]
 
 
 def test_an_opt_out_after_acceptance_is_counted_once_and_leaves_nothing_in_flight(campaign, provider):
