@@ -50,6 +50,7 @@ SECTIONS: dict[str, list[Page]] = {
     "Pipeline": [
         _list("Outbox", "outbox", "notifications", "outboxmessage", "Work that is due, or will be"),
         _list("Dead letters", "report", "notifications", "deadletter", "Work that was given up on, to be replayed"),
+        _list("Providers", "hub", "notifications", "providerswitch", "Who sends, who fails, and who stands in"),
         _list("Rate limits", "speed", "notifications", "ratelimit", "How fast, to whom, and how much of it is used"),
     ],
     "Access": [

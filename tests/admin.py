@@ -12,7 +12,15 @@ from django.urls import reverse
 
 from notifications.choices import Channel
 from notifications.drafts import Draft
-from notifications.models import DeadLetter, Delivery, MessageTemplate, Notification, OutboxMessage, RateLimit
+from notifications.models import (
+    DeadLetter,
+    Delivery,
+    MessageTemplate,
+    Notification,
+    OutboxMessage,
+    ProviderSwitch,
+    RateLimit,
+)
 from notifications.models.dead_letter import DeadCause
 from notifications.services.notification import NotificationService
 from notifications.services.tracking import DeliveryTracker
@@ -61,6 +69,7 @@ def a_row_of_everything() -> Notification:
     Group.objects.create(name="Operators")
     RateLimit.objects.create(scope="provider", target="simulated_email", max=1_000, per_seconds=60)
     sent = notification("ada")
+    ProviderSwitch.objects.create(provider="simulated_sms_backup", by="grace", reason="Invoices unpaid")
     dead_letter(sent)
     return sent
 

@@ -1,5 +1,23 @@
 """The admin of the pipeline: what was sent and what became of it, wordings, keys, waiting and given-up work."""
 
-from notifications.admin import api_key, dead_letter, delivery, notification, outbox, rate_limit, template
+from notifications.admin import (
+    api_key,
+    dead_letter,
+    delivery,
+    notification,
+    outbox,
+    provider,
+    rate_limit,
+    template,
+)
 
-__all__ = ["api_key", "dead_letter", "delivery", "notification", "outbox", "rate_limit", "template"]
+__all__ = [
+    "api_key",
+    "dead_letter",
+    "delivery",
+    "notification",
+    "outbox",
+    "provider",
+    "rate_limit",
+    "template",
+]
