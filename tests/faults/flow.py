@@ -42,7 +42,7 @@ class Flow:
         record, calls = read_record(self.stack.database_url), read_calls(self.stack.journal)
         ledger.every_acceptance_has_ended(self.client.book, record)
         ledger.sent_means_taken(record, calls)
-        ledger.duplicates_are_bounded(record, calls, crashes=0, concurrency=0)
+        ledger.duplicates_are_bounded(record, calls, allowed=0)
         ledger.status_is_the_fold_of_events(record)
         ledger.counters_are_the_sum_of_events(record)
         assert self.stack.statuses() == {"sent": self._sent}

@@ -94,6 +94,8 @@ class Proxy:
         with suppress(OSError):
             while data := source.recv(65536):
                 self._flows.wait()
+                if pair not in self._pairs:
+                    break  # cut while it was held: this never arrives
                 sink.sendall(data)
         with self._lock:
             self._pairs.discard(pair)

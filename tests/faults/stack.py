@@ -93,6 +93,20 @@ class Stack:
             cursor = connection.execute(statement, parameters or None)
             return cursor.fetchall() if cursor.description else []
 
+    def patient(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """The same, also while PostgreSQL is being killed: it is asked until it answers."""
+        answers: list[list[tuple[Any, ...]]] = []
+
+        def asked() -> bool:
+            try:
+                answers.append(self.query(statement, *parameters))
+            except psycopg.Error:
+                return False
+            return True
+
+        wait_until(asked, 60, "an answer of PostgreSQL")
+        return answers[-1]
+
     def connect(self) -> psycopg.Connection[Any]:
         return psycopg.connect(self.database_url, autocommit=True, connect_timeout=5)
 
