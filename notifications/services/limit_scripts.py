@@ -18,18 +18,24 @@ from redis.exceptions import NoScriptError
 
 
 class Script:
-    """A script that Redis is sent once and then called by name."""
+    """A script that Redis is sent once by each process and then called by name."""
 
     def __init__(self, source: str) -> None:
         self.source = source
         self.sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()  # Redis's name for it
+        self._sent = False
 
     def __call__(self, client: Redis, keys: Sequence[str], args: Sequence[object]) -> Any:
         """Raises RedisError."""
-        try:
-            return client.evalsha(self.sha, len(keys), *keys, *args)  # type: ignore[arg-type]  # numbers and texts
-        except NoScriptError:  # new, restarted or flushed
-            return client.eval(self.source, len(keys), *keys, *args)  # type: ignore[arg-type]  # likewise
+        if self._sent:
+            try:
+                return client.evalsha(self.sha, len(keys), *keys, *args)  # type: ignore[arg-type]  # numbers and texts
+            except NoScriptError:  # restarted or flushed
+                pass
+        # Sent unasked the first time: the embedded stand-in for Redis hangs up after an error.
+        answer = client.eval(self.source, len(keys), *keys, *args)  # type: ignore[arg-type]  # likewise
+        self._sent = True
+        return answer
 
 
 _WINDOW = """
