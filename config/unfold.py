@@ -50,6 +50,13 @@ SECTIONS: dict[str, list[Page]] = {
     "Pipeline": [
         _list("Outbox", "outbox", "notifications", "outboxmessage", "Work that is due, or will be"),
         _list("Dead letters", "report", "notifications", "deadletter", "Work that was given up on, to be replayed"),
+        Page(
+            "Replays",
+            "replay",
+            "admin:notifications_replayrun_changelist",
+            "notifications.view_deadletter",
+            "Who put dead letters back, and how far it is",
+        ),
         _list("Providers", "hub", "notifications", "providerswitch", "Who sends, who fails, and who stands in"),
         _list("Rate limits", "speed", "notifications", "ratelimit", "How fast, to whom, and how much of it is used"),
     ],

@@ -22,6 +22,8 @@ from notifications.models import (
     RateLimit,
 )
 from notifications.models.dead_letter import DeadCause
+from notifications.services import replays
+from notifications.services.letters import LetterFilter
 from notifications.services.notification import NotificationService
 from notifications.services.tracking import DeliveryTracker
 from preferences.services import PreferencesService
@@ -70,7 +72,8 @@ def a_row_of_everything() -> Notification:
     RateLimit.objects.create(scope="provider", target="simulated_email", max=1_000, per_seconds=60)
     sent = notification("ada")
     ProviderSwitch.objects.create(provider="simulated_sms_backup", by="grace", reason="Invoices unpaid")
-    dead_letter(sent)
+    letter = dead_letter(sent)
+    replays.start(LetterFilter(ids=(letter.pk,)), per_minute=1, by="grace", via="admin")
     return sent
 
 

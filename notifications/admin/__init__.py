@@ -8,6 +8,7 @@ from notifications.admin import (
     outbox,
     provider,
     rate_limit,
+    replay,
     template,
 )
 
@@ -19,5 +20,6 @@ __all__ = [
     "outbox",
     "provider",
     "rate_limit",
+    "replay",
     "template",
 ]

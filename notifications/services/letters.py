@@ -71,7 +71,7 @@ class LetterFilter:
     def words(self) -> str:
         """The filter as one would say it: "Email · mailhouse · Every attempt failed"."""
         said = [
-            _LABELS.get(value, value) if value else f"no {name}"
+            label(value) if value else f"no {name}"
             for name in ("channel", "priority", "provider", "cause", "code")
             if (value := getattr(self, name)) is not None
         ]
@@ -81,7 +81,12 @@ class LetterFilter:
             said.append(f"letter {self.ids[0]}")
         elif self.ids:
             said.append(f"{len(self.ids)} chosen letters")
-        return " · ".join(map(str, said)) or "every open letter"
+        return " · ".join(said) or "every open letter"
+
+
+def label(value: str) -> str:
+    """A channel, priority, cause or code in words; anything else, such as a provider's name, as it is."""
+    return str(_LABELS.get(value, value))
 
 
 def _moment(stored: str | None) -> datetime | None:

@@ -111,6 +111,11 @@ def step() -> bool:
     return any(more)
 
 
+def is_late(run: ReplayRun) -> bool:
+    """Whether nobody has served this run for longer than any pass takes: the maintenance process is away."""
+    return _clock() - run.stepped_at > timedelta(seconds=3 * CATCH_UP + 60.0 / run.per_minute)
+
+
 def due(since: datetime, now: datetime, per_minute: int) -> tuple[int, datetime]:
     """How many letters a run may put back that was last served up to `since`, and up to when that serves it.
 

@@ -12,3 +12,24 @@ document.addEventListener("click", async (event) => {
     button.textContent = "Press Ctrl+C";
   }
 });
+
+// What moves: data-live names the part of this page to fetch again while somebody looks at it, until it names none.
+const EVERY_MS = 2000;
+setTimeout(async function again() {
+  const part = document.querySelector("[data-live]")?.dataset.live;
+  if (!part) return;
+  try {
+    const old = document.querySelector(part);
+    if (!document.hidden && !old.contains(document.activeElement)) {
+      const answer = await fetch(location.href);
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const fresh = page.querySelector(part);
+      if (!fresh) return; // signed out, or gone
+      if (!page.querySelector("[data-live]")) document.querySelector("[data-live]").removeAttribute("data-live");
+      old.replaceWith(fresh);
+    }
+  } catch {
+    // The server is away for a moment: the page stays as it was.
+  }
+  setTimeout(again, EVERY_MS);
+}, EVERY_MS);
