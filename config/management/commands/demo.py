@@ -64,8 +64,8 @@ def _welcome(console: Console, url: str, key: str) -> None:
     }
     text = "\n".join(f"[bold]{name:<10}[/bold] {what}" for name, what in rows.items())
     console.print(Panel(text, title="Carillon", title_align="left", expand=False, padding=(1, 2)))
-    console.print("Send a notification from another terminal and watch it arrive in the inbox. Again within five minutes")
-    console.print("it is skipped as a duplicate; another order number is another message.\n")
+    console.print("Send a notification from another terminal and watch it arrive in the inbox. Again within five")
+    console.print("minutes it is skipped as a duplicate; another order number is another message.\n")
     console.print(curl(url, key), markup=False)
     console.print("\nCtrl-C stops everything.\n")
 
