@@ -12,7 +12,6 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
-from redis.exceptions import ResponseError
 
 from core import redis
 from notifications.choices import Priority
@@ -30,9 +29,21 @@ log = structlog.get_logger(__name__)
 LIMIT_SLACK_SECONDS = 0.25
 #: One place in ten of a provider's window is left to critical messages, so that no backlog stands in their way.
 RESERVE = 10
+WARN_EVERY_SECONDS = 60.0
 
 #: Shared by every RateLimiter of the process: what it counts while Redis is away.
 _windows = Windows()
+
+
+class _Warned:
+    at = float("-inf")
+
+
+def _warn(error: redis.RedisError) -> None:
+    """Once a minute: every batch and every request would tell the same."""
+    if time.monotonic() - _Warned.at >= WARN_EVERY_SECONDS:
+        _Warned.at = time.monotonic()
+        log.warning("limits_without_redis", error=type(error).__name__, reason=str(error)[:200])
 
 
 class Allowance(NamedTuple):
@@ -153,11 +164,9 @@ class RateLimiter:
         """What the script answers, or None when Redis is away."""
         try:
             return script(redis.client(), keys, [self._clock() if self._clock else "", *args])
-        except ResponseError as error:  # full, read-only, or a fault of ours: it answers, so nobody else would tell
-            log.warning("limits_refused_by_redis", reason=str(error)[:200])
-        except redis.RedisError:
-            pass
-        return None
+        except redis.RedisError as error:  # away, full, read-only
+            _warn(error)
+            return None
 
     def _local_now(self) -> int:
         return self._clock() if self._clock else time.monotonic_ns() // 1000
