@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from datetime import UTC, datetime
 from typing import Any
@@ -48,7 +49,10 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, command: str, **given: Any) -> None:
         self.tables = Tables(self.stdout)
-        getattr(self, f"_{command}")(given)
+        try:
+            getattr(self, f"_{command}")(given)
+        except BrokenPipeError:  # whoever reads, `head` say, has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def _groups(self, _: dict[str, Any]) -> None:
         found = letters.groups()
