@@ -27,7 +27,7 @@ from notifications.models.outbox import MAX_DELIVERIES, OutboxMessage
 
 log = structlog.get_logger(__name__)
 
-#: Messages, and deliveries in them, of one step; the rest wait for the next. Some 0.2 s, so that the other tasks of
+#: Messages, and deliveries in them, of one step; the rest wait for the next. Some 0.3 s, so that the other tasks of
 #: maintenance have their turn.
 STEP = 100
 STEP_DELIVERIES = 10_000
