@@ -60,6 +60,10 @@ SECTIONS: dict[str, list[Page]] = {
         _list("Providers", "hub", "notifications", "providerswitch", "Who sends, who fails, and who stands in"),
         _list("Rate limits", "speed", "notifications", "ratelimit", "How fast, to whom, and how much of it is used"),
     ],
+    "Sandbox": [
+        _list("Sandbox", "science", "notifications", "sandboxstate", "Make bad weather for simulated providers"),
+        _list("Simulated calls", "receipt_long", "notifications", "simulatedcall", "What those providers received"),
+    ],
     "Access": [
         _list("API keys", "key", "notifications", "apikey", "What other services sign in with"),
         _list("Users", "manage_accounts", "auth", "user", "Who may sign in here"),

@@ -10,6 +10,7 @@ from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 
+from core import ids
 from notifications.choices import Channel
 from notifications.drafts import Draft
 from notifications.models import (
@@ -20,6 +21,8 @@ from notifications.models import (
     OutboxMessage,
     ProviderSwitch,
     RateLimit,
+    SandboxState,
+    SimulatedCall,
 )
 from notifications.models.dead_letter import DeadCause
 from notifications.services import replays
@@ -62,6 +65,26 @@ def dead_letter(of: Notification) -> DeadLetter:
     return DeadLetter.objects.get(delivery_id=chosen.pk)
 
 
+def simulated_call(**fields: Any) -> SimulatedCall:
+    """An email as the simulated provider received and took it."""
+    values = {
+        "provider": "simulated_email",
+        "delivery_id": ids.uuid7(),
+        "recipient_id": ids.uuid7(),
+        "attempt": 1,
+        "is_test": True,
+        "address": "ada@example.com",
+        "category": "orders",
+        "content": {
+            "subject": "Order A1 is on its way",
+            "text": "Hello Ada,\nit has left.",
+            "html": "<p>Hello <b>Ada</b></p>",
+        },
+        "outcome": "accepted",
+    }
+    return SimulatedCall.objects.create(**{**values, **fields})
+
+
 def a_row_of_everything() -> Notification:
     """Something for every page to show."""
     person = factories.recipient("ada")
@@ -69,6 +92,8 @@ def a_row_of_everything() -> Notification:
     PreferencesService().suppress("email", "gone@example.com", "manual")
     factories.api_key()
     Group.objects.create(name="Operators")
+    SandboxState.objects.create(provider="simulated_email", options={"outage": True}, by="grace")
+    simulated_call(recipient_id=person.pk)
     RateLimit.objects.create(scope="provider", target="simulated_email", max=1_000, per_seconds=60)
     sent = notification("ada")
     ProviderSwitch.objects.create(provider="simulated_sms_backup", by="grace", reason="Invoices unpaid")

@@ -9,6 +9,7 @@ from notifications.admin import (
     provider,
     rate_limit,
     replay,
+    sandbox,
     template,
 )
 
@@ -21,5 +22,6 @@ __all__ = [
     "provider",
     "rate_limit",
     "replay",
+    "sandbox",
     "template",
 ]

@@ -157,7 +157,8 @@ class SimulatedProvider:
             log.warning("simulator.reports_lost", provider=self.name, reports=len(reports), error=type(error).__name__)
 
 
-_TELLS: dict[str, frozenset[EventType]] = {
+#: What vendors of a channel can tell of a message besides that it arrived.
+TELLS: dict[str, frozenset[EventType]] = {
     Channel.EMAIL: frozenset({EventType.BOUNCED, EventType.COMPLAINED, EventType.OPENED, EventType.CLICKED}),
     Channel.SMS: frozenset({EventType.BOUNCED}),
     Channel.PUSH: frozenset({EventType.OPENED}),
@@ -181,7 +182,7 @@ def _reports(message: OutboundMessage, forced: magic.Magic | None, behaviour: Be
 
 def _fate(channel: str, draws: Draws, options: Options) -> tuple[EventType, ...]:
     """What becomes of a taken message, by the rates and by what vendors of the channel can tell."""
-    can = _TELLS[channel]
+    can = TELLS[channel]
     if draws.fate < options.bounce_rate and EventType.BOUNCED in can:
         return (EventType.BOUNCED,)
     if draws.fate >= 1 - options.complaint_rate and EventType.COMPLAINED in can:

@@ -94,6 +94,12 @@ def option_words(name: str) -> dict[str, Any]:
     return {"title": meta.title, "description": meta.description}
 
 
+def option_type(name: str) -> msgspec.inspect.Type:
+    """The type of an option, with its bounds."""
+    kind = msgspec.inspect.type_info(_FIELDS[name].type)
+    return kind.type if isinstance(kind, msgspec.inspect.Metadata) else kind
+
+
 def exceeded(options: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """The groups of shares that are more than 1 together."""
     return [names for names in _BUDGETS if sum(options[name] for name in names) > 1 + 1e-9]

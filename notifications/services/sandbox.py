@@ -1,6 +1,6 @@
 """The sandbox: simulated providers as they behave now, changed while they run, and the calls they received."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -160,7 +160,12 @@ def calls(wanted: CallFilter) -> QuerySet[SimulatedCall]:
     return rows.filter(**{name: value for name, value in exact.items() if value is not None})
 
 
-def external_ids(rows: list[SimulatedCall]) -> dict[UUID, str]:
+def settings_of(name: str) -> Options:
+    """What the settings say of a simulated provider. Raises UnknownProvider."""
+    return _base(name)
+
+
+def external_ids(rows: Sequence[SimulatedCall]) -> dict[UUID, str]:
     """Who the calls of a page went to."""
     people = Recipient.objects.filter(id__in={row.recipient_id for row in rows})
     return dict(people.values_list("id", "external_id"))
