@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
                 ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
             options={
-                'verbose_name_plural': 'provider switches',
+                'verbose_name_plural': 'providers',
                 'ordering': ['provider'],
             },
         ),

@@ -15,7 +15,7 @@ class ProviderSwitch(models.Model):
 
     class Meta:
         ordering: ClassVar = ["provider"]
-        verbose_name_plural = "provider switches"
+        verbose_name_plural = "providers"
 
     def __str__(self) -> str:
         return self.provider

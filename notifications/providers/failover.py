@@ -136,6 +136,8 @@ class _Descent:
             permit = self.failover.gate.ask(name, n, priority=self.priority)
             if time.monotonic() - asked_at <= LIMIT_SLACK_SECONDS:
                 return permit
+            if permit.probe:  # give it back, or nobody could probe for a while
+                self.failover.gate.report(name, permit, answered=0, failed=0, seconds=0.0)
         return Permit(0, HoldReason.UNAVAILABLE.value, TRY_AGAIN)
 
     def _take(self, provider: str, claim: Claim, outcome: Outcome) -> bool:

@@ -139,6 +139,31 @@ class TestTheNextProvider:
         assert (len(first.calls), len(second.calls)) == (1, 2)
 
 
+def test_a_permit_that_came_too_late_is_asked_for_again_and_a_probe_given_back(catalog, providers, monkeypatch):
+    class SlowGate(ScriptedGate):
+        asked = 0
+
+        def ask(self, provider: str, n: int, *, priority: str) -> Permit:
+            self.asked += 1
+            if self.asked == 1:
+                time.sleep(0.05)
+            return Permit(1, probe=f"token-{self.asked}")
+
+        def report(self, provider: str, permit: Permit, **what: object) -> None:  # type: ignore[override]
+            self.reports.append((permit.probe, what))
+
+    monkeypatch.setattr("notifications.providers.failover.LIMIT_SLACK_SECONDS", 0.02)
+    factories.recipient("ann")
+    accept("ann")
+    worker, gate = Worker(), SlowGate()
+    worker.gate = gate
+
+    work(worker)
+
+    assert [(probe, what["answered"]) for probe, what in gate.reports] == [("token-1", 0), ("token-2", 1)]
+    assert len(providers[0].calls) == 1
+
+
 class TestAfterAnUnknownOutcome:
     def attempt_once(self, first: FakeProvider) -> None:
         factories.recipient("ann")
