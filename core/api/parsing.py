@@ -1,20 +1,25 @@
 """JSON in, by orjson, and nothing that PostgreSQL or a renderer would choke on later.
 
-Refused here, so that no view has to think of it: bytes that are not UTF-8 JSON, lone surrogates, NaN and infinities
-(orjson does these), NUL characters (a PostgreSQL text cannot hold one), and documents deeper than MAX_DEPTH.
+Refused here, so that no view has to think of it: bytes that are not UTF-8 JSON, NaN and infinities (orjson does these),
+lone surrogates (they have no UTF-8), NUL characters (a PostgreSQL text cannot hold one), and documents deeper than
+MAX_DEPTH. What is JSON and still cannot be taken is 422 with a pointer, what is no JSON is 400.
 """
 
+import json
+import re
 from collections.abc import Iterator, Mapping
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 import orjson
 from django.conf import settings
 from rest_framework.parsers import BaseParser
 
-from core.api.problems import BodyTooLarge, FieldProblem, Invalid, MalformedJson, pointer
+from core.api.problems import BodyTooLarge, FieldProblem, Invalid, MalformedJson, Problem, pointer
 
 #: Levels of objects and arrays in a request. The deepest document the API has a use for is about ten.
 MAX_DEPTH = 32
+_TOO_DEEP = f"At most {MAX_DEPTH} levels of objects and arrays are taken."
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 class OrjsonParser(BaseParser):
@@ -39,10 +44,28 @@ def loads(body: bytes) -> Any:
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise MalformedJson(f"{error.msg}, line {error.lineno} column {error.colno}") from None
+        raise _refusal(body, error) from None
     if not _harmless(document, suspect=b"\\u0000" in body):
         raise Invalid(list(_complaints(document)))
     return document
+
+
+def _refusal(body: bytes, error: orjson.JSONDecodeError) -> Problem:
+    """orjson stops at the first fault and says neither which value it was nor whether the rest is JSON; the library's
+    parser takes surrogates and so finds their places. Only ever for a body that is refused."""
+    try:
+        document = json.loads(body.decode("utf-8", "surrogatepass"), parse_constant=_no_constant)
+    except RecursionError:
+        return Invalid([FieldProblem("", "too_deep", _TOO_DEEP)])
+    except ValueError:
+        document = None
+    if complaints := list(_complaints(document)):
+        return Invalid(complaints)
+    return MalformedJson(f"{error.msg}, line {error.lineno} column {error.colno}")
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON.")
 
 
 def _harmless(document: Any, *, suspect: bool) -> bool:
@@ -71,14 +94,24 @@ def _harmless(document: Any, *, suspect: bool) -> bool:
 def _complaints(value: Any, parts: tuple[str | int, ...] = ()) -> Iterator[FieldProblem]:
     """What cannot be taken and where; the slow walk, only after the quick one said no."""
     if len(parts) > MAX_DEPTH or (len(parts) == MAX_DEPTH and isinstance(value, dict | list)):
-        yield FieldProblem(pointer(*parts), "too_deep", f"At most {MAX_DEPTH} levels of objects and arrays are taken.")
-    elif isinstance(value, str) and "\x00" in value:
-        yield FieldProblem(pointer(*parts), "nul_character", "A NUL character cannot be stored.")
+        yield FieldProblem(pointer(*parts), "too_deep", _TOO_DEEP)
+    elif isinstance(value, str):
+        if fault := _fault_of(value):
+            yield FieldProblem(pointer(*parts), *fault)
     elif isinstance(value, dict):
         for name, inner in value.items():
-            if "\x00" in name:
-                yield FieldProblem(pointer(*parts), "nul_character", "A NUL character cannot be stored in a name.")
-            yield from _complaints(inner, (*parts, name))
+            if fault := _fault_of(name):
+                yield FieldProblem(pointer(*parts), fault[0], f"In a name: {fault[1]}")
+            yield from _complaints(inner, (*parts, _SURROGATE.sub("\ufffd", name)))
     elif isinstance(value, list):
         for index, inner in enumerate(value):
             yield from _complaints(inner, (*parts, index))
+
+
+def _fault_of(text: str) -> tuple[str, str] | None:
+    """What PostgreSQL or UTF-8 could not hold, as (code, detail)."""
+    if "\x00" in text:
+        return "nul_character", "A NUL character cannot be stored."
+    if _SURROGATE.search(text):
+        return "lone_surrogate", "Half a surrogate pair is not Unicode text."
+    return None

@@ -13,11 +13,8 @@ from core.api.problems import Invalid, MalformedJson
         b'{"a": NaN}',
         b'{"a": Infinity}',
         b'{"a": 1e999}',
-        b'"\\ud800"',
-        b'{"a": "\\udfff\\ud800"}',
         b'{"\xff": 1}',
         b'{"a": "raw \x00 byte"}',
-        b"[" * 5_000 + b"]" * 5_000,
     ],
 )
 def test_what_is_not_json_is_malformed(body: bytes) -> None:
@@ -34,6 +31,35 @@ def test_a_nul_character_is_refused_where_it_stands() -> None:
         ("/data/list/1", "nul_character"),
         ("", "nul_character"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("body", "pointers"),
+    [
+        (b'"\\ud800"', [""]),
+        (b'{"a": ["x", "\\udfff\\ud800"]}', ["/a/1"]),
+        (b'{"a": "\xed\xa0\x80"}', ["/a"]),
+        (b'{"\\uD83D": "\\uDE00"}', ["", "/\ufffd"]),
+    ],
+)
+def test_half_a_surrogate_pair_is_refused_where_it_stands(body: bytes, pointers: list[str]) -> None:
+    with pytest.raises(Invalid) as refused:
+        loads(body)
+
+    errors = refused.value.extra["errors"]
+    assert [error["pointer"] for error in errors] == pointers
+    assert {error["code"] for error in errors} == {"lone_surrogate"}
+
+
+def test_a_whole_surrogate_pair_is_a_character() -> None:
+    assert loads(b'"\\ud83d\\ude00"') == "\U0001f600"
+
+
+def test_a_document_too_deep_for_any_parser_is_too_deep() -> None:
+    with pytest.raises(Invalid) as refused:
+        loads(b"[" * 100_000 + b"]" * 100_000)
+
+    assert refused.value.extra["errors"][0]["code"] == "too_deep"
 
 
 def test_the_text_of_an_escape_is_no_nul_character() -> None:

@@ -38,6 +38,7 @@ def no_redis(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def web(process_env: dict[str, str]) -> Iterator[Web]:
     """The web process; it sees this test's rows, and its Redis keys once `REDIS_PREFIX` is the same."""
-    server = Web({**process_env, "REDIS_PREFIX": settings.REDIS_PREFIX})
+    # DEMO serves static files without collecting them first, and the pages for errors need those.
+    server = Web({**process_env, "REDIS_PREFIX": settings.REDIS_PREFIX, "DEMO": "1"})
     yield server
     server.stop()

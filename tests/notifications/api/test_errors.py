@@ -30,7 +30,7 @@ def problem(response: HttpResponse, status: int, slug: str) -> dict[str, Any]:
     return content
 
 
-@pytest.mark.parametrize("body", [b"{", b"nul", b'{"a": "\\ud800"}', b'{"a": "\xff"}', b'{"a": NaN}', b'{"a": "\x00"}'])
+@pytest.mark.parametrize("body", [b"{", b"nul", b'{"a": "\xff"}', b'{"a": NaN}', b'{"a": "\x00"}'])
 def test_what_is_not_json_is_400(api: Api, body: bytes) -> None:
     problem(api.post("notifications/", body), 400, "malformed-json")
 
