@@ -61,6 +61,7 @@ class Migration(migrations.Migration):
                 ('stopped_by', models.CharField(blank=True, default='', max_length=150)),
             ],
             options={
+                'verbose_name': 'replay',
                 'ordering': ['-id'],
             },
         ),

@@ -37,6 +37,7 @@ class ReplayRun(models.Model):
 
     class Meta:
         ordering: ClassVar = ["-id"]
+        verbose_name = "replay"
 
     def __str__(self) -> str:
         return f"Replay {self.pk} by {self.by}"

@@ -85,7 +85,16 @@ def _request_of(client):
 def test_a_history_says_how_long_it_is():
     client = signed_in(may="everything")
     category = factories.category("news")
-    client.post(page(category), {"name": "News", "channels": ["email"], "default_priority": "low"})
+    client.post(
+        page(category),
+        {
+            "name": "News",
+            "channels": ["email"],
+            "default_priority": "low",
+            "purpose": "marketing",
+            "dedup_seconds": "60",
+        },
+    )
 
     answer = client.get(page(category, "history"))
 
