@@ -8,7 +8,9 @@ from typing import Any
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
+from django.core.exceptions import ImproperlyConfigured
 
+from notifications import registry
 from notifications.choices import Channel
 from notifications.worker import MARGIN_SECONDS
 
@@ -111,6 +113,15 @@ def _providers() -> Iterator[CheckMessage]:
             yield Error(
                 f"PROVIDERS has a provider {name!r}; a name has 1 to 32 characters of a-z, 0-9 and _.",
                 id="notifications.E005",
+            )
+            continue
+        try:
+            registry.provider(name)
+        except (ImproperlyConfigured, ImportError, KeyError, TypeError) as error:
+            yield Error(
+                f"The provider {name!r} of PROVIDERS cannot be built: {error}",
+                hint="Look at its class and its options; those of the simulated ones are the SIMULATOR_* settings.",
+                id="notifications.E010",
             )
 
 

@@ -92,3 +92,20 @@ def test_a_worker_with_such_settings_does_not_start(process_env: dict[str, str])
     assert done.returncode == 1
     assert "PROVIDERS_SMS is empty" in done.stderr
     assert "PROVIDER_TIMEOUT_SECONDS (20) must be below DRAIN_SECONDS (10)" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "word"), [({"success_rate": 2}, "success_rate"), ({"no_such_option": 1}, "no_such_option")]
+)
+def test_a_provider_whose_options_make_no_sense_is_named(settings: Any, options: dict[str, Any], word: str) -> None:
+    simulated = settings.PROVIDERS["simulated_email"]
+    settings.PROVIDERS = {**settings.PROVIDERS, "mailhouse": {**simulated, "options": options}}
+    (sentence,) = said()
+    assert "mailhouse" in sentence
+    assert word in sentence
+
+
+def test_a_provider_whose_class_is_not_there_is_named(settings: Any) -> None:
+    settings.PROVIDERS = {**settings.PROVIDERS, "mailhouse": {"class": "nowhere.Provider"}}
+    (sentence,) = said()
+    assert "mailhouse" in sentence
