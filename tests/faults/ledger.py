@@ -15,7 +15,9 @@ TERMINAL = frozenset({"sent", "delivered", "skipped", "bounced", "failed", "dead
 #: A provider took it.
 TAKEN = frozenset({"sent", "delivered", "bounced"})
 #: What may stand in the timeline of a delivery that no provider was ever asked to take.
-UNASKED = frozenset({"skipped", "held", "rescued"})
+UNASKED = frozenset({"skipped", "rescued"})
+#: The same of one that nobody took: a throttling provider is asked, and what it turns away is held.
+UNTAKEN = UNASKED | {"held"}
 #: The outcome of the call is unknown: nobody can say whether the provider took the message.
 UNKNOWN = frozenset({"timeout", "internal"})
 #: The code of a send that may be the second.
@@ -58,13 +60,14 @@ def sent_means_taken(record: Record, calls: Sequence[Call]) -> None:
             if d.status in TAKEN and d.channel != "in_app" and d.id not in accepted
         ],
     )
+    skipped = {d.id: {e.type for e in record.events[d.id]} for d in record.deliveries.values() if d.status == "skipped"}
     _none(
         "deliveries were skipped and a provider was asked all the same",
-        [
-            d.id
-            for d in record.deliveries.values()
-            if d.status == "skipped" and d.id in asked and {e.type for e in record.events[d.id]} <= UNASKED
-        ],
+        [id for id, types in skipped.items() if types <= UNASKED and id in asked],
+    )
+    _none(
+        "deliveries were skipped and a provider took them all the same",
+        [id for id, types in skipped.items() if types <= UNTAKEN and id in accepted],
     )
     _none("providers took deliveries that nobody made", accepted - record.deliveries.keys())
 
