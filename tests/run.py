@@ -37,6 +37,7 @@ def main(arguments: list[str]) -> int:
                 "REDIS_URL": stack.enter_context(servers.redis()),
                 "TEST_BROKER_URL": stack.enter_context(servers.broker(scratch)),
                 "BROKER_URL": "",
+                **({} if options.seed is None else {"FAULT_SEED": str(options.seed)}),
             }
         except CannotStart as error:
             servers.say(f"The tests cannot start. {error}")
@@ -60,6 +61,7 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--faults", action="store_true", help="also those that kill servers and processes")
     parser.add_argument("--browser", action="store_true", help="also those that drive a real Chromium")
     parser.add_argument("--all", action="store_true", help="everything")
+    parser.add_argument("--seed", type=int, help="of the random faults; each run prints the one it had")
     return parser.parse_known_args(arguments)
 
 
