@@ -25,7 +25,7 @@ from notifications.choices import MAYBE_TWICE, EventType, FailureCode, HoldReaso
 from notifications.errors import RenderError
 from notifications.messaging.base import Verdict, WorkMessage
 from notifications.providers.base import Failure, OutboundMessage, Outcome, Provider
-from notifications.providers.failover import Failover, Held, NoGate, Pair
+from notifications.providers.failover import TRY_AGAIN, Failover, Held, NoGate, Pair
 from notifications.providers.gate import ProviderGate
 from notifications.services.addresses import retire_invalid
 from notifications.services.claims import Claim, Result
@@ -75,11 +75,16 @@ class Worker:
                 if shut := self.gate.shut_for(settings.PROVIDER_CHAINS[message.channel]):
                     return self._wait(message, shut)
                 claims = self.tracker.claim(message.deliveries, channel=message.channel, priority=message.priority)
-                results, sendable = self.gates.check(claims)
-                unrenderable, outbound = self._render(sendable)
             except (OperationalError, InterfaceError) as error:
                 log.warning("worker.database_unavailable", error=type(error).__name__)
                 return Verdict.AGAIN
+            try:
+                results, sendable = self.gates.check(claims)
+                unrenderable, outbound = self._render(sendable)
+            except (OperationalError, InterfaceError) as error:
+                # These are claimed. Left to their lease they would look like a lost worker's, who may have sent them.
+                log.warning("worker.database_unavailable", error=type(error).__name__)
+                return self._record([self._held(c, "", HoldReason.UNAVAILABLE.value, TRY_AGAIN) for c in claims])
             results += unrenderable
             for is_test, pairs in outbound.items():
                 results += self._send(message.channel, message.priority, is_test, pairs, deadline)

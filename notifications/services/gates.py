@@ -80,7 +80,8 @@ class Gates:
             if claim.priority != Priority.CRITICAL and not claim.is_test and claim.category_id in categories
         ]
         asks = [RecipientAsk(claim.recipient_id, category.slug, claim.notification_id) for claim, category in counted]
-        verdicts = self.limiter.recipients(asks) if asks else []
+        # Always asked: the limits are then known to this process before a provider's is asked, past all waiting.
+        verdicts = self.limiter.recipients(asks)
         uncounted = any(category.is_marketing for _, category in counted) and not redis.writable()
         stopped: dict[Any, Result] = {}
         for (claim, category), verdict in zip(counted, verdicts, strict=True):

@@ -1,0 +1,76 @@
+"""What waits uses up nothing, names nobody wrongly, and costs the less the more of it there is."""
+
+from collections.abc import Sequence
+
+import pytest
+from django.db import OperationalError
+
+from notifications.choices import HoldReason, Status
+from notifications.models import Delivery
+from notifications.services.claims import Claim
+from notifications.services.limits import limit_cache
+from notifications.services.tracking import DeliveryTracker
+from notifications.worker import Worker
+from tests import factories
+from tests.notifications.fakes import FakeProvider, use_provider
+from tests.notifications.test_failover import accept, events, with_gate, work
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def providers(settings) -> tuple[FakeProvider, FakeProvider]:
+    first, second = FakeProvider("first"), FakeProvider("second")
+    use_provider(settings, first, second)
+    return first, second
+
+
+@pytest.fixture(autouse=True)
+def catalog() -> None:
+    factories.category("orders")
+    factories.template("order-shipped")
+    factories.recipient("ann")
+
+
+def claim() -> list[Claim]:
+    return DeliveryTracker().claim([Delivery.objects.get().id], channel="email", priority="normal")
+
+
+class TestPostgresqlGoesBetweenClaimAndCall:
+    def test_no_attempt_is_used_and_nothing_is_marked_as_sent_twice(self, providers, monkeypatch):
+        accept("ann")
+        worker, _ = with_gate()
+        whole = worker.gates.check
+        outage = [OperationalError("terminating connection due to administrator command")]
+
+        def check(claims: Sequence[Claim]) -> object:
+            if outage:
+                raise outage.pop()
+            return whole(claims)
+
+        monkeypatch.setattr(worker.gates, "check", check)
+
+        work(worker)
+        delivery = Delivery.objects.get()
+        assert (delivery.status, delivery.tries) == (Status.QUEUED, 0)
+        work(worker)
+
+        assert Delivery.objects.get().tries == 1
+        assert events() == [("held", "", HoldReason.UNAVAILABLE.value), ("sent", "first", "")]
+
+    def test_the_first_batch_of_a_process_is_no_exception(self, providers, monkeypatch):
+        accept("ann", priority="critical")  # exempt from a person's limits, so nothing else reads them before
+        monkeypatch.setattr(limit_cache, "_limits", None)
+        outage = [OperationalError("the server closed the connection")]
+        read = limit_cache.all
+
+        def all_limits() -> object:
+            if outage:
+                raise outage.pop()
+            return read()
+
+        monkeypatch.setattr(limit_cache, "all", all_limits)
+
+        work(Worker())
+
+        assert (Delivery.objects.get().status, Delivery.objects.get().tries) == (Status.QUEUED, 0)
