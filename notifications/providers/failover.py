@@ -176,10 +176,11 @@ class _Descent:
 
 
 def _by_way(chain: Sequence[Provider], pairs: Sequence[Pair]) -> Iterable[tuple[list[Provider], list[Pair]]]:
-    """Messages by the order in which they go down the chain: who may have a message already is asked for it first."""
+    """Messages by the order in which they go down the chain: who may have a message already is asked for it first. A
+    lost worker names nobody; it would have asked the one that was in doubt before."""
     ways: dict[str, list[Pair]] = {}
     for pair in pairs:
-        ways.setdefault(pair[0].doubts[-1] if pair[0].doubts else "", []).append(pair)
+        ways.setdefault(next(filter(None, reversed(pair[0].doubts)), ""), []).append(pair)
     for first, group in ways.items():
         yield sorted(chain, key=lambda provider: provider.name != first), group
 

@@ -1,13 +1,15 @@
 """What waits uses up nothing, names nobody wrongly, and costs the less the more of it there is."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 from django.db import OperationalError
+from django.utils import timezone
 
-from notifications.choices import HoldReason, Status
+from notifications.choices import EventType, FailureCode, HoldReason, Status
 from notifications.models import Delivery
-from notifications.services.claims import Claim
+from notifications.services.claims import Claim, Result
 from notifications.services.limits import limit_cache
 from notifications.services.tracking import DeliveryTracker
 from notifications.worker import Worker
@@ -74,3 +76,17 @@ class TestPostgresqlGoesBetweenClaimAndCall:
         work(Worker())
 
         assert (Delivery.objects.get().status, Delivery.objects.get().tries) == (Status.QUEUED, 0)
+
+
+def test_a_lost_worker_does_not_hide_who_was_in_doubt_before(providers):
+    first, second = providers
+    accept("ann")
+    first_try = claim()
+    timeout = FailureCode.TIMEOUT.value
+    DeliveryTracker().record([Result(first_try[0], EventType.DEFERRED, "second", timeout, retry_in=1.0)])
+    claim()
+    Delivery.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+
+    work(with_gate()[0])
+
+    assert (len(first.calls), len(second.calls)) == (0, 1)
