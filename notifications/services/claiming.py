@@ -74,7 +74,7 @@ def _doubt(cursor: CursorWrapper, again: Sequence[Claim]) -> None:
     if not again:
         return
     by_delivery = {claim.id: claim for claim in again}
-    cursor.execute(sql.DOUBTS, [bulk.uuid_array(sorted(by_delivery))])
+    cursor.execute(sql.DOUBTS, [bulk.uuid_array(sorted(by_delivery)), sql.since(by_delivery)])
     for delivery, provider in cursor.fetchall():
         by_delivery[delivery].doubts += (provider,)
 

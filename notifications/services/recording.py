@@ -96,7 +96,7 @@ _UNSENT = {EventType.FAILED: Status.FAILED, EventType.DEAD: Status.DEAD, EventTy
 def _not_told_yet(cursor: CursorWrapper, group: Sequence[Result], ids: str) -> list[Result]:
     """Of sends, some of which moved nothing: those whose attempt has no SENT event yet. The others were recorded by a
     commit whose answer was lost; a receipt that was faster, or another worker's send, is no reason to keep silent."""
-    cursor.execute(sql.SENT_EVENTS, [ids])
+    cursor.execute(sql.SENT_EVENTS, [ids, sql.since(r.claim.id for r in group)])
     told = set(cursor.fetchall())
     return [r for r in group if (r.claim.id, r.claim.attempt) not in told]
 

@@ -72,7 +72,7 @@ class DeliveryTracker:
         touched = [(row[0], row[1], channel, "", "") for row in rows]
         self._observe_by_notification(cursor, EventType.RECLAIMED, touched, now)
         if spent := [row[0] for row in rows if row[4] - row[5] > settings.MAX_ATTEMPTS]:
-            cursor.execute(sql.RECLAIMS, [bulk.uuid_array(spent)])
+            cursor.execute(sql.RECLAIMS, [bulk.uuid_array(spent), sql.since(spent)])
             killers = {id for id, times in cursor.fetchall() if times >= POISON_RECLAIMS}
             self.bury(sorted(killers), cause=DeadCause.POISON, detail="Its workers were lost again and again.")
             unlucky = sorted(set(spent) - killers)

@@ -1,5 +1,10 @@
 """The statements of DeliveryTracker. Each takes a batch and guards the status it moves from."""
 
+from collections.abc import Iterable
+from datetime import timedelta
+from uuid import UUID
+
+from core import ids
 from notifications.choices import EventType
 
 _CLAIMED = (
@@ -8,6 +13,16 @@ _CLAIMED = (
 #: A restart of PostgreSQL may have kept a worker from recording in time: its lease is good for this long afterwards.
 GRACE_SECONDS = 20
 _LEASE_ENDS = f"greatest(lease_until, pg_postmaster_start_time() + interval '{GRACE_SECONDS} seconds')"
+
+#: An event is made after its delivery, by a clock that is no further behind than this.
+_CLOCK_MARGIN = timedelta(days=1)
+
+
+def since(deliveries: Iterable[UUID]) -> str:
+    """An id that no event of these deliveries lies before. Without such a bound every week of the record is searched:
+    a year of them costs each batch of retries a tenth of a second."""
+    return str(ids.floor(ids.made_at(min(deliveries)) - _CLOCK_MARGIN))
+
 
 #: The hot path: queued -> sending, by id. Parameters: lease seconds, uuid[].
 CLAIM = f"""
@@ -32,9 +47,10 @@ HELD = f"""
 """
 
 #: Earlier attempts whose outcome nobody knows: the provider may have taken the message. In the order they happened.
+#: Parameters: ids, `since` of them.
 DOUBTS = """
     SELECT delivery_id, provider FROM notifications_deliveryevent
-     WHERE delivery_id = ANY(%s::uuid[])
+     WHERE delivery_id = ANY(%s::uuid[]) AND id >= %s
        AND (type = 'reclaimed' OR (type = 'deferred' AND code IN ('timeout', 'internal')))
      ORDER BY id
 """
@@ -69,10 +85,10 @@ SENT = """
      WHERE id = ANY(%s::uuid[]) AND status IN ('queued', 'sending')
 """
 
-#: Attempts that already have their SENT event. Parameters: ids.
+#: Attempts that already have their SENT event. Parameters: ids, `since` of them.
 SENT_EVENTS = """
     SELECT delivery_id, attempt FROM notifications_deliveryevent
-     WHERE delivery_id = ANY(%s::uuid[]) AND type = 'sent'
+     WHERE delivery_id = ANY(%s::uuid[]) AND id >= %s AND type = 'sent'
 """
 
 #: Parameters: SkipReason, ids, claim.
@@ -133,10 +149,10 @@ CANCEL_QUEUED = """
  RETURNING id, notification_id, channel
 """
 
-#: How often each delivery outlived its worker.
+#: How often each delivery outlived its worker. Parameters: ids, `since` of them.
 RECLAIMS = """
     SELECT delivery_id, count(*) FROM notifications_deliveryevent
-     WHERE delivery_id = ANY(%s::uuid[]) AND type = 'reclaimed' GROUP BY delivery_id
+     WHERE delivery_id = ANY(%s::uuid[]) AND id >= %s AND type = 'reclaimed' GROUP BY delivery_id
 """
 
 #: Taken before anything is changed, in one order everywhere, so that two batches of receipts cannot deadlock.

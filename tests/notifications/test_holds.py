@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from notifications import partitions
 from notifications.choices import EventType, FailureCode, HoldReason, Status
 from notifications.models import Delivery
 from notifications.services.claims import Claim, Result
@@ -90,3 +92,21 @@ def test_a_lost_worker_does_not_hide_who_was_in_doubt_before(providers):
     work(with_gate()[0])
 
     assert (len(first.calls), len(second.calls)) == (0, 1)
+
+
+def test_a_claim_again_reads_no_week_of_events_before_the_delivery(providers):
+    partitions.ensure(timezone.now() - timedelta(weeks=8), 10)
+    accept("ann")
+    DeliveryTracker().record([Result(claim()[0], EventType.DEFERRED, "first", FailureCode.TIMEOUT.value)])
+
+    with CaptureQueriesContext(connection) as queries:
+        [again] = claim()
+
+    assert again.doubts == ("first",)
+    [doubts] = [query["sql"] for query in queries if "deliveryevent" in query["sql"] and "SELECT" in query["sql"]]
+    with connection.cursor() as cursor:
+        cursor.execute("EXPLAIN " + doubts)
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    old = partitions.Week.of(timezone.now() - timedelta(weeks=3)).suffix
+    assert f"deliveryevent_{partitions.Week.of(timezone.now()).suffix}" in plan
+    assert f"deliveryevent_{old}" not in plan
