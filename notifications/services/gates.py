@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
+
 from core import redis
 from notifications.choices import EventType, HoldReason, Priority, SkipReason
 from notifications.services.claims import Claim, Result
@@ -11,7 +13,9 @@ from notifications.services.rate_limiter import RateLimiter, RecipientAsk
 from notifications.services.routing import refusal
 from preferences.services import LOOK_BACK_SECONDS, CategoryInfo, PreferencesService
 
-#: How long marketing waits when the limits cannot be checked, in seconds, before it asks again.
+#: How long marketing waits when the limits cannot be checked, in seconds, before it asks again; twice as long each
+#: time, up to settings.RETRY_CAP_SECONDS. Every time is a claim and an event: a million held for an hour would be 120
+#: million of both.
 REDIS_AWAY_SECONDS = 30.0
 
 
@@ -89,5 +93,6 @@ class Gates:
                 stopped[claim.id] = Result(claim, EventType.SKIPPED, code=SkipReason.RATE_LIMITED.value)
             elif category.is_marketing and (uncounted or verdict is None):
                 reason = HoldReason.REDIS_AWAY.value
-                stopped[claim.id] = Result(claim, EventType.HELD, code=reason, retry_in=REDIS_AWAY_SECONDS)
+                wait = min(settings.RETRY_CAP_SECONDS, REDIS_AWAY_SECONDS * 2.0 ** min(claim.holds, 32))
+                stopped[claim.id] = Result(claim, EventType.HELD, code=reason, retry_in=wait)
         return list(stopped.values()), [claim for claim in claims if claim.id not in stopped]

@@ -10,11 +10,13 @@ from django.utils import timezone
 
 from notifications import partitions
 from notifications.choices import EventType, FailureCode, HoldReason, Status
-from notifications.models import Delivery
+from notifications.models import Delivery, OutboxMessage
 from notifications.services.claims import Claim, Result
+from notifications.services.gates import REDIS_AWAY_SECONDS
 from notifications.services.limits import limit_cache
 from notifications.services.tracking import DeliveryTracker
 from notifications.worker import Worker
+from preferences.models import Category
 from tests import factories
 from tests.notifications.fakes import FakeProvider, use_provider
 from tests.notifications.test_failover import accept, events, with_gate, work
@@ -110,3 +112,15 @@ def test_a_claim_again_reads_no_week_of_events_before_the_delivery(providers):
     old = partitions.Week.of(timezone.now() - timedelta(weeks=3)).suffix
     assert f"deliveryevent_{partitions.Week.of(timezone.now()).suffix}" in plan
     assert f"deliveryevent_{old}" not in plan
+
+
+def test_marketing_asks_for_a_redis_that_stays_away_less_and_less_often(providers, redis_away, settings):
+    Category.objects.update(purpose="marketing")
+    accept("ann")
+    redis_away.leave()
+    waits = []
+    for _ in range(7):
+        work(Worker())
+        waits.append((OutboxMessage.objects.get().due_at - timezone.now()).total_seconds())
+
+    assert waits == pytest.approx([min(settings.RETRY_CAP_SECONDS, REDIS_AWAY_SECONDS * 2**n) for n in range(7)], abs=2)
