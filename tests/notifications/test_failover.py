@@ -269,7 +269,7 @@ class TestWaiting:
         for name in names:
             factories.recipient(name)
         accept(*names)
-        limit = Permit(3, HoldReason.RATE_LIMIT.value, wait=10.0, per_second=2.0)
+        limit = Permit(3, HoldReason.RATE_LIMIT.value, wait=10.0, per_second=8.0)
 
         work(with_gate(first=limit)[0])
 

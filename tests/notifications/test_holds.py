@@ -1,5 +1,7 @@
 """What waits uses up nothing, names nobody wrongly, and costs the less the more of it there is."""
 
+import heapq
+from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -10,15 +12,20 @@ from django.utils import timezone
 
 from notifications import partitions
 from notifications.choices import EventType, FailureCode, HoldReason, Status
-from notifications.models import Delivery, OutboxMessage
+from notifications.models import Delivery, OutboxMessage, RateLimit
+from notifications.models.limits import LimitScope
+from notifications.providers.failover import _spread
+from notifications.providers.gate import Permit
 from notifications.services.claims import Claim, Result
 from notifications.services.gates import REDIS_AWAY_SECONDS
 from notifications.services.limits import limit_cache
+from notifications.services.rate_limiter import RateLimiter
 from notifications.services.tracking import DeliveryTracker
 from notifications.worker import Worker
 from preferences.models import Category
 from tests import factories
 from tests.notifications.fakes import FakeProvider, use_provider
+from tests.notifications.rate_limiter.harness import SECOND, Clock
 from tests.notifications.test_failover import accept, events, with_gate, work
 
 pytestmark = pytest.mark.django_db
@@ -124,3 +131,26 @@ def test_marketing_asks_for_a_redis_that_stays_away_less_and_less_often(provider
         waits.append((OutboxMessage.objects.get().due_at - timezone.now()).total_seconds())
 
     assert waits == pytest.approx([min(settings.RETRY_CAP_SECONDS, REDIS_AWAY_SECONDS * 2**n) for n in range(7)], abs=2)
+
+
+def test_a_backlog_uses_most_of_a_limit_per_second():
+    RateLimit.objects.create(scope=LimitScope.PROVIDER, target="first", max=100, per_seconds=1)
+    limit_cache.forget()
+    clock = Clock()
+    limiter, start = RateLimiter(clock), clock.now
+    waiting = [(0.0, 400)]  # due at, how many
+    sent = 0
+    while sent < 400:
+        due, n = heapq.heappop(waiting)
+        clock.now = max(clock.now, start + round(due * SECOND))
+        allowance = limiter.provider("first", n, priority="low")
+        sent += allowance.granted
+        waits = _spread(
+            Permit(allowance.granted, HoldReason.RATE_LIMIT.value, allowance.wait, allowance.per_second),
+            n - allowance.granted,
+        )
+        for wait, left in Counter(waits).items():
+            heapq.heappush(waiting, ((clock.now - start) / SECOND + wait, left))
+
+    # A tenth is kept for critical ones, and the window is a quarter of a second longer: 72 a second at best.
+    assert sent / ((clock.now - start) / SECOND) > 60
