@@ -67,7 +67,7 @@ class Chaos:
         heal = self._faults[name]()
         try:
             time.sleep(self.chance.uniform(0.3, 2.0))
-            if self.chance.random() < 0.7:
+            if self.chance.random() < 0.85:
                 victim = self.chance.choice(self.service.names + self.service.workers)
                 self.injected[f"killed_{victim}"] += 1
                 self.service.kill(victim)
@@ -84,7 +84,11 @@ class Chaos:
 
     def _memory_alarm(self) -> Callable[[], None]:
         self.own.rabbit.control("set_vm_memory_high_watermark", "0.0001")
-        return lambda: self.own.rabbit.control("set_vm_memory_high_watermark", "0.4")
+
+        def heal() -> None:
+            self.own.rabbit.control("set_vm_memory_high_watermark", "0.4")
+
+        return heal
 
     def _terminate(self) -> None:
         self.own.postgres.terminate_connections(self.database)
@@ -107,7 +111,11 @@ class Chaos:
         with suppress(RedisError):
             self.own.redis.client().config_set("maxmemory-policy", "noeviction")
         self.own.redis.client().config_set("maxmemory", "1")
-        return lambda: self.own.redis.client().config_set("maxmemory", "0")
+
+        def heal() -> None:
+            self.own.redis.client().config_set("maxmemory", "0")
+
+        return heal
 
     def _mood(self) -> Callable[[], None]:
         """A provider misbehaves, in its own state on PostgreSQL, and does so for a while after this fault is over."""

@@ -3,6 +3,7 @@
 import socket
 import struct
 import threading
+import time
 from contextlib import suppress
 
 #: With these a close sends a reset, as a machine does that lost its memory of a connection.
@@ -25,7 +26,7 @@ class Proxy:
         self._pairs: set[tuple[socket.socket, socket.socket]] = set()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.port: int = self._listener.getsockname()[1]
-        self.opened = 0  # connections taken so far
+        self.taken: list[float] = []  # when each connection came, in Unix seconds; also those turned away
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
@@ -67,6 +68,7 @@ class Proxy:
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
+        self.taken.append(time.time())
         self._flows.wait()
         try:
             if self._refuses:
@@ -81,7 +83,6 @@ class Proxy:
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         pair = (client, server)
         with self._lock:
-            self.opened += 1
             self._pairs.add(pair)
         other = threading.Thread(target=self._pump, args=(server, client, pair), daemon=True)
         other.start()

@@ -186,13 +186,19 @@ class Rabbit(Server):
     def answers(self) -> bool:
         return servers._answers(self.url())
 
-    def control(self, *arguments: str) -> None:
-        """rabbitmqctl on this node."""
+    def holding(self) -> set[str]:
+        """The queues that hold a message, waiting or in a worker's hands."""
+        said = self.control("list_queues", "--quiet", "--no-table-headers", "name", "messages")
+        return {name for name, messages in (line.split() for line in said.splitlines()) if int(messages)}
+
+    def control(self, *arguments: str) -> str:
+        """rabbitmqctl on this node; what it says."""
         wrapped = Path("/usr/lib/rabbitmq/bin/rabbitmqctl")
         program = str(wrapped) if wrapped.exists() else "rabbitmqctl"
         command = [program, "--node", self.environment["RABBITMQ_NODENAME"], *arguments]
         done = subprocess.run(command, env=self.environment, cwd=ROOT, capture_output=True, check=False, timeout=90)
         assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
+        return done.stdout.decode()
 
     def heal(self) -> None:
         super().heal()

@@ -58,9 +58,11 @@ class Stack:
             "DJANGO_SETTINGS_MODULE": "tests.faults.settings",
         }
         self.programs: list[Program] = []
+        self._closed = False
 
     def start(self, name: str, *command: str, **more: object) -> Program:
         """A program of ours with `more` in its environment."""
+        assert not self._closed, "the stack is closed"
         env = {**self.environment, **{key: str(value) for key, value in more.items()}}
         log = self.folder / f"{len(self.programs):03d}-{name}.log"
         program = Program(name, [sys.executable, "-W", "ignore", *command], env, log)
@@ -130,6 +132,7 @@ class Stack:
 
     def close(self) -> None:
         """Every process is gone afterwards. What they said last is shown by pytest should the test have failed."""
+        self._closed = True
         for program in self.programs:
             program.kill()
             print(f"--- {program.name} {program.pid}: {program.code}\n{program.said()[-1500:]}")  # noqa: T201

@@ -13,39 +13,39 @@ from tests.faults.stack import Stack
 pytestmark = [pytest.mark.faults, pytest.mark.rabbitmq]
 
 
-def _kill(own: Servers) -> Callable[[], None]:
+def _kill(own: Servers) -> Callable[[], object]:
     own.rabbit.kill()
     return own.rabbit.start
 
 
-def _freeze(own: Servers) -> Callable[[], None]:
+def _freeze(own: Servers) -> Callable[[], object]:
     own.rabbit.freeze()
     return own.rabbit.thaw
 
 
-def _memory(own: Servers) -> Callable[[], None]:
+def _memory(own: Servers) -> Callable[[], object]:
     own.rabbit.control("set_vm_memory_high_watermark", "0.0001")
     return lambda: own.rabbit.control("set_vm_memory_high_watermark", "0.4")
 
 
-def _disk(own: Servers) -> Callable[[], None]:
+def _disk(own: Servers) -> Callable[[], object]:
     own.rabbit.control("set_disk_free_limit", "900TB")
     return lambda: own.rabbit.control("set_disk_free_limit", "50MB")
 
 
-def _cut(own: Servers) -> Callable[[], None]:
+def _cut(own: Servers) -> Callable[[], object]:
     own.proxies["rabbit"].refuse()
     return own.proxies["rabbit"].heal
 
 
-def _swallow(own: Servers) -> Callable[[], None]:
+def _swallow(own: Servers) -> Callable[[], object]:
     own.proxies["rabbit"].hold()
     return own.proxies["rabbit"].heal
 
 
 @pytest.mark.parametrize("outage", [_kill, _freeze, _memory, _disk, _cut, _swallow])
 def test_the_api_goes_on_while_the_broker_is_out_and_all_is_sent_when_it_is_back(
-    outage: Callable[[Servers], Callable[[], None]], own: Servers, flow: Flow
+    outage: Callable[[Servers], Callable[[], object]], own: Servers, flow: Flow
 ):
     end = outage(own)
     time.sleep(1)  # what was published just before may still be under way
