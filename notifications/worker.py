@@ -48,6 +48,10 @@ MAX_MESSAGE_ID = 128
 #: of a day. Then it does: a provider that throttles for ever must not keep it for ever.
 THROTTLED_TIMES = 100
 
+#: Deliveries of a shut channel that look again in a second, per process and lane: about as many as it sends. Whatever
+#: waits then costs twenty full messages a second, and comes back as fast as it can go when the channel opens.
+LOOKS_PER_SECOND = 10_000
+
 NO_GATE = NoGate()
 
 
@@ -62,6 +66,7 @@ class Worker:
         self.gates = Gates(self.preferences, self.limiter)
         self.policy = RetryPolicy(settings.RETRY_BASE_SECONDS, settings.RETRY_CAP_SECONDS, settings.MAX_ATTEMPTS)
         self.stopping = stopping
+        self._line = _Line()
         self._local = threading.local()
         self._random = random.Random()
 
@@ -93,7 +98,8 @@ class Worker:
     def _wait(self, message: WorkMessage, seconds: float) -> Verdict:
         """No provider of the channel may be asked: back into the outbox without a claim. The others don't notice."""
         lane = (message.channel, message.priority)
-        delay = self.policy.hold(0, seconds, jitter(self._random))
+        turn = self._line.turn(lane, seconds, len(message.deliveries))
+        delay = self.policy.hold(0, turn, jitter(self._random))
         alone = message.redelivered and len(message.deliveries) == 1
         self.tracker.postpone(message.deliveries, lane, delay, alone=alone)
         log.info("worker.channel_waits", deliveries=len(message.deliveries), seconds=round(delay, 1))
@@ -196,6 +202,23 @@ class Worker:
         if loop is None:
             loop = self._local.loop = asyncio.new_event_loop()
         return loop
+
+
+class _Line:
+    """Where the batches of a shut lane wait for their turn to look again. Without it all of a backlog would come round
+    every few seconds for as long as the channel is shut, and keep its workers and the relay busy with that."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._ends: dict[tuple[str, str], float] = {}
+
+    def turn(self, lane: tuple[str, str], wait: float, deliveries: int) -> float:
+        """Seconds until the turn of so many deliveries: `wait`, and longer behind others."""
+        with self._lock:
+            now = time.monotonic()
+            turn = min(max(now + wait, self._ends.get(lane, now)), now + settings.RETRY_CAP_SECONDS)
+            self._ends[lane] = turn + deliveries / LOOKS_PER_SECOND
+            return turn - now
 
 
 def _doubt(claim: Claim) -> str:

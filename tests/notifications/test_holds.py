@@ -10,8 +10,10 @@ from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from core.ids import uuid7
 from notifications import partitions
 from notifications.choices import EventType, FailureCode, HoldReason, Status
+from notifications.messaging.base import WorkMessage
 from notifications.models import Delivery, OutboxMessage, RateLimit
 from notifications.models.limits import LimitScope
 from notifications.providers.failover import _spread
@@ -154,3 +156,26 @@ def test_a_backlog_uses_most_of_a_limit_per_second():
 
     # A tenth is kept for critical ones, and the window is a quarter of a second longer: 72 a second at best.
     assert sent / ((clock.now - start) / SECOND) > 60
+
+
+def test_the_batches_of_a_shut_channel_come_back_one_after_the_other():
+    worker, gate = with_gate()
+    gate.shut = 5.0
+    ids = [uuid7() for _ in range(500)]
+    for _ in range(100):
+        worker.process(WorkMessage.of("email", "low", ids))
+
+    moments = sorted(OutboxMessage.objects.values_list("due_at", flat=True))
+    assert 4 < (moments[0] - timezone.now()).total_seconds() < 7
+    assert 4 < (moments[-1] - moments[0]).total_seconds() < 8  # 50,000 deliveries, 10,000 a second
+
+
+def test_another_lane_of_a_shut_channel_does_not_wait_behind_its_backlog():
+    worker, gate = with_gate()
+    gate.shut = 5.0
+    for _ in range(100):
+        worker.process(WorkMessage.of("email", "low", [uuid7() for _ in range(500)]))
+    worker.process(WorkMessage.of("email", "critical", [uuid7()]))
+
+    due = OutboxMessage.objects.get(priority="critical").due_at
+    assert (due - timezone.now()).total_seconds() < 7
