@@ -56,7 +56,8 @@ class NotificationService:
     def cancel(self, notification_id: UUID) -> int:
         """Stop what has not left yet; the number of deliveries stopped.
 
-        Raises AlreadyLeft when there is nothing to stop any more, Notification.DoesNotExist for an unknown id.
+        Raises AlreadyLeft when there is nothing to stop any more, Notification.DoesNotExist for an unknown id. What is
+        in a worker's hands at this moment counts as left; if it comes back, held or to be tried again, it is not sent.
         """
         return DeliveryTracker().cancel(notification_id)
 

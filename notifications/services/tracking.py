@@ -186,15 +186,20 @@ class DeliveryTracker:
 
     def cancel(self, notification_id: UUID) -> int:
         """Skip what is still queued; see NotificationService.cancel."""
+        too_late = AlreadyLeft(f"Notification {notification_id} has nothing left to cancel.")
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(sql.CANCEL_NOTIFICATION, [str(notification_id)])
             if not cursor.rowcount:
                 raise Notification.DoesNotExist(notification_id)
             cursor.execute(sql.CANCEL_DELIVERIES, [str(notification_id)])
             rows = cursor.fetchall()
-            if not rows:
-                raise AlreadyLeft(f"Notification {notification_id} has nothing left to cancel.")
-            self._record_cancelled(cursor, rows)
+            cursor.execute(sql.UNFINISHED, [bulk.uuid_array([notification_id])])
+            if not rows and not cursor.fetchall():
+                raise too_late
+            if rows:
+                self._record_cancelled(cursor, rows)
+        if not rows:  # all that is left is in a worker's hands; the wish stays on the record for its next claim
+            raise too_late
         return len(rows)
 
     def cancel_range(self, source: str, low: UUID, high: UUID, *, limit: int = 1000) -> tuple[int, UUID | None]:

@@ -15,6 +15,7 @@ from notifications.errors import AlreadyLeft, DraftsRejected
 from notifications.messaging.base import Verdict, WorkMessage
 from notifications.models import DeadLetter, Delivery, DeliveryEvent, Notification, OutboxMessage
 from notifications.services import notify
+from notifications.services.claims import Result
 from notifications.services.notification import NotificationService
 from notifications.services.tracking import DeliveryTracker
 from notifications.worker import Worker
@@ -381,6 +382,20 @@ class TestCancel:
             NotificationService().cancel(accepted.id)
         with pytest.raises(Notification.DoesNotExist):
             NotificationService().cancel(ids.uuid7())
+
+    def test_what_a_worker_has_in_hand_is_not_sent_when_it_comes_back(self, catalog, provider):
+        factories.recipient("ann")
+        (accepted,) = send(draft("ann", channels=["email"]))
+        ids_ = list(Delivery.objects.values_list("id", flat=True))
+        [claim] = DeliveryTracker().claim(ids_, channel="email", priority="normal")
+
+        with pytest.raises(AlreadyLeft):
+            NotificationService().cancel(accepted.id)
+        DeliveryTracker().record([Result(claim, EventType.HELD, "fake", "rate_limit")])
+        work()
+
+        assert not provider.calls
+        assert Delivery.objects.get().skip_reason == SkipReason.CANCELLED
 
     def test_a_range_is_cancelled_by_source_alone(self, catalog, provider):
         start = timezone.now()
