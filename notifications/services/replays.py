@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from notifications import bulk
 from notifications.models import DeadLetter, ReplayRun
 from notifications.models.replay import ReplayState
-from notifications.services import letters
+from notifications.services import letters, tracking_sql
 from notifications.services.letters import LetterFilter
 from notifications.services.tracking import DeliveryTracker
 
@@ -161,14 +161,22 @@ def _end_or_go_back(run: ReplayRun) -> None:
     log.info("replay.done", run=run.pk, by=run.by, matched=run.matched, replayed=run.replayed)
 
 
-_STILL_DEAD = "SELECT id FROM notifications_delivery WHERE id = ANY(%s::uuid[]) AND status = 'dead'"
+#: Dead, and no worker came later with the word that the provider had taken it after all. Parameters: ids, ids, `since`.
+_STILL_DEAD = """
+    SELECT id FROM notifications_delivery WHERE id = ANY(%s::uuid[]) AND status = 'dead'
+    EXCEPT
+    SELECT delivery_id FROM notifications_deliveryevent
+     WHERE delivery_id = ANY(%s::uuid[]) AND id >= %s AND type = 'sent'
+"""
 
 
 def _put_back(found: Sequence[tuple[int, UUID]], *, by: str) -> int:
-    """Put locked letters back, (id, delivery); how many really went. One whose delivery is gone with its week, or came
-    to another end, is closed: there is nothing left to send, and nobody replayed it."""
+    """Put locked letters back, (id, delivery); how many really went. One whose delivery is gone with its week, came to
+    another end or was taken after all is closed: there is nothing left to send, and nobody replayed it."""
+    deliveries = [delivery for _, delivery in found]
+    ids = bulk.uuid_array(deliveries)
     with connection.cursor() as cursor:
-        cursor.execute(_STILL_DEAD, [bulk.uuid_array(delivery for _, delivery in found)])
+        cursor.execute(_STILL_DEAD, [ids, ids, tracking_sql.since(deliveries)])
         dead = {row[0] for row in cursor.fetchall()}
     back = [id for id, delivery in found if delivery in dead]
     if ended := [id for id, delivery in found if delivery not in dead]:

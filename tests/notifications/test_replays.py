@@ -355,3 +355,13 @@ class TestSeveralProcesses:
 
         run.refresh_from_db()
         assert (run.state, run.replayed) == ("done", 3)
+
+
+def test_what_a_late_worker_says_was_taken_is_closed_and_not_sent_again():
+    taken, given_up = letters(2)
+    DeliveryEvent.objects.create(delivery_id=taken.delivery_id, type=EventType.SENT, provider="mailhouse")
+
+    run = replays.at_once([taken.pk, given_up.pk], by="grace", via="admin")
+
+    assert (run.matched, run.replayed, still_open()) == (2, 1, 0)
+    assert Delivery.objects.get(status=Status.QUEUED).pk == given_up.delivery_id
