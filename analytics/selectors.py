@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import Max, Min, QuerySet, Sum
+from django.db.models import Count, Max, Min, QuerySet, Sum
 from django.db.models.functions import Now
 
 from analytics.models import MinuteCount
@@ -116,17 +116,23 @@ def last_sent(source: str, *, since: datetime) -> datetime | None:
 
 
 def backlog() -> dict[str, Any]:
-    """The outbox as it stands: rows and deliveries that are due, the age of the oldest in seconds (null: none), rows
-    that wait for a later moment, and dead letters nobody has replayed. Counts stop at COUNTED."""
+    """The outbox as it stands: messages that are due and that wait for a later moment, the age of the oldest due in
+    seconds (null: none), and dead letters nobody has replayed; each count with whether there may be more."""
     due = OutboxMessage.objects.filter(due_at__lte=Now())
     oldest = due.aggregate(at=Min("due_at"))["at"]
+    dead = DeadLetter.objects.filter(replayed_at=None)[:COUNTED].count()
     return {
-        "due": due[:COUNTED].count(),
+        "due": _messages(due),
         "oldest": None if oldest is None else max(0.0, (database_now() - oldest).total_seconds()),
-        "later": OutboxMessage.objects.filter(due_at__gt=Now())[:COUNTED].count(),
-        "dead": DeadLetter.objects.filter(replayed_at=None)[:COUNTED].count(),
-        "at_most": COUNTED,
+        "later": _messages(OutboxMessage.objects.filter(due_at__gt=Now())),
+        "dead": {"count": dead, "more": dead >= COUNTED},
     }
+
+
+def _messages(rows: QuerySet[OutboxMessage]) -> dict[str, Any]:
+    """How many messages the first COUNTED of these rows carry: a row of the outbox holds up to 500."""
+    counted = rows.order_by()[:COUNTED].aggregate(rows=Count("pk"), messages=Sum("size"))
+    return {"count": counted["messages"] or 0, "more": counted["rows"] >= COUNTED}
 
 
 def _counts(since: datetime, until: datetime | None, source: str) -> QuerySet[MinuteCount]:

@@ -22,6 +22,7 @@ _OUTCOMES = [
     (EventType.OPENED.value, "Opened", ""),
     (EventType.CLICKED.value, "Clicked", ""),
     (EventType.SKIPPED.value, "Skipped", "For a reason"),
+    (EventType.HELD.value, "Held", "No provider or limit allowed it then"),
     (EventType.DEFERRED.value, "Tried again", "Failed for now"),
     (EventType.BOUNCED.value, "Bounced", ""),
     (EventType.FAILED.value, "Failed", "Refused for good"),

@@ -18,23 +18,23 @@ from notifications.admin import looks
 from notifications.choices import Channel, Priority
 from notifications.models import OutboxMessage
 
-#: Rows counted per lane at most; beyond it a card says "1,000+".
+#: Rows whose messages are counted per lane at most; beyond it a card adds a "+".
 COUNT_CAP = 1_000
 #: Due for longer than this, a lane is behind: the relay publishes within 0.1 s, a busy lane within seconds.
 BEHIND = timedelta(seconds=60)
 
 _LANES = f"""
-    SELECT lane.channel, lane.priority, due.n, due.oldest, later.n, later.next
+    SELECT lane.channel, lane.priority, due.messages, due.n, due.oldest, later.messages, later.n, later.next
       FROM (SELECT channel, priority FROM unnest(%(channels)s::text[]) channel, unnest(%(priorities)s::text[]) priority)
            AS lane
      CROSS JOIN LATERAL (
-           SELECT count(*) AS n, min(due_at) AS oldest FROM (
-               SELECT due_at FROM notifications_outbox o
+           SELECT coalesce(sum(size), 0) AS messages, count(*) AS n, min(due_at) AS oldest FROM (
+               SELECT due_at, size FROM notifications_outbox o
                 WHERE o.channel = lane.channel AND o.priority = lane.priority AND o.due_at <= now()
                 ORDER BY due_at LIMIT {COUNT_CAP}) few) due
      CROSS JOIN LATERAL (
-           SELECT count(*) AS n, min(due_at) AS next FROM (
-               SELECT due_at FROM notifications_outbox o
+           SELECT coalesce(sum(size), 0) AS messages, count(*) AS n, min(due_at) AS next FROM (
+               SELECT due_at, size FROM notifications_outbox o
                 WHERE o.channel = lane.channel AND o.priority = lane.priority AND o.due_at > now()
                 ORDER BY due_at LIMIT {COUNT_CAP}) few) later
 """
@@ -42,13 +42,15 @@ _LANES = f"""
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One channel and priority: rows due and rows held for later (each counted to COUNT_CAP), and their first times."""
+    """One channel and priority: messages due and messages for later, of COUNT_CAP rows each, and their first times."""
 
     channel: str
     priority: str
     due: int
+    due_rows: int
     oldest: datetime | None
     later: int
+    later_rows: int
     next: datetime | None
 
     @property
@@ -65,26 +67,26 @@ class Lane:
 
     @property
     def due_words(self) -> str:
-        return _capped(self.due)
+        return _capped(self.due, self.due_rows)
 
     @property
     def later_words(self) -> str:
-        return _capped(self.later)
+        return _capped(self.later, self.later_rows)
 
     @property
     def age(self) -> str:
         return looks.offset(self.oldest, timezone.now()).lstrip("+") if self.oldest else ""
 
 
-def _capped(count: int) -> str:
-    return f"{count:,}+" if count >= COUNT_CAP else f"{count:,}"
+def _capped(messages: int, rows: int) -> str:
+    return f"{messages:,}+" if rows >= COUNT_CAP else f"{messages:,}"
 
 
 def lanes() -> list[Lane]:
     """Every lane with work in it, by one query that reads at most COUNT_CAP rows of the index per lane and side."""
     with connection.cursor() as cursor:
         cursor.execute(_LANES, {"channels": list(Channel.values), "priorities": list(Priority.values)})
-        return [lane for row in cursor.fetchall() if (lane := Lane(*row)).due or lane.later]
+        return [lane for row in cursor.fetchall() if (lane := Lane(*row)).due_rows or lane.later_rows]
 
 
 @admin.register(OutboxMessage)

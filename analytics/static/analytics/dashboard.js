@@ -12,13 +12,13 @@
     part("outcomes").replaceChildren(...figures.outcomes.map(({ key, label, hint, count: value }) =>
       tile(label, number(value), shares[key] ? `${percent(value, shares[key])} of ${key === "delivered" ? "sent" : "delivered"}` : hint,
         value ? TONES[key] : "")));
-    const { due, oldest, later, dead, at_most: most } = figures.backlog;
-    const bounded = (value) => number(value) + (value >= most ? "+" : "");
+    const { due, oldest, later, dead } = figures.backlog;
+    const bounded = ({ count, more }) => number(count) + (more ? "+" : "");
     part("backlog").replaceChildren(
-      tile("Outbox, due", bounded(due), due ? "batches waiting to be queued" : "nothing waits"),
+      tile("Outbox, due", bounded(due), due.count ? "messages waiting to be queued" : "no message waits to be queued"),
       tile("Oldest due", oldest === null ? "–" : duration(oldest), "how far behind we are", oldest > 60 ? "bad" : oldest > 10 ? "warn" : ""),
-      tile("Outbox, later", bounded(later), "scheduled, held or to be tried again"),
-      tile("Dead letters", bounded(dead), dead ? "to be looked at" : "none", dead ? "bad" : ""),
+      tile("Outbox, later", bounded(later), "messages scheduled, held or to be tried again"),
+      tile("Dead letters", bounded(dead), dead.count ? "to be looked at" : "none", dead.count ? "bad" : ""),
     );
     legend(part("legend"), figures.sent.series);
     bars(part("sent"), figures.sent, "Nothing was sent in the last hour");
