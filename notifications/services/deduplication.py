@@ -66,9 +66,10 @@ for i = 1, n do
 end
 return answers
 """
+#: Those on the record, and whether they reach somebody.
 _REACHING = """
-    SELECT DISTINCT notification_id FROM notifications_delivery
-     WHERE notification_id = ANY(%s::uuid[]) AND id >= %s AND id < %s AND status = ANY(%s)
+    SELECT notification_id, bool_or(status = ANY(%s)) FROM notifications_delivery
+     WHERE notification_id = ANY(%s::uuid[]) AND id >= %s AND id < %s GROUP BY notification_id
 """
 _BY_KEY = """
     SELECT ask.n, said.id
@@ -196,22 +197,23 @@ def _mark(asks: Sequence[Ask], lock: int, void: dict[bytes, bytes]) -> list[byte
 
 
 def _settled(cursor: CursorWrapper, marks: dict[UUID, bytes], deadline: float) -> set[UUID]:
-    """Which of these notifications count, once the transactions that may yet bring them have ended."""
+    """Which of these notifications count, once the transactions that may yet bring them have ended. One that is on the
+    record needs no waiting, and no lock: a batch may meet a thousand that were given up."""
     reaching = _reaching(cursor, marks)
     locks = {int.from_bytes(mark[16:], "big", signed=True) for first, mark in marks.items() if first not in reaching}
     if locks:
         _wait(cursor, sorted(locks), deadline - time.monotonic())
-        reaching |= _reaching(cursor, marks.keys() - reaching)
-    return reaching
+        reaching |= _reaching(cursor, marks.keys() - reaching.keys())
+    return {first for first, counts in reaching.items() if counts}
 
 
-def _reaching(cursor: CursorWrapper, notification_ids: Collection[UUID]) -> set[UUID]:
+def _reaching(cursor: CursorWrapper, notification_ids: Collection[UUID]) -> dict[UUID, bool]:
     if not notification_ids:
-        return set()
+        return {}
     since = ids.floor(ids.made_at(min(notification_ids)) - _CLOCK_MARGIN)
     until = ids.floor(ids.made_at(max(notification_ids)) + _CLOCK_MARGIN)
-    cursor.execute(_REACHING, [uuid_array(notification_ids), since, until, _COUNTS])
-    return {row[0] for row in cursor.fetchall()}
+    cursor.execute(_REACHING, [_COUNTS, uuid_array(notification_ids), since, until])
+    return dict(cursor.fetchall())
 
 
 def _wait(cursor: CursorWrapper, locks: list[int], seconds: float) -> None:

@@ -220,6 +220,14 @@ class TestWhatReachesNobodyHoldsNothingBack:
 
         assert one(dedup_key=key).deliveries == 4
 
+    def test_one_that_is_on_the_record_is_not_waited_for(self) -> None:
+        Delivery.objects.filter(notification=one().id).update(status=Status.DEAD)
+
+        with CaptureQueriesContext(connection) as queries:
+            assert one().deliveries == 4
+
+        assert not [query for query in queries if "lock_shared" in query["sql"]]
+
     @pytest.mark.parametrize("status", [Status.QUEUED, Status.SENDING, Status.SENT, Status.DELIVERED])
     def test_but_one_that_is_on_its_way_on_any_channel_does(self, status: str) -> None:
         first = one()
