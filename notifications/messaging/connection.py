@@ -39,7 +39,7 @@ def parameters(purpose: str) -> pika.URLParameters:
 def short_lived(purpose: str) -> Iterator[BlockingConnection]:
     """A blocking connection for a few calls. Raises BrokerUnavailable for whatever goes wrong with it."""
     try:
-        connection = BlockingConnection(parameters(purpose))
+        connection = _connect(purpose)
         try:
             yield connection
         finally:
@@ -47,6 +47,13 @@ def short_lived(purpose: str) -> Iterator[BlockingConnection]:
                 connection.close()
     except (AMQPError, OSError) as error:
         raise BrokerUnavailable(describe(error)) from error
+
+
+def _connect(purpose: str) -> BlockingConnection:
+    try:
+        return BlockingConnection(parameters(purpose))
+    except ValueError as error:  # pika's word for a peer that is gone again before it could look who it is
+        raise BrokerUnavailable("the broker hung up") from error
 
 
 def describe(error: BaseException | None) -> str:

@@ -29,7 +29,7 @@ def _memory(own: Servers) -> Callable[[], object]:
 
 
 def _disk(own: Servers) -> Callable[[], object]:
-    own.rabbit.control("set_disk_free_limit", "900TB")
+    own.rabbit.control("set_disk_free_limit", "900000GB")
     return lambda: own.rabbit.control("set_disk_free_limit", "50MB")
 
 
