@@ -140,6 +140,12 @@ _database: dict[str, Any] = dict(Environment.db_url_config(DATABASE_URL))
 _database["ENGINE"] = "core.postgresql"  # Django's own, but for what counts as an outage
 _database["CONN_MAX_AGE"] = 0
 _database["OPTIONS"] = {
+    # A server that vanished without a word (its host died, a cable was cut) is noticed within half a minute and not
+    # after the two hours of the system's defaults. DATABASE_URL may say otherwise.
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
     **_database.get("OPTIONS", {}),
     "pool": {"min_size": 0, "max_size": DATABASE_POOL_SIZE, "timeout": 5, "max_idle": 60},
     "connect_timeout": 5,

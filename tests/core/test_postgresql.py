@@ -1,4 +1,7 @@
-"""A server that takes no writes is an outage, whoever asks."""
+"""A server that takes no writes is an outage, whoever asks; one that vanished is not waited for."""
+
+import os
+import socket
 
 import pytest
 from django.db import DatabaseError, OperationalError, connection, transaction
@@ -28,6 +31,20 @@ def test_a_statement_that_is_wrong_is_still_our_fault() -> None:
     with pytest.raises(DatabaseError) as caught, transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT nothing_of_that_name")
     assert not isinstance(caught.value, OperationalError)
+
+
+@pytest.mark.django_db
+def test_a_server_that_vanished_is_given_up_within_half_a_minute() -> None:
+    connection.ensure_connection()
+    with socket.socket(fileno=os.dup(connection.connection.fileno())) as line:
+        if line.family == socket.AF_UNIX or not hasattr(socket, "TCP_USER_TIMEOUT"):
+            pytest.skip("a server on this machine does not vanish; other systems have other options")
+        told = [
+            line.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+            *(line.getsockopt(socket.IPPROTO_TCP, option) for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL)),
+            *(line.getsockopt(socket.IPPROTO_TCP, option) for option in (socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT)),
+        ]
+    assert told == [1, 10, 5, 4, 30_000]
 
 
 @pytest.mark.django_db(transaction=True)
