@@ -20,6 +20,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 from core.faults import where
+from core.turns import SharedLock
 from notifications import registry
 from notifications.choices import MAYBE_TWICE, EventType, FailureCode, HoldReason
 from notifications.errors import RenderError
@@ -67,6 +68,7 @@ class Worker:
         self.policy = RetryPolicy(settings.RETRY_BASE_SECONDS, settings.RETRY_CAP_SECONDS, settings.MAX_ATTEMPTS)
         self.stopping = stopping
         self._line = _Line()
+        self._turns = SharedLock()
         self._local = threading.local()
         self._random = random.Random()
 
@@ -75,7 +77,11 @@ class Worker:
         lane = f"{message.channel}.{message.priority}"
         # The last moment to ask a provider: its answer must come while the claim is still ours.
         deadline = time.monotonic() + settings.LEASE_SECONDS - settings.PROVIDER_TIMEOUT_SECONDS - MARGIN_SECONDS
-        with structlog.contextvars.bound_contextvars(batch=str(message.id), lane=lane):
+        # A suspect may take the process down: nothing else is in its hands meanwhile, or it would be suspected as well.
+        with (
+            structlog.contextvars.bound_contextvars(batch=str(message.id), lane=lane),
+            self._turns.held(alone=message.is_suspect),
+        ):
             try:
                 if shut := self.gate.shut_for(settings.PROVIDER_CHAINS[message.channel]):
                     return self._wait(message, shut)
@@ -100,8 +106,7 @@ class Worker:
         lane = (message.channel, message.priority)
         turn = self._line.turn(lane, seconds, len(message.deliveries))
         delay = self.policy.hold(0, turn, jitter(self._random))
-        alone = message.redelivered and len(message.deliveries) == 1
-        self.tracker.postpone(message.deliveries, lane, delay, alone=alone)
+        self.tracker.postpone(message.deliveries, lane, delay, alone=message.is_suspect)
         log.info("worker.channel_waits", deliveries=len(message.deliveries), seconds=round(delay, 1))
         return Verdict.DONE
 
@@ -216,7 +221,8 @@ class _Line:
         """Seconds until the turn of so many deliveries: `wait`, and longer behind others."""
         with self._lock:
             now = time.monotonic()
-            turn = min(max(now + wait, self._ends.get(lane, now)), now + settings.RETRY_CAP_SECONDS)
+            cap: float = settings.RETRY_CAP_SECONDS
+            turn = min(max(now + wait, self._ends.get(lane, now)), now + cap)
             self._ends[lane] = turn + deliveries / LOOKS_PER_SECOND
             return turn - now
 
