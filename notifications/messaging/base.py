@@ -30,6 +30,11 @@ class WorkMessage:
     deliveries: tuple[UUID, ...]
     redelivered: bool = False
 
+    @property
+    def is_suspect(self) -> bool:
+        """It came back alone: it may be what took its worker down."""
+        return self.redelivered and len(self.deliveries) == 1
+
     @classmethod
     def of(cls, channel: str, priority: str, deliveries: Sequence[UUID], *, redelivered: bool = False) -> "WorkMessage":
         return cls(uuid7(), channel, priority, tuple(deliveries), redelivered)

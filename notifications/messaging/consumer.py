@@ -18,6 +18,7 @@ from notifications.messaging import topology
 from notifications.messaging.backoff import full_jitter
 from notifications.messaging.base import Handler, MalformedMessage, Verdict, decode
 from notifications.messaging.connection import Link, short_lived
+from notifications.messaging.publisher import REDRIVEN
 from notifications.messaging.shelf import Delivered, Shelf
 from notifications.messaging.threads import ThreadedConsumer
 
@@ -145,7 +146,8 @@ class RabbitConsumer(ThreadedConsumer):
     ) -> None:
         tag = method.delivery_tag
         try:
-            message = decode(body, channel=self.channel, priority=priority, redelivered=method.redelivered)
+            again = method.redelivered or bool((properties.headers or {}).get(REDRIVEN))
+            message = decode(body, channel=self.channel, priority=priority, redelivered=again)
         except MalformedMessage:
             link.call(lambda channel: channel.basic_reject(tag, requeue=False))  # dead-lettered
             return

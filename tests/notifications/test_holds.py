@@ -1,8 +1,10 @@
 """What waits uses up nothing, names nobody wrongly, and costs the less the more of it there is."""
 
+import asyncio
 import heapq
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -16,6 +18,7 @@ from notifications.choices import EventType, FailureCode, HoldReason, Status
 from notifications.messaging.base import WorkMessage
 from notifications.models import Delivery, OutboxMessage, RateLimit
 from notifications.models.limits import LimitScope
+from notifications.providers.base import OutboundMessage, Outcome
 from notifications.providers.failover import _spread
 from notifications.providers.gate import Permit
 from notifications.services.claims import Claim, Result
@@ -179,3 +182,44 @@ def test_another_lane_of_a_shut_channel_does_not_wait_behind_its_backlog():
 
     due = OutboxMessage.objects.get(priority="critical").due_at
     assert (due - timezone.now()).total_seconds() < 7
+
+
+class Crowded(FakeProvider):
+    """Remembers how many messages were in the process's hands at the most, by whether a suspect was among them."""
+
+    def __init__(self) -> None:
+        super().__init__("crowded")
+        self.inside: list[str] = []
+        self.together: list[tuple[str, ...]] = []
+
+    async def send(self, messages: Sequence[OutboundMessage]) -> list[Outcome]:
+        names = [message.address for message in messages]
+        self.inside += names
+        self.together.append(tuple(self.inside))
+        await asyncio.sleep(0.1)
+        self.inside = [name for name in self.inside if name not in names]
+        return await super().send(messages)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_suspect_is_the_only_one_in_its_workers_hands(settings):
+    provider = Crowded()
+    use_provider(settings, provider)
+    names = [f"p{n}" for n in range(4)]
+    for name in names:
+        factories.recipient(name, email=f"{name}@example.com")
+    accept(*names)
+    ids = dict(Delivery.objects.values_list("recipient__external_id", "id"))
+    worker, _ = with_gate()
+
+    def handle(name: str) -> None:
+        worker.process(WorkMessage.of("email", "normal", [ids[name]], redelivered=name == "p2"))
+        connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(handle, names))
+
+    assert len(provider.calls) == 4
+    assert ("p2@example.com",) in provider.together
+    assert not any(len(some) > 1 and "p2@example.com" in some for some in provider.together)
+    assert any(len(some) > 1 for some in provider.together)
