@@ -2,7 +2,8 @@
 
     claim (short transaction) -> gates -> render -> provider (no transaction open) -> record (one transaction)
 
-When no provider of the channel may be asked, nothing is claimed at all: the batch waits in the outbox.
+When no provider of the channel may be asked, nothing is claimed at all: the batch waits in the outbox. Of what is
+beyond a limit only as much is claimed as may go.
 
 A batch is never dropped: what cannot be recorded is answered with AGAIN, and the claim makes handing it out twice
 harmless.
@@ -14,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from uuid import UUID
 
 import structlog
 from django.conf import settings
@@ -26,8 +28,8 @@ from notifications.choices import MAYBE_TWICE, EventType, FailureCode, HoldReaso
 from notifications.errors import RenderError
 from notifications.messaging.base import Verdict, WorkMessage
 from notifications.providers.base import Failure, OutboundMessage, Outcome, Provider
-from notifications.providers.failover import TRY_AGAIN, Failover, Held, NoGate, Pair
-from notifications.providers.gate import ProviderGate
+from notifications.providers.failover import LIMITS, TRY_AGAIN, Failover, Held, NoGate, Pair, spread
+from notifications.providers.gate import Permit, ProviderGate
 from notifications.services.addresses import retire_invalid
 from notifications.services.claims import Claim, Result
 from notifications.services.gates import Gates
@@ -49,6 +51,8 @@ MAX_MESSAGE_ID = 128
 #: of a day. Then it does: a provider that throttles for ever must not keep it for ever.
 THROTTLED_TIMES = 100
 
+#: A shut channel is looked at again after this long at the latest: a person may have reset or switched on a provider.
+LOOK_AGAIN_SECONDS = 30.0
 #: Deliveries of a shut channel that look again in a second, per process and lane: about as many as it sends. Whatever
 #: waits then costs twenty full messages a second, and comes back as fast as it can go when the channel opens.
 LOOKS_PER_SECOND = 10_000
@@ -83,9 +87,10 @@ class Worker:
             self._turns.held(alone=message.is_suspect),
         ):
             try:
-                if shut := self.gate.shut_for(settings.PROVIDER_CHAINS[message.channel]):
-                    return self._wait(message, shut)
-                claims = self.tracker.claim(message.deliveries, channel=message.channel, priority=message.priority)
+                deliveries = self._admit(message)
+                if not deliveries:
+                    return Verdict.DONE
+                claims = self.tracker.claim(deliveries, channel=message.channel, priority=message.priority)
             except (OperationalError, InterfaceError) as error:
                 log.warning("worker.database_unavailable", error=type(error).__name__)
                 return Verdict.AGAIN
@@ -101,14 +106,29 @@ class Worker:
                 results += self._send(message.channel, message.priority, is_test, pairs, deadline)
             return self._record(results)
 
-    def _wait(self, message: WorkMessage, seconds: float) -> Verdict:
-        """No provider of the channel may be asked: back into the outbox without a claim. The others don't notice."""
-        lane = (message.channel, message.priority)
-        turn = self._line.turn(lane, seconds, len(message.deliveries))
-        delay = self.policy.hold(0, turn, jitter(self._random))
-        self.tracker.postpone(message.deliveries, lane, delay, alone=message.is_suspect)
-        log.info("worker.channel_waits", deliveries=len(message.deliveries), seconds=round(delay, 1))
-        return Verdict.DONE
+    def _admit(self, message: WorkMessage) -> Sequence[UUID]:
+        """What is worth claiming now. What no provider of the channel may take, or what is beyond a limit, goes back
+        into the outbox without a claim, so that a backlog costs next to nothing while it waits. Test traffic goes on.
+        """
+        wanted = message.deliveries
+        permit = self.gate.room(settings.PROVIDER_CHAINS[message.channel], len(wanted), priority=message.priority)
+        if permit.granted >= len(wanted):
+            return wanted
+        tests = self.tracker.test_traffic(wanted)
+        live = [id for id in wanted if id not in tests]
+        now, later = live[: permit.granted], live[permit.granted :]
+        if later:
+            lane = (message.channel, message.priority)
+            self.tracker.postpone(later, lane, self._turns_of(lane, permit, len(later)), alone=message.is_suspect)
+            log.info("worker.channel_waits", deliveries=len(later), why=permit.reason, seconds=round(permit.wait, 1))
+        return [*now, *(id for id in wanted if id in tests)]
+
+    def _turns_of(self, lane: tuple[str, str], permit: Permit, n: int) -> list[float]:
+        """Seconds until each of n deliveries that nobody may take now is looked at again."""
+        if permit.reason in LIMITS:
+            return spread(permit, n)
+        turn = self._line.turn(lane, min(permit.wait, LOOK_AGAIN_SECONDS), n)
+        return [self.policy.hold(0, turn, jitter(self._random))] * n
 
     def _render(self, claims: Sequence[Claim]) -> tuple[list[Result], dict[bool, list[Pair]]]:
         """Finished messages, live and test traffic apart, and the failures of those that cannot be rendered."""
@@ -129,7 +149,7 @@ class Worker:
     def _send(self, channel: str, priority: str, is_test: bool, pairs: list[Pair], deadline: float) -> list[Result]:
         failover = Failover(NO_GATE if is_test else self.gate, self._call)
         answers = failover.send(registry.chain(channel, is_test=is_test), pairs, deadline, priority=priority)
-        return [self._result(answer.claim, answer.provider, answer.outcome) for answer in answers]
+        return [self._result(answer.claim, answer.provider, answer.outcome, answer.passed_on) for answer in answers]
 
     def _call(self, provider: Provider, messages: Sequence[OutboundMessage]) -> list[Outcome]:
         """One provider call. No transaction is open here: a slow provider must not hold rows."""
@@ -149,12 +169,13 @@ class Worker:
             return [Failure(FailureCode.INTERNAL, temporary=True, detail="Wrong number of outcomes.")] * len(messages)
         return outcomes
 
-    def _result(self, claim: Claim, provider: str, outcome: Outcome | Held) -> Result:
+    def _result(self, claim: Claim, provider: str, outcome: Outcome | Held, passed_on: str = "") -> Result:
         if isinstance(outcome, Held):
             return self._held(claim, provider, outcome.reason, outcome.wait)
         if not isinstance(outcome, Failure):
             message_id = vendor_text(outcome.provider_message_id, claim.address)[:MAX_MESSAGE_ID]
-            code, detail = (MAYBE_TWICE, _doubt(claim)) if claim.doubts else ("", "")
+            code, doubt = (MAYBE_TWICE, _doubt(claim)) if claim.doubts else ("", "")
+            detail = " ".join(filter(None, (doubt, passed_on)))
             return Result(claim, EventType.SENT, provider, code, detail, provider_message_id=message_id)
         code, detail = outcome.code.value, vendor_text(outcome.detail, claim.address)
         if not outcome.temporary:

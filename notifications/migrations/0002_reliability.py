@@ -102,7 +102,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='delivery',
             name='holds',
-            field=models.SmallIntegerField(db_default=0, default=0),
+            field=models.IntegerField(db_default=0, default=0),
+        ),
+        migrations.AlterField(
+            model_name='delivery',
+            name='attempts',
+            field=models.IntegerField(default=0),
         ),
         migrations.AlterField(
             model_name='deliveryevent',

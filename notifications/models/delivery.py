@@ -29,8 +29,8 @@ class Delivery(models.Model):
     skip_reason = models.CharField(max_length=16, choices=SkipReason.choices, blank=True, default="")
     # How often it was claimed: the number of the claim guards every word on it. `holds` of these asked no provider, so
     # `attempts - holds` attempts are used up.
-    attempts = models.SmallIntegerField(default=0)
-    holds = models.SmallIntegerField(default=0, db_default=0)
+    attempts = models.IntegerField(default=0)
+    holds = models.IntegerField(default=0, db_default=0)
     lease_until = models.DateTimeField(null=True)
     provider = models.CharField(max_length=32, blank=True, default="")
     error_code = models.CharField(max_length=32, choices=FailureCode.choices, blank=True, default="")

@@ -52,13 +52,15 @@ class Answer:
     claim: Claim
     provider: str
     outcome: Outcome | Held
+    #: Why the providers before it in the chain did not take it, for people.
+    passed_on: str = ""
 
 
 class NoGate(ProviderGate):
     """For test traffic: what it does to the simulator holds up nobody, and no limit is used up by it."""
 
-    def shut_for(self, providers: Sequence[str]) -> float:
-        return 0.0
+    def room(self, providers: Sequence[str], n: int, *, priority: str) -> Permit:
+        return Permit(n)
 
     def ask(self, provider: str, n: int, *, priority: str) -> Permit:
         return Permit(n)
@@ -120,12 +122,12 @@ class _Descent:
             outcomes = self.failover.call(provider, [message for _, message in asked])
             self._report(provider.name, permit, outcomes, time.monotonic() - began)
             for pair, outcome in zip(asked, outcomes, strict=True):
-                if self._take(provider.name, pair[0], outcome):
+                if self._take(provider.name, pair[0], outcome, probe=bool(permit.probe)):
                     declined.append(pair)
         if permit.reason in LIMITS:  # a limit delays; it is no reason to load the next provider
             self.answers += [
                 self.words.get(claim.id) or Answer(claim, provider.name, Held(permit.reason, wait))
-                for (claim, _), wait in zip(left, _spread(permit, len(left)), strict=True)
+                for (claim, _), wait in zip(left, spread(permit, len(left)), strict=True)
             ]
             return declined
         self._wait(left, provider.name, Held(permit.reason, permit.wait))
@@ -142,16 +144,17 @@ class _Descent:
                 self.failover.gate.report(name, permit, answered=0, failed=0, seconds=0.0)
         return Permit(0, HoldReason.UNAVAILABLE.value, TRY_AGAIN)
 
-    def _take(self, provider: str, claim: Claim, outcome: Outcome) -> bool:
-        """Note an outcome; whether the message may go to the next provider."""
-        answer = Answer(claim, provider, outcome)
+    def _take(self, provider: str, claim: Claim, outcome: Outcome, *, probe: bool) -> bool:
+        """Note an outcome; whether the message may go to the next provider. A probe that was surely not taken uses no
+        attempt: a message that waits alone would be every probe, and used up by an outage of minutes."""
+        known = self.words.get(claim.id)
+        answer = Answer(claim, provider, outcome, _passed_on(known))
         if not isinstance(outcome, Failure) or not outcome.temporary or outcome.code not in NOT_TAKEN:
             self.answers.append(answer)
             return False
-        if not outcome.attempted:
+        if not outcome.attempted or (probe and outcome.code == FailureCode.UNAVAILABLE):
             held = Held(HoldReason.UNAVAILABLE, outcome.retry_after or TRY_AGAIN)
             answer = Answer(claim, provider, held)
-        known = self.words.get(claim.id)
         if known is None or isinstance(known.outcome, Held):
             self.words[claim.id] = answer
         return True
@@ -177,6 +180,14 @@ class _Descent:
         self.failover.gate.report(name, permit, answered=answered, failed=failed, seconds=seconds, retry_after=pause)
 
 
+def _passed_on(known: Answer | None) -> str:
+    if known is None:
+        return ""
+    outcome = known.outcome
+    why = HoldReason(outcome.reason).label if isinstance(outcome, Held) else FailureCode(outcome.code).label  # type: ignore[union-attr]  # a word is never a Receipt
+    return f"Passed on by {known.provider}: {why}."
+
+
 def _by_way(chain: Sequence[Provider], pairs: Sequence[Pair]) -> Iterable[tuple[list[Provider], list[Pair]]]:
     """Messages by the order in which they go down the chain: who may have a message already is asked for it first. A
     lost worker names nobody; it would have asked the one that was in doubt before."""
@@ -187,7 +198,7 @@ def _by_way(chain: Sequence[Provider], pairs: Sequence[Pair]) -> Iterable[tuple[
         yield sorted(chain, key=lambda provider: provider.name != first), group
 
 
-def _spread(permit: Permit, n: int) -> list[float]:
+def spread(permit: Permit, n: int) -> list[float]:
     """When each of n messages beyond a limit may try again, so that they come back about as fast as they may go.
 
     In steps of a quarter of a second or of one message, whichever is longer: an outbox row each, not one per message.

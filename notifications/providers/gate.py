@@ -6,7 +6,7 @@ only when all else grants, so that nothing is used up in vain.
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import structlog
@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 SWITCHES_SECONDS = 1.0
 #: What a switched-off provider's messages wait before they look again: a person decides, which takes longer than this.
 SWITCHED_OFF_SECONDS = 5.0
-#: How long `shut_for` believes its last look.
+#: How long `room` believes its last look at a chain.
 LOOK_SECONDS = 0.25
 #: The pause after a 429 that names no time, or none that is still to come.
 PAUSE_SECONDS = 5.0
@@ -55,17 +55,20 @@ class ProviderGate:
         self.limiter = limiter or RateLimiter()
         self.breaker = breaker or Breaker()
         self._switches = _Switches()
-        self._looks: dict[tuple[str, ...], tuple[float, float]] = {}  # chain: looked at, opens at (monotonic)
+        self._looks: dict[tuple[str, ...], tuple[float, Mapping[str, float]]] = {}  # chain: when, and what `_look` said
 
-    def shut_for(self, providers: Sequence[str]) -> float:
-        """Seconds for which none of these may be asked; 0.0 when one may, and when there are none. Looks once in
-        LOOK_SECONDS and changes nothing. Limits are not looked at: they hold back a part of a batch."""
-        chain, now = tuple(providers), time.monotonic()
-        looked_at, opens_at = self._looks.get(chain, (0.0, 0.0))
-        if looked_at == 0.0 or not looked_at <= now < looked_at + LOOK_SECONDS:
-            opens_at = now + self._look(chain)
-            self._looks[chain] = (now, opens_at)
-        return max(0.0, opens_at - now)
+    def room(self, providers: Sequence[str], n: int, *, priority: str) -> Permit:
+        """Before anything is claimed: of n messages for this chain, how many are worth claiming now. Uses nothing up;
+        the rest is in the limit's line. Looks at the chain once in LOOK_SECONDS, and at limits where there are any."""
+        if not providers:
+            return Permit(n)
+        now = time.monotonic()
+        opens = self._opens(tuple(providers), now)
+        first = next((name for name in providers if opens[name] <= now), None)
+        if first is None:
+            return Permit(0, HoldReason.CIRCUIT_OPEN.value, min(opens.values()) - now)
+        allowance = self.limiter.room(first, n, priority=priority)
+        return Permit(n) if allowance.granted >= n else _limited(allowance)
 
     def ask(self, provider: str, n: int, *, priority: str) -> Permit:
         """How many of n messages the provider may be handed now."""
@@ -104,15 +107,19 @@ class ProviderGate:
         if answered or failed or said.pause or said.probe:
             self.breaker.report(provider, said)
 
-    def _look(self, chain: Sequence[str]) -> float:
-        if not chain:
-            return 0.0
+    def _opens(self, chain: tuple[str, ...], now: float) -> Mapping[str, float]:
+        """When each may be asked (monotonic), looked at once in LOOK_SECONDS."""
+        looked_at, opens = self._looks.get(chain, (0.0, {}))
+        if looked_at == 0.0 or not looked_at <= now < looked_at + LOOK_SECONDS:
+            opens = self._look(chain, now)
+            self._looks[chain] = (now, opens)
+        return opens
+
+    def _look(self, chain: Sequence[str], now: float) -> dict[str, float]:
         off = self._switches.off()
         on = [name for name in chain if name not in off]
-        waits = self.breaker.waits(on) if on else []
-        if len(on) < len(chain):
-            waits.append(SWITCHED_OFF_SECONDS)
-        return min(waits)
+        waits = dict(zip(on, self.breaker.waits(on), strict=True)) if on else {}
+        return {name: now + waits.get(name, SWITCHED_OFF_SECONDS) for name in chain}
 
 
 class _Switches:

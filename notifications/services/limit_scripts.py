@@ -112,21 +112,21 @@ local function save(w, keep)
 end
 """
 
-#: KEYS: windows. ARGV: clock or '', n, field of the line, longest wait, then cap, span, width of each window.
-#: Answers {granted, wait of each window or -1 where it had room for all}.
+#: KEYS: windows. ARGV: clock or '', n, field of the line, longest wait, 1 to use up nothing, then cap, span, width of
+#: each window. Answers {granted, wait of each window or -1 where it had room for all}.
 PROVIDER = Script(f"""{_WINDOW}
 local at, n, field, longest = clock(ARGV[1]), tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 local windows, granted = {{}}, n
 for i, key in ipairs(KEYS) do
-  local w = open(key, at, tonumber(ARGV[3 * i + 3]), tonumber(ARGV[3 * i + 4]))
-  w.cap = tonumber(ARGV[3 * i + 2])
+  local w = open(key, at, tonumber(ARGV[3 * i + 4]), tonumber(ARGV[3 * i + 5]))
+  w.cap = tonumber(ARGV[3 * i + 3])
   w.room = math.max(0, w.cap - w.total)
   granted = math.min(granted, w.room)
   windows[i] = w
 end
 local answer = {{granted}}
 for i, w in ipairs(windows) do
-  add(w, granted)
+  if ARGV[5] ~= '1' then add(w, granted) end
   answer[i + 1] = -1
   if w.room < n then
     local line = redis.call('HGET', w.key, field)

@@ -84,7 +84,7 @@ class Windows:
         self._lock = threading.Lock()
         self._windows: dict[str, Window] = {}
 
-    def provider(self, frames: Mapping[str, Frame], n: int, line: str, now: int) -> list[int]:
+    def provider(self, frames: Mapping[str, Frame], n: int, line: str, now: int, *, use: bool = True) -> list[int]:
         """As the script PROVIDER: [granted, wait of each window or -1 where it had room for all]."""
         with self._lock:
             windows = [(self._at(name, frame, now), frame.cap) for name, frame in frames.items()]
@@ -92,7 +92,7 @@ class Windows:
             granted = min(n, *rooms)
             answer = [granted]
             for (window, cap), room in zip(windows, rooms, strict=True):
-                window.add(granted)
+                window.add(granted if use else 0)
                 answer.append(-1 if room >= n else _queue(window, cap, n - granted, line))
             return answer
 

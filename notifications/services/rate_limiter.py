@@ -87,6 +87,13 @@ class RateLimiter:
         In any sliding window no more than the limit is granted. Without Redis each process grants its share
         (1 / settings.RATE_LIMIT_PROCESSES, at least 1): sending goes on, and never without a limit.
         """
+        return self._provider(name, n, priority, use=True)
+
+    def room(self, name: str, n: int, *, priority: str) -> Allowance:
+        """The same without using anything up: for how many of n it is worth asking now. The rest is in the line."""
+        return self._provider(name, n, priority, use=False)
+
+    def _provider(self, name: str, n: int, priority: str, *, use: bool) -> Allowance:
         limits = limit_cache.all()
         asked = [(LimitScope.PROVIDER, name), (LimitScope.GLOBAL, "")]
         found = {which: limit for which in asked if (limit := limits.get(which))}
@@ -94,14 +101,14 @@ class RateLimiter:
             return Allowance(max(n, 0))
         frames = _named((*which, _provider_frame(limit.max, limit.seconds, priority)) for which, limit in found.items())
         line = f"line:{priority}"
-        args = [n, line, LONGEST_WAIT, *(part for one in frames.values() for part in one)]
+        args = [n, line, LONGEST_WAIT, 0 if use else 1, *(part for one in frames.values() for part in one)]
         answer = self._run(limit_scripts.PROVIDER, list(frames), args)
         if answer is None:
             frames = _named(
                 (*which, _provider_frame(_share(limit.max), limit.seconds, priority)) for which, limit in found.items()
             )
-            answer = _windows.provider(frames, n, line, self._local_now())
-        else:
+            answer = _windows.provider(frames, n, line, self._local_now(), use=use)
+        elif use:
             _windows.note(frames, answer[0], self._local_now())
         granted, *waits = answer
         return Allowance(granted, max(0, *waits) / 1_000_000, lowest(waits, list(frames.values())))

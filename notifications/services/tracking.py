@@ -79,11 +79,20 @@ class DeliveryTracker:
             self.bury(unlucky, cause=DeadCause.EXHAUSTED, detail="Its last worker was lost.")
         return [row for row in rows if row[4] - row[5] <= settings.MAX_ATTEMPTS]
 
-    def postpone(self, deliveries: Sequence[UUID], lane: tuple[str, str], delay: float, *, alone: bool = False) -> None:
-        """Put deliveries that nobody has claimed back into the outbox, due in `delay` seconds; `lane` is (channel,
-        priority). `alone`: they came back from a crash and stay apart from others."""
+    def test_traffic(self, deliveries: Sequence[UUID]) -> set[UUID]:
+        """Which of these are test traffic, in two reads by primary key."""
+        with connection.cursor() as cursor:
+            owners = by_id(cursor, sql.OWNERS, deliveries)
+            tests = by_id(cursor, sql.TESTS, {row[1] for row in owners.values()})
+        return {id for id, row in owners.items() if row[1] in tests}
+
+    def postpone(
+        self, deliveries: Sequence[UUID], lane: tuple[str, str], delays: Sequence[float], *, alone: bool = False
+    ) -> None:
+        """Put deliveries that nobody has claimed back into the outbox, each due after its delay (seconds); `lane` is
+        (channel, priority). `alone`: they came back from a crash and stay apart from others."""
         schedule = bulk.Schedule(MAX_DELIVERIES)
-        for id in deliveries:
+        for id, delay in zip(deliveries, delays, strict=True):
             if alone:
                 schedule.add_alone(*lane, id, delay=delay)
             else:

@@ -70,6 +70,10 @@ DEVICES = """
     SELECT id, platform, token FROM preferences_devicetoken WHERE id = ANY(%s::uuid[]) AND retired_at IS NULL
 """
 
+OWNERS = "SELECT id, notification_id FROM notifications_delivery WHERE id = ANY(%s::uuid[])"
+
+TESTS = "SELECT id FROM notifications_notification WHERE id = ANY(%s::uuid[]) AND is_test"
+
 ORIGINS = "SELECT id, source, category_id FROM notifications_notification WHERE id = ANY(%s::uuid[])"
 
 #: What ends or defers a claim. One statement per kind of result and cause, so that the ids are all that varies: a plain

@@ -18,7 +18,7 @@ from notifications.services.notification import NotificationService
 from notifications.services.rate_limiter import RateLimiter, RecipientAsk
 from notifications.services.retry import PATIENCE, RetryPolicy
 from notifications.services.tracking import DeliveryTracker
-from notifications.worker import THROTTLED_TIMES, Worker
+from notifications.worker import LOOK_AGAIN_SECONDS, THROTTLED_TIMES, Worker
 from tests import factories
 from tests.notifications.fakes import FakeProvider, use_provider
 
@@ -32,10 +32,13 @@ class ScriptedGate(ProviderGate):
         super().__init__(RateLimiter())
         self.permits = permits
         self.shut = 0.0
+        self.room_for: Permit | None = None
         self.reports: list[tuple[str, dict[str, object]]] = []
 
-    def shut_for(self, providers: Sequence[str]) -> float:
-        return self.shut
+    def room(self, providers: Sequence[str], n: int, *, priority: str) -> Permit:
+        if self.shut:
+            return Permit(0, HoldReason.CIRCUIT_OPEN.value, self.shut)
+        return Permit(n) if self.room_for is None else self.room_for
 
     def ask(self, provider: str, n: int, *, priority: str) -> Permit:
         permit = self.permits.get(provider)
@@ -100,6 +103,7 @@ class TestTheNextProvider:
 
         assert (len(first.calls), len(second.calls)) == (0, 1)
         assert events() == [("sent", "second", "")]
+        assert DeliveryEvent.objects.get().detail == "Passed on by first: Provider unavailable."
         assert gate.reports == [
             ("first", {"answered": 0, "failed": 1, "retry_after": None}),
             ("second", {"answered": 1, "failed": 0, "retry_after": None}),
@@ -250,6 +254,71 @@ class TestWaiting:
         assert Delivery.objects.get().attempts == 0
         assert OutboxMessage.objects.get().due_at > timezone.now() + timedelta(seconds=10)
         assert events() == []
+
+    def test_beyond_a_limit_only_as_much_is_claimed_as_may_go(self, catalog, providers):
+        names = [f"p{n}" for n in range(7)]
+        for name in names:
+            factories.recipient(name)
+        accept(*names)
+        worker, gate = with_gate()
+        gate.room_for = Permit(3, HoldReason.RATE_LIMIT.value, wait=10.0, per_second=8.0)
+
+        work(worker)
+
+        assert len(providers[0].calls) == 3
+        assert Delivery.objects.filter(attempts=0, status=Status.QUEUED).count() == 4
+        assert [type for type, _, _ in events()] == ["sent"] * 3
+        assert sum(len(row.delivery_ids) for row in OutboxMessage.objects.all()) == 4
+        assert OutboxMessage.objects.earliest("due_at").due_at > timezone.now() + timedelta(seconds=9)
+
+    def test_test_traffic_does_not_wait_for_live_providers(self, catalog, providers, settings):
+        settings.TEST_PROVIDERS = dict.fromkeys(settings.TEST_PROVIDERS, "second")
+        factories.recipient("ann")
+        accept("ann")
+        NotificationService().send(
+            [Draft(recipient="ann", category="orders", template="order-shipped", channels=["email"])],
+            source="api:test",
+            is_test=True,
+        )
+        ids = [id for row in OutboxMessage.objects.all() for id in row.delivery_ids]
+        OutboxMessage.objects.all().delete()
+        worker, gate = with_gate()
+        gate.shut = 15.0
+
+        worker.process(WorkMessage.of("email", "normal", ids))
+
+        assert [message.is_test for message in providers[1].calls] == [True]
+        assert Delivery.objects.filter(status=Status.QUEUED, attempts=0).count() == 1
+        assert OutboxMessage.objects.get().size == 1
+
+    def test_a_channel_that_is_shut_for_long_is_looked_at_again_soon(self, catalog, providers):
+        factories.recipient("ann")
+        accept("ann")
+        worker, gate = with_gate()
+        gate.shut = 600.0  # and then somebody resets it
+
+        work(worker)
+
+        assert OutboxMessage.objects.get().due_at < timezone.now() + timedelta(seconds=LOOK_AGAIN_SECONDS + 5)
+
+    def test_a_probe_that_was_surely_not_taken_uses_no_attempt(self, catalog, providers):
+        providers[0].fail_temporarily(times=1, code=FailureCode.UNAVAILABLE)
+        factories.recipient("ann")
+        accept("ann")
+
+        work(with_gate(first=Permit(1, probe="token"), second=OPEN)[0])
+
+        delivery = Delivery.objects.get()
+        assert (delivery.status, delivery.tries) == (Status.QUEUED, 0)
+
+    def test_a_probe_with_an_unknown_outcome_does_use_one(self, catalog, providers):
+        providers[0].fail_temporarily(times=1, code=FailureCode.TIMEOUT)
+        factories.recipient("ann")
+        accept("ann")
+
+        work(with_gate(first=Permit(1, probe="token"), second=OPEN)[0])
+
+        assert events() == [("deferred", "first", "timeout")]
 
     def test_a_suspect_that_waits_stays_alone(self, catalog, providers):
         factories.recipient("ann")

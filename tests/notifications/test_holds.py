@@ -15,11 +15,11 @@ from django.utils import timezone
 from core.ids import uuid7
 from notifications import partitions
 from notifications.choices import EventType, FailureCode, HoldReason, Status
-from notifications.messaging.base import WorkMessage
+from notifications.messaging.base import Verdict, WorkMessage
 from notifications.models import Delivery, OutboxMessage, RateLimit
 from notifications.models.limits import LimitScope
 from notifications.providers.base import OutboundMessage, Outcome
-from notifications.providers.failover import _spread
+from notifications.providers.failover import spread
 from notifications.providers.gate import Permit
 from notifications.services.claims import Claim, Result
 from notifications.services.gates import REDIS_AWAY_SECONDS
@@ -89,9 +89,11 @@ class TestPostgresqlGoesBetweenClaimAndCall:
 
         monkeypatch.setattr(limit_cache, "all", all_limits)
 
-        work(Worker())
-
-        assert (Delivery.objects.get().status, Delivery.objects.get().tries) == (Status.QUEUED, 0)
+        message = WorkMessage.of("email", "critical", OutboxMessage.objects.get().delivery_ids)
+        assert Worker().process(message) is Verdict.AGAIN
+        assert (Delivery.objects.get().status, Delivery.objects.get().attempts) == (Status.QUEUED, 0)
+        assert Worker().process(message) is Verdict.DONE
+        assert len(providers[0].calls) == 1
 
 
 def test_a_lost_worker_does_not_hide_who_was_in_doubt_before(providers):
@@ -150,7 +152,7 @@ def test_a_backlog_uses_most_of_a_limit_per_second():
         clock.now = max(clock.now, start + round(due * SECOND))
         allowance = limiter.provider("first", n, priority="low")
         sent += allowance.granted
-        waits = _spread(
+        waits = spread(
             Permit(allowance.granted, HoldReason.RATE_LIMIT.value, allowance.wait, allowance.per_second),
             n - allowance.granted,
         )
