@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import structlog
-from django.conf import settings
 
 from core import redis
 from notifications.providers import circuit as pure
@@ -118,7 +117,7 @@ class Breaker:
         arguments = [
             operation, now, _keep_ms(rules),
             rules.window, rules.min_calls, rules.failure_rate, rules.slow_rate, rules.slow_seconds,
-            rules.open_seconds, rules.open_max, rules.probe_seconds, *given,
+            rules.open_seconds, rules.open_max, rules.probe_seconds, rules.pause_max, *given,
         ]  # fmt: skip
         script = redis.client().register_script(_SCRIPT)
         keys = [_key(provider), _tallies_key(provider)]
@@ -162,7 +161,7 @@ def _tallies_key(provider: str) -> str:
 
 def _keep_ms(rules: Rules) -> int:
     """How long a circuit nobody asks about is remembered: no wait in it can be longer."""
-    longest = max(rules.window, rules.open_max, rules.probe_seconds, settings.RETRY_CAP_SECONDS)
+    longest = max(rules.window, rules.open_max, rules.probe_seconds, rules.pause_max)
     return int(longest * 2000)
 
 

@@ -18,9 +18,9 @@ local keep = ARGV[3]
 local rules = {
   window = tonumber(ARGV[4]), min_calls = tonumber(ARGV[5]), failure_rate = tonumber(ARGV[6]),
   slow_rate = tonumber(ARGV[7]), slow_seconds = tonumber(ARGV[8]), open_seconds = tonumber(ARGV[9]),
-  open_max = tonumber(ARGV[10]), probe_seconds = tonumber(ARGV[11]),
+  open_max = tonumber(ARGV[10]), probe_seconds = tonumber(ARGV[11]), pause_max = tonumber(ARGV[12]),
 }
-local GIVEN = 11
+local GIVEN = 12
 
 local function exact(number)
   return string.format('%.17g', number)
@@ -59,6 +59,18 @@ local function close(paused_until)
   redis.call('DEL', KEYS[2])
   changed, event = true, 'closed'
 end
+
+-- Without what lies further ahead than it can be: the clock was set back.
+local function forget(name)
+  circuit[name], changed = 0, true
+end
+if circuit['until'] > now + rules.open_max then forget('until') end
+if circuit.probe_until > now + rules.probe_seconds then
+  forget('probe_until')
+  circuit.probe = ''
+end
+if circuit.paused_until > now + rules.pause_max then forget('paused_until') end
+if circuit.since > now then forget('since') end
 
 -- What time alone has done: a probe that was never heard of has opened the circuit again.
 if circuit.probe ~= '' and now >= circuit.probe_until then open(circuit.probe_until, 'probe_lost', circuit.spread) end
@@ -113,6 +125,7 @@ local function probed(calls, failed, seconds, spread)
 end
 
 local function report(answered, failed, seconds, pause, probe, spread)
+  pause = math.min(pause, rules.pause_max)
   if pause > 0 and now + pause > circuit.paused_until then circuit.paused_until, changed = now + pause, true end
   local calls = answered + failed
   if probe ~= '' then

@@ -1,5 +1,5 @@
-"""What is known of one provider, and what follows from it. Pure: values in, values out, `now` in seconds of any clock
-that only goes forward.
+"""What is known of one provider, and what follows from it. Pure: values in, values out, `now` in seconds of any clock.
+One that is set back holds nobody longer than it could by itself: what lies further ahead than it can be, is over.
 
     closed  --(enough of the window's messages failed or were slow)-->  open
     open    --(its time is over)-->  half-open: one probe may ask, everybody else waits
@@ -42,6 +42,7 @@ class Rules:
     open_seconds: float
     open_max: float
     probe_seconds: float
+    pause_max: float
 
     @classmethod
     def of_settings(cls) -> "Rules":
@@ -54,6 +55,7 @@ class Rules:
             open_seconds=settings.BREAKER_OPEN_SECONDS,
             open_max=settings.BREAKER_OPEN_MAX_SECONDS,
             probe_seconds=settings.PROVIDER_TIMEOUT_SECONDS + PROBE_MARGIN_SECONDS,
+            pause_max=settings.RETRY_CAP_SECONDS,
         )
 
 
@@ -77,7 +79,8 @@ class Answer(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Report:
     """How a call went, in messages: `answered` (taken or refused for good) and `failed`; neither when it was not made.
-    `seconds` it took; `pause`: seconds that a 429 asked for; `probe`: the token of the permit."""
+    `seconds` it took; `pause`: seconds that a 429 asked for, of which `pause_max` are obeyed; `probe`: the token of the
+    permit."""
 
     answered: int = 0
     failed: int = 0
@@ -131,7 +134,7 @@ def report(circuit: Circuit, now: float, rules: Rules, said: Report, spread: flo
     probe tells counts only while it is the probe. `spread` in [0, 1) is the jitter of an opening."""
     circuit = settle(circuit, now, rules)
     if said.pause > 0:
-        circuit = replace(circuit, paused_until=max(circuit.paused_until, now + said.pause))
+        circuit = replace(circuit, paused_until=max(circuit.paused_until, now + min(said.pause, rules.pause_max)))
     if said.probe:
         return _probed(circuit, now, rules, said, spread) if said.probe == circuit.probe else circuit
     if circuit.is_open or not said.calls or now - said.seconds < circuit.since:
@@ -148,7 +151,9 @@ def report(circuit: Circuit, now: float, rules: Rules, said: Report, spread: flo
 
 
 def settle(circuit: Circuit, now: float, rules: Rules) -> Circuit:
-    """What time alone has done: a probe that was never heard of has opened the circuit again, at its end."""
+    """What time alone has done: a probe that was never heard of has opened the circuit again, at its end. And what a
+    clock that was set back has undone: see `_without_future`."""
+    circuit = _without_future(circuit, now, rules)
     if circuit.probe and now >= circuit.probe_until:
         return _opened(circuit, circuit.probe_until, rules, PROBE_LOST, circuit.spread)
     return circuit
@@ -171,6 +176,21 @@ def window(circuit: Circuit, now: float, rules: Rules) -> Tally:
     slot = _slot(now, rules)
     parts = [tally for at, tally in circuit.tallies.items() if slot - SLOTS < at <= slot]
     return Tally(*map(sum, zip(*parts, strict=True))) if parts else Tally()
+
+
+def _without_future(circuit: Circuit, now: float, rules: Rules) -> Circuit:
+    """Without what lies further ahead than it can be: it was set before the clock was set back. Over, and not cut to
+    the longest it can be: who only looks keeps nothing, and would find it as far ahead the next time. A probe is given
+    up without a verdict, as nobody knows how long it has been under way. Slots ahead are in no window anyway."""
+    if circuit.until > now + rules.open_max:
+        circuit = replace(circuit, until=0.0)
+    if circuit.probe_until > now + rules.probe_seconds:
+        circuit = replace(circuit, probe="", probe_until=0.0)
+    if circuit.paused_until > now + rules.pause_max:
+        circuit = replace(circuit, paused_until=0.0)
+    if circuit.since > now:
+        circuit = replace(circuit, since=0.0)
+    return circuit
 
 
 def _probed(circuit: Circuit, now: float, rules: Rules, said: Report, spread: float) -> Circuit:

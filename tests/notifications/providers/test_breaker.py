@@ -39,6 +39,10 @@ class TheSameInRedis(RuleBasedStateMachine):
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
 
+    @rule(seconds=st.sampled_from([0.125, 3.0, 40.0, 400.0, 3600.0]))
+    def the_clock_is_set_back(self, seconds: float) -> None:
+        self.now -= seconds
+
     @rule()
     def somebody_asks(self) -> None:
         given = self.breaker.ask(self.name)
@@ -51,7 +55,7 @@ class TheSameInRedis(RuleBasedStateMachine):
         answered=st.sampled_from([0, 1, 4, 6, 300]),
         failed=st.sampled_from([0, 1, 5, 7, 300]),
         seconds=_seconds,
-        pause=st.sampled_from([0.0, 0.0, 2.0, 45.0]),
+        pause=st.sampled_from([0.0, 0.0, 2.0, 45.0, 2000.0]),
         spread=_spreads,
     )
     def a_call_ends(self, answered: int, failed: int, seconds: float, pause: float, spread: float) -> None:
@@ -82,7 +86,7 @@ class TheSameInRedis(RuleBasedStateMachine):
     @invariant()
     def nobody_waits_for_ever(self) -> None:
         rules = Rules.of_settings()
-        assert pure.wait_of(self.circuit, self.now) <= max(rules.open_max, 45.0)
+        assert self.breaker.waits([self.name])[0] <= max(rules.open_max, rules.pause_max)
 
 
 def test_redis_and_the_pure_function_agree() -> None:
@@ -155,6 +159,45 @@ class TestInRedis:
         assert breaker.ask("acme") == Answer()
         breaker.report("acme", Report(failed=500, seconds=20.0))
         assert breaker.ask("acme") == Answer()
+
+    @pytest.mark.parametrize("said", [Report(failed=10), Report(pause=60.0)], ids=["open", "paused"])
+    def test_a_clock_set_back_by_an_hour_holds_nobody_for_it(self, said: Report) -> None:
+        now = START
+        breaker = Breaker(clock=lambda: now)
+        breaker.report("acme", said)
+        assert breaker.waits(["acme"])[0] > 10.0
+
+        now -= 3600.0
+
+        assert breaker.waits(["acme"]) == [0.0]
+        assert not breaker.ask("acme").reason
+        now += 3600.0
+        assert breaker.waits(["acme"]) == [0.0]
+
+    def test_a_clock_set_back_during_a_probe_lets_the_next_try(self) -> None:
+        now = START
+        breaker = Breaker(clock=lambda: now, spread=lambda: 0.0)
+        breaker.report("acme", Report(failed=10))
+        now += 15.0
+        first = breaker.ask("acme").probe
+
+        now -= 3600.0
+
+        assert breaker.waits(["acme"]) == [0.0]
+        second = breaker.ask("acme").probe
+        assert second not in ("", first)
+        breaker.report("acme", Report(answered=1, probe=second))
+        assert breaker.ask("acme") == Answer()
+
+    def test_a_closed_circuit_goes_on_counting_after_the_clock_was_set_back(self) -> None:
+        now = START
+        breaker = Breaker(clock=lambda: now)
+        breaker.reset("acme")
+
+        now -= 3600.0
+        breaker.report("acme", Report(failed=10))
+
+        assert breaker.ask("acme").reason == "circuit_open"
 
 
 def _refused(*_: object, **__: object) -> None:

@@ -9,7 +9,7 @@ from notifications.providers.circuit import Answer, Circuit, Report, Rules, Tall
 
 RULES = Rules(
     window=60.0, min_calls=10, failure_rate=0.5, slow_rate=0.5, slow_seconds=5.0, open_seconds=16.0, open_max=100.0,
-    probe_seconds=25.0,
+    probe_seconds=25.0, pause_max=900.0,
 )  # fmt: skip
 START = 1_000_000.0
 
@@ -205,3 +205,58 @@ class TestPause:
     def test_outlasts_an_open_circuit_if_it_is_longer(self, provider: Provider) -> None:
         assert provider.hears(failed=10, pause=40.0).asked() == Answer("throttled", 40.0)
         assert provider.passes(40).asked("probe") == Answer(probe="probe")
+
+    def test_is_as_long_as_the_longest_that_is_obeyed_at_most(self, provider: Provider) -> None:
+        assert provider.hears(pause=86_400.0).wait == RULES.pause_max
+
+
+class TestClockSetBack:
+    """By an hour: nothing set before it holds anybody for that hour."""
+
+    HOUR = -3600.0
+
+    def test_an_open_circuit_lets_a_probe_through(self, provider: Provider) -> None:
+        provider.hears(failed=10).passes(self.HOUR)
+
+        assert provider.wait == 0.0
+        assert provider.asked("probe") == Answer(probe="probe")
+        assert provider.hears(answered=1, probe="probe").asked() == Answer()
+
+    def test_a_pause_is_over(self, provider: Provider) -> None:
+        provider.hears(pause=30.0).passes(self.HOUR)
+
+        assert provider.wait == 0.0
+        assert provider.asked() == Answer()
+
+    def test_a_probe_under_way_is_given_up_without_a_verdict(self) -> None:
+        provider = half_open()
+        provider.asked("old")
+        provider.passes(self.HOUR)
+
+        assert provider.wait == 0.0
+        assert provider.asked("new") == Answer(probe="new")
+        assert provider.hears(failed=1, probe="old").circuit.probe == "new"
+        assert (provider.circuit.streak, provider.circuit.why) == (1, "failing")
+
+    def test_one_that_closed_in_the_future_counts(self) -> None:
+        provider = half_open()
+        provider.hears(answered=1, probe=provider.asked().probe).passes(self.HOUR)
+
+        assert provider.hears(failed=10).asked() == Answer("circuit_open", 16.0)
+
+    def test_what_failed_in_the_future_does_not(self, provider: Provider) -> None:
+        provider.hears(failed=9).passes(self.HOUR).hears(failed=1).passes(-self.HOUR)
+
+        assert provider.hears(failed=8).asked() == Answer()
+
+    def test_what_is_over_stays_over_when_the_clock_comes_there_again(self, provider: Provider) -> None:
+        provider.hears(failed=10, pause=30.0).passes(self.HOUR).asked("probe")
+        provider.hears(answered=1, probe="probe").passes(-self.HOUR)
+
+        assert provider.asked() == Answer()
+
+    def test_a_step_that_may_as_well_be_a_long_wait_is_waited_for(self, provider: Provider) -> None:
+        provider.hears(failed=10).passes(-5.0)
+
+        assert provider.wait == 21.0
+        assert provider.passes(21.0).asked("probe") == Answer(probe="probe")
