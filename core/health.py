@@ -4,6 +4,9 @@ Redis is not needed to accept or send; without it the system is slower and marke
 not fail the check. The broker is no concern of the web process: it never talks to one.
 """
 
+import threading
+from queue import Empty, SimpleQueue
+
 from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
@@ -11,6 +14,10 @@ from django.views.decorators.http import require_safe
 
 from core import redis
 from core.api.rendering import dumps
+
+#: A look at PostgreSQL that takes longer says no: load balancers give up after a few seconds.
+ANSWER_SECONDS = 3.0
+_looking = threading.Semaphore(4)
 
 
 @never_cache
@@ -32,12 +39,28 @@ def readyz(request: HttpRequest) -> HttpResponse:
 
 
 def _postgresql() -> bool:
+    """Whether it answers within ANSWER_SECONDS. A frozen server keeps its connections open and says nothing: the look
+    is left behind then, and those who ask meanwhile need not wait for another."""
+    if not _looking.acquire(blocking=False):
+        return False
+    answer: SimpleQueue[bool] = SimpleQueue()
+    threading.Thread(target=_look, args=(answer,), name="readyz", daemon=True).start()
+    try:
+        return answer.get(timeout=ANSWER_SECONDS)
+    except Empty:
+        return False
+
+
+def _look(answer: SimpleQueue[bool]) -> None:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
+        answer.put(True)
     except Error:
-        return False
-    return True
+        answer.put(False)
+    finally:
+        connection.close()
+        _looking.release()
 
 
 def _redis() -> bool:

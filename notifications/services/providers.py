@@ -34,7 +34,7 @@ class State(TextChoices):
     """Where a provider stands, by the first gate that says no."""
 
     CLOSED = "closed", "Working"
-    HALF_OPEN = "half_open", "Being probed"
+    HALF_OPEN = "half_open", "Half-open"
     OPEN = "open", "Circuit open"
     PAUSED = "paused", "Paused"
     SWITCHED_OFF = "switched_off", "Switched off"

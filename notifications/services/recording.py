@@ -49,12 +49,16 @@ def event_line(delivery: UUID, type: EventType, at: datetime, why: Why = NOBODY,
     )
 
 
+#: No provider was asked: what the event counts are the attempts made before.
+_NOT_ASKED = frozenset({EventType.SKIPPED, EventType.HELD})
+
+
 def result_lines(results: Sequence[Result], now: datetime) -> list[str]:
     """A COPY line of EVENT_COLUMNS per result."""
     at = now.isoformat()
     return [
-        f"{uuid7()}\t{r.claim.id}\t{r.type.value}\t{at}\t{r.claim.attempt}\t{r.provider}\t{r.code}\t"
-        f"{bulk.text(r.provider_message_id)}\t{bulk.text(r.detail) if r.detail else ''}"
+        f"{uuid7()}\t{r.claim.id}\t{r.type.value}\t{at}\t{r.claim.attempt - (r.type in _NOT_ASKED)}\t"
+        f"{r.provider}\t{r.code}\t{bulk.text(r.provider_message_id)}\t{bulk.text(r.detail) if r.detail else ''}"
         for r in results
     ]
 

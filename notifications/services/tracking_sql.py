@@ -97,7 +97,9 @@ SENT_EVENTS = """
 
 #: Parameters: SkipReason, ids, claim.
 SKIPPED = f"""
-    UPDATE notifications_delivery SET status = 'skipped', lease_until = NULL, skip_reason = %s WHERE {_MINE}
+    UPDATE notifications_delivery
+       SET status = 'skipped', lease_until = NULL, skip_reason = %s, holds = holds + 1
+     WHERE {_MINE}
 """
 
 #: Nobody was asked: back to where it was, but for the number of the claim. Parameters: ids, claim.

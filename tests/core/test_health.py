@@ -1,10 +1,13 @@
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 from django.db import connection
 from django.test import Client
 
-from core import redis
+from core import health, redis
+from tests.servers import wait
 
 
 class DownRedis:
@@ -53,3 +56,19 @@ def test_without_postgresql_the_process_is_not_ready(unreachable_database: None)
 
     assert response.status_code == 503
     assert response.json()["checks"]["postgresql"] == "unavailable"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_postgresql_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "ANSWER_SECONDS", 0.2)
+    frozen, look = threading.Event(), health._look
+    monkeypatch.setattr(health, "_look", lambda answer: frozen.wait(10) and health._looking.release())
+
+    began = time.monotonic()
+    for _ in range(10):
+        assert Client().get("/readyz").status_code == 503
+    assert time.monotonic() - began < 2.0  # four looks are left behind, nobody waits for a fifth
+
+    frozen.set()
+    monkeypatch.setattr(health, "_look", look)
+    assert wait(lambda: Client().get("/readyz").status_code == 200, 5)
