@@ -21,6 +21,7 @@ HEARTBEAT_SECONDS = 30  # unless BROKER_URL has ?heartbeat=; a dead peer is noti
 CONNECT_SECONDS = 10.0  # TCP, TLS and AMQP handshake together
 BLOCKED_SECONDS = 60.0  # a connection the broker has blocked this long (memory or disk alarm) is given up
 CLOSE_SECONDS = 3.0  # a graceful close; then the socket is cut
+HUNG_UP = "the broker hung up"
 
 
 def parameters(purpose: str) -> pika.URLParameters:
@@ -53,7 +54,7 @@ def _connect(purpose: str) -> BlockingConnection:
     try:
         return BlockingConnection(parameters(purpose))
     except ValueError as error:  # pika's word for a peer that is gone again before it could look who it is
-        raise BrokerUnavailable("the broker hung up") from error
+        raise BrokerUnavailable(HUNG_UP) from error
 
 
 def describe(error: BaseException | None) -> str:
@@ -83,6 +84,7 @@ class Link:
         self.reason = ""
         self.blocked = False
         self._connection: Any = None
+        self._shook_hands = False
         self._channel: Channel | None = None
         self._thread = threading.Thread(target=self._serve, name=f"amqp-{purpose}", daemon=True)
 
@@ -142,12 +144,22 @@ class Link:
             self._connection.add_on_connection_unblocked_callback(lambda *_: self._mark_blocked(False))
             self._connection.ioloop.start()
         except Exception as error:
-            log.exception("the connection's thread failed", purpose=self._purpose)
-            self._abort(error)
+            if self._is_hang_up(error):
+                self._abort(HUNG_UP)
+            else:
+                log.exception("the connection's thread failed", purpose=self._purpose)
+                self._abort(describe(error))
         finally:
             self._end(self.reason or "the connection ended")
 
+    def _is_hang_up(self, error: Exception) -> bool:
+        """Whether the peer was gone again before the two had shaken hands, when nothing of ours can have failed yet.
+        Most such ends pika reports, some it raises. Whoever opens the link is told, and logs it."""
+        began = self._connection is not None
+        return began and not self._shook_hands and isinstance(error, (AMQPError, OSError, ValueError))
+
     def _opened(self, connection: Any) -> None:
+        self._shook_hands = True
         connection.channel(on_open_callback=self._channel_opened)
 
     def _channel_opened(self, channel: Channel) -> None:
@@ -179,9 +191,9 @@ class Link:
         if not self._connection.is_closed:
             self._connection._terminate_stream(BrokerUnavailable(reason))
 
-    def _abort(self, error: Exception) -> None:
-        """A callback of ours raised: don't leave the socket open behind a thread that is gone."""
-        self.reason = describe(error)
+    def _abort(self, reason: str) -> None:
+        """The loop raised: don't leave the socket open behind a thread that is gone."""
+        self.reason = reason
         if self._connection is not None and not self._connection.is_closed:
             with suppress(Exception):
                 self._terminate(self.reason)
