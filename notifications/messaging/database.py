@@ -16,6 +16,7 @@ from django.db import connection, transaction
 
 from notifications.messaging.backoff import full_jitter
 from notifications.messaging.base import Handler, Verdict, WorkMessage
+from notifications.messaging.dead import PARTS
 from notifications.messaging.fairness import Turns
 from notifications.messaging.threads import ThreadedConsumer
 from notifications.models.dead_letter import DeadCause
@@ -64,14 +65,16 @@ WHERE outbox.id = mine.id AND outbox.takes = mine.takes
 SPLIT = """
 WITH whole AS (
     DELETE FROM notifications_outbox WHERE id = %(id)s AND takes = %(takes)s
-    RETURNING channel, priority, delivery_ids, takes, created_at
+    RETURNING channel, priority, delivery_ids, created_at
 )
 INSERT INTO notifications_outbox (channel, priority, delivery_ids, takes, created_at)
-SELECT channel, priority, ARRAY[delivery_id], takes, created_at FROM whole, unnest(delivery_ids) AS delivery_id
+SELECT channel, priority, array_agg(delivery_id ORDER BY place), %(counted)s, created_at
+FROM whole, unnest(delivery_ids) WITH ORDINALITY AS one(delivery_id, place)
+GROUP BY channel, priority, created_at, (place - 1) / %(size)s
 """
 
-#: A row of many that came back this often is handed out one delivery at a time, so that one poison delivery does not
-#: hold up the rest until the limit: a third of the limit.
+#: A row of many that came back this often is handed out in PARTS parts, so that one poison delivery does not hold up
+#: the rest until the limit: a third of the limit. A part that comes back as well is split again at once.
 SPLIT_SHARE = 3
 
 
@@ -144,22 +147,33 @@ class DatabaseConsumer(ThreadedConsumer):
             cursor.execute(statement, {"ids": [row.id for row in rows], "takes": [row.takes for row in rows], **more})
 
     def _allowed(self, row: Row) -> int:
-        limit: int = settings.BROKER_DELIVERY_LIMIT
-        return limit if len(row.deliveries) == 1 else max(1, limit // SPLIT_SHARE)
+        """Takes of this row; at least one more than its parts start with."""
+        together: int = max(2, settings.BROKER_DELIVERY_LIMIT // SPLIT_SHARE)
+        return together if len(row.deliveries) > 1 else max(together + 1, settings.BROKER_DELIVERY_LIMIT)
 
     def _give_up(self, row: Row) -> None:
         if len(row.deliveries) > 1:
-            log.warning("a batch came back again and again; its deliveries now go one by one", takes=row.takes)
-            with connection.cursor() as cursor:
-                cursor.execute(SPLIT, {"id": row.id, "takes": row.takes})
+            self._split(row)
             return
         from notifications.services.tracking import DeliveryTracker
 
-        detail = f"Handed out {row.takes - 1} times without an acknowledgement."
+        detail = f"Handed out at least {row.takes - 1} times without an acknowledgement."
         with transaction.atomic():
             DeliveryTracker().bury(list(row.deliveries), cause=DeadCause.POISON, detail=detail)
             self._execute(ACK, [row])
         log.error("poison delivery buried", deliveries=[str(id) for id in row.deliveries])
+
+    def _split(self, row: Row) -> None:
+        """Into PARTS parts, each of which is tried again; of a delivery alone as often as the limit still allows. Never
+        with a count of 0: a part is not put together with others."""
+        size = -(-len(row.deliveries) // PARTS)
+        together = self._allowed(row)
+        counted = together if size == 1 else together - 1
+        with connection.cursor() as cursor:
+            cursor.execute(SPLIT, {"id": row.id, "takes": row.takes, "size": size, "counted": counted})
+        log.warning(
+            "a batch came back again and again; it now goes in parts", deliveries=len(row.deliveries), part=size
+        )
 
 
 def _id_of(rows: Sequence[Row]) -> UUID:

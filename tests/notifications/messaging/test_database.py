@@ -95,6 +95,43 @@ def test_single_sends_behind_a_crash_are_not_counted_down_with_it(settings: Lazy
     assert max(worker.seen[id] for id in worker.done) == 2
 
 
+def test_poison_in_a_full_row_is_found_in_parts_of_63_and_8_and_1(settings: LazySettings) -> None:
+    # Given a full row with one delivery that crashes whoever handles it
+    settings.BROKER_DELIVERY_LIMIT = 3
+    deliveries = sorted(queued_delivery() for _ in range(500))
+    poison = deliveries[200]
+    enqueue(deliveries)
+    worker = Recorder()
+    worker.poison = {poison}
+
+    # When
+    with running(worker):
+        wait_for(DeadLetter.objects.exists, seconds=60)
+        wait_for(lambda: not OutboxMessage.objects.exists())
+
+    # Then each step left an eighth of the suspects, in 24 rows and not in 500, and everybody else was delivered once
+    suspects = [len(message.deliveries) for message in worker.messages if poison in message.deliveries]
+    assert suspects == [500, 500, 63, 8, 1]
+    assert len(worker.messages) == 2 + 8 + 8 + 8
+    assert DeadLetter.objects.get().delivery_id == poison
+    assert sorted(worker.done) == [id for id in deliveries if id != poison]
+
+
+def test_nobody_is_buried_untried_alone_however_low_the_limit(settings: LazySettings) -> None:
+    settings.BROKER_DELIVERY_LIMIT = 1
+    deliveries = [queued_delivery() for _ in range(20)]
+    enqueue(deliveries)
+    worker = Recorder()
+    worker.poison = {deliveries[7]}
+
+    with running(worker):
+        wait_for(DeadLetter.objects.exists, seconds=60)
+        wait_for(lambda: not OutboxMessage.objects.exists())
+
+    assert DeadLetter.objects.get().delivery_id == deliveries[7]
+    assert set(worker.done) == set(deliveries) - {deliveries[7]}
+
+
 def test_a_batch_never_exceeds_500_whatever_the_rows() -> None:
     sizes = [1, 499, 500, 2, 300, 300, 1, 250, 250, 7] * 3
     for size in sizes:
