@@ -22,7 +22,6 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 from core.faults import where
-from core.turns import SharedLock
 from notifications import registry
 from notifications.choices import MAYBE_TWICE, EventType, FailureCode, HoldReason
 from notifications.errors import RenderError
@@ -72,39 +71,37 @@ class Worker:
         self.policy = RetryPolicy(settings.RETRY_BASE_SECONDS, settings.RETRY_CAP_SECONDS, settings.MAX_ATTEMPTS)
         self.stopping = stopping
         self._line = _Line()
-        self._turns = SharedLock()
         self._local = threading.local()
         self._random = random.Random()
 
     def process(self, message: WorkMessage) -> Verdict:
         """Send a batch and record it. AGAIN when PostgreSQL could not be reached."""
         lane = f"{message.channel}.{message.priority}"
+        with structlog.contextvars.bound_contextvars(batch=str(message.id), lane=lane):
+            return self._handle(message)
+
+    def _handle(self, message: WorkMessage) -> Verdict:
         # The last moment to ask a provider: its answer must come while the claim is still ours.
         deadline = time.monotonic() + settings.LEASE_SECONDS - settings.PROVIDER_TIMEOUT_SECONDS - MARGIN_SECONDS
-        # A suspect may take the process down: nothing else is in its hands meanwhile, or it would be suspected as well.
-        with (
-            structlog.contextvars.bound_contextvars(batch=str(message.id), lane=lane),
-            self._turns.held(alone=message.is_suspect),
-        ):
-            try:
-                deliveries = self._admit(message)
-                if not deliveries:
-                    return Verdict.DONE
-                claims = self.tracker.claim(deliveries, channel=message.channel, priority=message.priority)
-            except (OperationalError, InterfaceError) as error:
-                log.warning("worker.database_unavailable", error=type(error).__name__)
-                return Verdict.AGAIN
-            try:
-                results, sendable = self.gates.check(claims)
-                unrenderable, outbound = self._render(sendable)
-            except (OperationalError, InterfaceError) as error:
-                # These are claimed. Left to their lease they would look like a lost worker's, who may have sent them.
-                log.warning("worker.database_unavailable", error=type(error).__name__)
-                return self._record([self._held(c, "", HoldReason.UNAVAILABLE.value, TRY_AGAIN) for c in claims])
-            results += unrenderable
-            for is_test, pairs in outbound.items():
-                results += self._send(message.channel, message.priority, is_test, pairs, deadline)
-            return self._record(results)
+        try:
+            deliveries = self._admit(message)
+            if not deliveries:
+                return Verdict.DONE
+            claims = self.tracker.claim(deliveries, channel=message.channel, priority=message.priority)
+        except (OperationalError, InterfaceError) as error:
+            log.warning("worker.database_unavailable", error=type(error).__name__)
+            return Verdict.AGAIN
+        try:
+            results, sendable = self.gates.check(claims)
+            unrenderable, outbound = self._render(sendable)
+        except (OperationalError, InterfaceError) as error:
+            # These are claimed. Left to their lease they would look like a lost worker's, who may have sent them.
+            log.warning("worker.database_unavailable", error=type(error).__name__)
+            return self._record([self._held(c, "", HoldReason.UNAVAILABLE.value, TRY_AGAIN) for c in claims])
+        results += unrenderable
+        for is_test, pairs in outbound.items():
+            results += self._send(message.channel, message.priority, is_test, pairs, deadline)
+        return self._record(results)
 
     def _admit(self, message: WorkMessage) -> Sequence[UUID]:
         """What is worth claiming now. What no provider of the channel may take, or what is beyond a limit, goes back

@@ -10,6 +10,7 @@ from django.db import close_old_connections, connection
 
 from notifications.messaging.backoff import full_jitter
 from notifications.messaging.base import Handler
+from notifications.messaging.suspects import Guarded
 
 log = structlog.get_logger(__name__)
 
@@ -31,8 +32,9 @@ class ThreadedConsumer:
         self.stopping = False
 
     def run(self, handle: Handler) -> None:
+        guarded = Guarded(handle)
         threads = [
-            threading.Thread(target=self._loop, args=(handle,), name=f"work-{n}", daemon=True)
+            threading.Thread(target=self._loop, args=(guarded,), name=f"work-{n}", daemon=True)
             for n in range(settings.WORKER_THREADS)
         ]
         self.opened()

@@ -16,6 +16,7 @@ from core.ids import uuid7
 from notifications import partitions
 from notifications.choices import EventType, FailureCode, HoldReason, Status
 from notifications.messaging.base import Verdict, WorkMessage
+from notifications.messaging.suspects import Guarded
 from notifications.models import Delivery, OutboxMessage, RateLimit
 from notifications.models.limits import LimitScope
 from notifications.providers.base import OutboundMessage, Outcome
@@ -212,10 +213,10 @@ def test_a_suspect_is_the_only_one_in_its_workers_hands(settings):
         factories.recipient(name, email=f"{name}@example.com")
     accept(*names)
     ids = dict(Delivery.objects.values_list("recipient__external_id", "id"))
-    worker, _ = with_gate()
+    process = Guarded(with_gate()[0].process)
 
     def handle(name: str) -> None:
-        worker.process(WorkMessage.of("email", "normal", [ids[name]], redelivered=name == "p2"))
+        process(WorkMessage.of("email", "normal", [ids[name]], redelivered=name == "p2"))
         connection.close()
 
     with ThreadPoolExecutor(4) as pool:

@@ -9,11 +9,12 @@ import pytest
 from django.utils import timezone
 from pika.adapters.blocking_connection import BlockingChannel
 
+from core import redis
 from core.ids import uuid7
 from notifications import messaging
 from notifications.choices import Status
 from notifications.errors import BrokerUnavailable
-from notifications.messaging import dead, topology
+from notifications.messaging import dead, suspects, topology
 from notifications.messaging.base import WorkMessage
 from notifications.messaging.connection import short_lived
 from notifications.messaging.publisher import REDRIVEN
@@ -174,11 +175,44 @@ def test_what_a_worker_holds_is_tried_when_its_lease_runs_out(channel: BlockingC
     assert not DeadLetter.objects.exists()
 
 
+def guilty(*suspects_: UUID) -> None:
+    """These took down every worker they were alone with."""
+    for suspect in suspects_:
+        for _ in range(suspects.DEADLY):
+            suspects.begin(suspect)
+
+
+def test_what_came_back_beside_the_guilty_is_tried_again_alone(channel: BlockingChannel) -> None:
+    [innocent] = deliveries(1)
+    die(channel, innocent, redriven=True)
+
+    assert drain() == 1
+
+    assert not DeadLetter.objects.exists()
+    assert [(row.delivery_ids, row.takes) for row in OutboxMessage.objects.all()] == [([innocent], 1)]
+
+
+def test_without_redis_what_came_back_alone_does_not_go_round_for_ever(
+    channel: BlockingChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [suspect] = deliveries(1)
+    die(channel, suspect, redriven=True)
+
+    def gone() -> None:
+        raise redis.RedisError("no server")
+
+    monkeypatch.setattr(redis, "client", gone)
+    assert drain() == 1
+
+    assert DeadLetter.objects.get().delivery_id == suspect
+
+
 def test_what_came_back_alone_and_is_nobody_s_is_poison(channel: BlockingChannel) -> None:
     [queued] = deliveries(1)
     [lost] = deliveries(1, status=Status.SENDING, lease_until=timezone.now() - timedelta(seconds=60))
     die(channel, queued, redriven=True)
     die(channel, lost, redriven=True)
+    guilty(queued, lost)
 
     assert drain() == 2
 
@@ -196,14 +230,15 @@ def test_a_crash_between_the_commit_and_the_ack_changes_nothing(
     many, [poison] = deliveries(20), deliveries(1)
     die(channel, *many)
     die(channel, poison, redriven=True)
+    guilty(poison)
 
     def crash(*_args: object, **_kwargs: object) -> None:
         raise ConnectionError("the process is gone")
 
-    monkeypatch.setattr(BlockingChannel, "basic_ack", crash)
-    with pytest.raises(BrokerUnavailable):
-        drain()
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(BlockingChannel, "basic_ack", crash)
+        with pytest.raises(BrokerUnavailable):
+            drain()
     before = sorted(parts())
 
     # When the messages come again
@@ -221,14 +256,15 @@ def test_a_crash_before_the_commit_leaves_the_messages_on_the_broker(
     [poison] = deliveries(1)
     die(channel, *deliveries(3))
     die(channel, poison, redriven=True)
+    guilty(poison)
 
     def crash(*_args: object, **_kwargs: object) -> None:
         raise RuntimeError("the process is gone")
 
-    monkeypatch.setattr(DeliveryTracker, "bury", crash)
-    with pytest.raises(RuntimeError):
-        drain()
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(DeliveryTracker, "bury", crash)
+        with pytest.raises(RuntimeError):
+            drain()
 
     assert not OutboxMessage.objects.exists()
     wait_for(lambda: waiting(channel) == 2)

@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 from notifications import messaging
 from notifications.choices import Status
 from notifications.errors import BrokerUnavailable
-from notifications.messaging import topology
+from notifications.messaging import suspects, topology
 from notifications.messaging.base import WorkMessage
 from notifications.messaging.connection import short_lived
 from notifications.messaging.publisher import RabbitPublisher
@@ -278,17 +278,19 @@ def test_innocents_that_died_with_a_crashing_worker_are_sent_once_more_alone(rab
     assert not DeadLetter.objects.exists()
 
 
-def test_a_single_send_is_given_its_second_chance_before_it_counts_as_poison(rabbit: RabbitTransport) -> None:
+def test_a_single_send_is_given_chances_of_its_own_before_it_counts_as_poison(rabbit: RabbitTransport) -> None:
     # Given a message of one, which may have been in the wrong worker's hands each time
     delivery = queued_delivery(priority="high")
     with short_lived("test") as connection:
         dead = WorkMessage.of("email", "high", [delivery])
         connection.channel().basic_publish(topology.dead(), "email.high", dead.encode())
 
-    # When it is re-driven, and lands there again
+    # When it is re-driven, takes down whoever is alone with it, and lands there again
     messaging.DeadLetterDrain().step()
     assert Delivery.objects.get().status == Status.QUEUED
     rabbit.flush()
+    for _ in range(suspects.DEADLY):
+        suspects.begin(delivery)
     with short_lived("test") as connection:
         channel = connection.channel()
         method, _, _ = channel.basic_get(topology.queue("email", "high"))
