@@ -31,7 +31,7 @@ def _start(stack: Stack) -> Flow:
 def _broker_lost_while_publishing(own: Servers, stack: Stack, flow: Flow, mutation: str) -> None:
     """What the relay writes never reaches the broker."""
     stack.relay(MUTATION=mutation)
-    wait_until(lambda: own.proxies["rabbit"].open, what="the relay's connection")
+    wait_until(lambda: own.proxies["rabbit"].open, 60, what="the relay's connection")
     flow.post(1)
     wait_until(lambda: flow.waiting() == 0, what="the first round")
     own.proxies["rabbit"].hold()
