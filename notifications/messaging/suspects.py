@@ -21,14 +21,15 @@ _KEEP_SECONDS = 86_400
 
 
 class Guarded:
-    """A handler for all threads of a process that gives suspects a turn of their own."""
+    """A handler for all threads of a process. What came back has a turn of its own: should it take the process down
+    again, nothing else is in the middle of a call. A suspect is counted besides."""
 
     def __init__(self, handle: Handler) -> None:
         self._handle = handle
         self._turns = SharedLock()
 
     def __call__(self, message: WorkMessage) -> Verdict:
-        with self._turns.held(alone=message.is_suspect):
+        with self._turns.held(alone=message.redelivered):
             return self._try_alone(message) if message.is_suspect else self._handle(message)
 
     def _try_alone(self, message: WorkMessage) -> Verdict:

@@ -199,7 +199,11 @@ def _buried(stack: Stack, poison: str, healthy: list[str]) -> None:
     assert stack.one("SELECT status FROM notifications_delivery WHERE id = %s", delivery) == "dead"
     assert stack.query("SELECT delivery_id::text, cause FROM notifications_deadletter") == [(delivery, "poison")]
     assert stack.calls().count(delivery) == 0
-    assert sorted(stack.calls()) == sorted(delivery_of(stack, one) for one in healthy)
+    assert set(stack.calls()) == {delivery_of(stack, one) for one in healthy}
+    # A neighbour may have been between the provider's yes and the record when the worker died; then the record says so.
+    twice = {one for one in stack.calls() if stack.calls().count(one) > 1}
+    flagged = stack.query("SELECT delivery_id::text FROM notifications_deliveryevent WHERE code = 'maybe_twice'")
+    assert twice <= {row[0] for row in flagged}
 
 
 class _Restarts:
