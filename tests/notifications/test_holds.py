@@ -172,9 +172,11 @@ def test_the_batches_of_a_shut_channel_come_back_one_after_the_other():
     for _ in range(100):
         worker.process(WorkMessage.of("email", "low", ids))
 
+    took = (timezone.now() - began).total_seconds()
+
     moments = sorted(OutboxMessage.objects.values_list("due_at", flat=True))
-    assert 4 < (moments[0] - began).total_seconds() < 9
-    assert 4 < (moments[-1] - moments[0]).total_seconds() < 8  # 50,000 deliveries, 10,000 a second
+    assert 4 < (moments[0] - began).total_seconds() < 7 + took
+    assert 4 < (moments[-1] - moments[0]).total_seconds() < 8 + took  # 50,000 deliveries, 10,000 a second
 
 
 def test_another_lane_of_a_shut_channel_does_not_wait_behind_its_backlog():
