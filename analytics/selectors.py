@@ -19,8 +19,8 @@ COUNTED = 10_000
 #: Bars of a chart, at most, and the minutes one of them may stand for: from a minute to a week.
 BARS = 60
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 360, 720, 1440, 10_080)
-_WORDS = {
-    word: label
+_WORDS: dict[str, str] = {
+    word: str(label)
     for vocabulary in (EventType, DeadCause, SkipReason, HoldReason, FailureCode)
     for word, label in vocabulary.choices
 }
