@@ -34,7 +34,7 @@ class SandboxProvider(msgspec.Struct):
     channels: list[Channel]
     live_channels: list[Channel]
     options: SimulatorOptions  # type: ignore[valid-type]  # a shape made from the simulator's own options
-    overridden: SandboxOptions  # type: ignore[valid-type]
+    overridden: SandboxOptions  # type: ignore[valid-type]  # likewise
     by: str | None
     at: datetime | None
 
