@@ -5,15 +5,81 @@ about twice as many as psycopg's `write_row`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import orjson
 from django.db.backends.utils import CursorWrapper
 
+from core.postgresql.direct import KEY_LENGTH
+
 NULL = r"\N"
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+
+
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+# --- COPY in binary: a row is `head` of its columns and a field each ------------------------------------------------
+
+#: A field that is null; the length in front of a key, which makes a field of it; the empty text; false and true.
+NO_VALUE = b"\xff\xff\xff\xff"
+KEY = KEY_LENGTH
+EMPTY = bytes(4)
+FALSE, TRUE = b"\0\0\0\1\0", b"\0\0\0\1\1"
+_SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_END = b"\xff\xff"
+
+
+def head(columns: str) -> bytes:
+    """What a row of these columns (separated by commas) begins with: their number."""
+    return (columns.count(",") + 1).to_bytes(2)
+
+
+def text_field(value: str) -> bytes:
+    """Of text, varchar and the like. NUL and lone surrogates must have been refused before."""
+    raw = value.encode()
+    return len(raw).to_bytes(4) + raw
+
+
+def small_field(value: int) -> bytes:
+    """Of smallint."""
+    return b"\0\0\0\2" + value.to_bytes(2, signed=True)
+
+
+def integer_field(value: int) -> bytes:
+    """Of integer."""
+    return b"\0\0\0\4" + value.to_bytes(4, signed=True)
+
+
+def moment_field(value: datetime | None) -> bytes:
+    """Of timestamptz."""
+    if value is None:
+        return NO_VALUE
+    return b"\0\0\0\x08" + ((value - _EPOCH) // _MICROSECOND).to_bytes(8, signed=True)
+
+
+def json_field(value: Mapping[str, Any]) -> bytes:
+    """Of jsonb, the same bytes for equal objects."""
+    raw = orjson.dumps(value, option=orjson.OPT_SORT_KEYS) if value else b"{}"
+    return (len(raw) + 1).to_bytes(4) + b"\1" + raw
+
+
+def copy_rows(cursor: CursorWrapper, table: str, columns: str, rows: Sequence[bytes]) -> None:
+    """COPY rows into a table. No rows, no round trip.
+
+    A column that is not named costs nothing and gets its default: the moment a row was made is one of those.
+    """
+    if not rows:
+        return
+    # What goes wrong inside a COPY would otherwise come out as psycopg's own error, which nobody above catches.
+    statement = f"COPY {table} ({columns}) FROM STDIN (FORMAT binary)"
+    with cursor.db.wrap_database_errors, cursor.copy(statement) as stream:
+        stream.write(b"".join((_SIGNATURE, *rows, _END)))
+
+
+# --- COPY in text ---------------------------------------------------------------------------------------------------
 
 
 def text(value: str) -> str:

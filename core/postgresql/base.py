@@ -7,9 +7,12 @@ for an InternalError, as if the statement were to blame. Whoever waits out an ou
 from types import TracebackType
 
 from django.db.backends.postgresql import base
+from django.db.backends.utils import CursorWrapper
 from django.db.utils import DatabaseErrorWrapper, OperationalError
 from django.utils.functional import cached_property
 from psycopg.errors import ReadOnlySqlTransaction
+
+from core.postgresql.direct import DirectCursor
 
 
 class _Errors(DatabaseErrorWrapper):
@@ -28,3 +31,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
     @cached_property
     def wrap_database_errors(self) -> DatabaseErrorWrapper:
         return _Errors(self)
+
+    def direct_cursor(self) -> CursorWrapper:
+        """A `DirectCursor` in Django's wrapping: errors, query log and execute wrappers as with any other."""
+        self.ensure_connection()
+        with self.wrap_database_errors:
+            wrapped: CursorWrapper = self._prepare_cursor(DirectCursor(self.connection))  # type: ignore[attr-defined]  # the stubs do not know it
+            return wrapped
