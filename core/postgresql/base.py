@@ -33,7 +33,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return _Errors(self)
 
     def direct_cursor(self) -> CursorWrapper:
-        """A `DirectCursor` in Django's wrapping: errors, query log and execute wrappers as with any other."""
+        """See `core.postgresql.direct`."""
         self.ensure_connection()
         with self.wrap_database_errors:
             wrapped: CursorWrapper = self._prepare_cursor(DirectCursor(self.connection))  # type: ignore[attr-defined]  # the stubs do not know it

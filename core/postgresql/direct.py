@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from typing import Any, Self
 
 import psycopg
+from django.db import connection
+from django.db.backends.utils import CursorWrapper
 from psycopg.abc import Buffer
 from psycopg.adapt import Dumper
 from psycopg.postgres import types
@@ -53,3 +55,9 @@ class DirectCursor(psycopg.RawCursor[tuple[Any, ...]]):
         self.format = Format.BINARY
         self.adapters.register_loader("uuid", ByteaBinaryLoader)
         self.adapters.register_dumper(KeyArray, _KeyArrayDumper)
+
+
+def direct_cursor() -> CursorWrapper:
+    """One on the default connection, in Django's wrapping: errors, query log and execute wrappers as with any other."""
+    wrapped: CursorWrapper = connection.direct_cursor()  # type: ignore[attr-defined]  # of core.postgresql, not Django's
+    return wrapped

@@ -9,7 +9,7 @@ from django.db import DataError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from core import ids
-from core.postgresql.direct import KeyArray
+from core.postgresql.direct import KeyArray, direct_cursor
 from notifications import bulk
 
 pytestmark = pytest.mark.django_db
@@ -28,13 +28,13 @@ def test_keys_are_uuid7s_in_order_and_of_now() -> None:
 @pytest.mark.parametrize("size", [0, 1, 500])
 def test_keys_go_there_and_back(size: int) -> None:
     keys = ids.keys(size)
-    with connection.direct_cursor() as cursor:
+    with direct_cursor() as cursor:
         cursor.execute("SELECT id, $1::uuid[] FROM unnest($1::uuid[]) id", [KeyArray.of(keys)])
         assert cursor.fetchall() == [(key, keys) for key in keys]
 
 
 def test_a_percent_sign_is_just_that_and_times_are_aware() -> None:
-    with connection.direct_cursor() as cursor:
+    with direct_cursor() as cursor:
         cursor.execute("SELECT 7 % 4, now(), 'a%'", [])
         number, now, word = cursor.fetchone()
     assert (number, word) == (3, "a%")
@@ -42,7 +42,7 @@ def test_a_percent_sign_is_just_that_and_times_are_aware() -> None:
 
 
 def test_it_is_seen_in_the_query_log_and_raises_djangos_errors() -> None:
-    with CaptureQueriesContext(connection) as queries, connection.direct_cursor() as cursor:
+    with CaptureQueriesContext(connection) as queries, direct_cursor() as cursor:
         cursor.execute("SELECT $1::int", [1])
         with pytest.raises(DataError), transaction.atomic():
             cursor.execute("SELECT 1 / $1::int", [0])
@@ -60,7 +60,7 @@ def test_every_kind_of_field() -> None:
         bulk.integer_field(70_000), bulk.TRUE, bulk.FALSE, bulk.moment_field(moment), bulk.moment_field(long_ago),
         bulk.moment_field(None), bulk.json_field({"b": [1, words], "a": None}), bulk.json_field({}),
     )  # fmt: skip
-    with connection.direct_cursor() as cursor:
+    with direct_cursor() as cursor:
         cursor.execute(
             "CREATE TEMP TABLE kinds (id uuid, none int, word text, nothing varchar(3), small smallint, whole int,"
             " yes bool, no bool, at timestamptz, before timestamptz, never timestamptz, data jsonb, empty jsonb,"
@@ -76,7 +76,7 @@ def test_every_kind_of_field() -> None:
 
 
 def test_what_does_not_fit_is_an_error_of_djangos() -> None:
-    with connection.direct_cursor() as cursor:
+    with direct_cursor() as cursor:
         cursor.execute("CREATE TEMP TABLE short (word varchar(3)) ON COMMIT DROP")
         with pytest.raises(DataError), transaction.atomic():
             bulk.copy_rows(cursor, "short", "word", [bulk.head("word") + bulk.text_field("four")])
