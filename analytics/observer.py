@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from django.db import connection
-
+from core.postgresql.direct import direct_cursor
 from notifications.observers import OutcomeKey
 
 #: Rows a counter may be spread over. More than the transactions that record at once; past that, writers wait in turn.
@@ -17,14 +16,14 @@ LOCK_SPACE = 0x4D696E43
 # in shard 0, so reading stays cheap too. The lock ends with the transaction.
 UPSERT = """
 WITH free AS MATERIALIZED (
-    SELECT n FROM generate_series(0, %(last)s) n WHERE pg_try_advisory_xact_lock(%(space)s, n) LIMIT 1
+    SELECT n FROM generate_series(0, $1::int - 1) n WHERE pg_try_advisory_xact_lock($2::int, n) LIMIT 1
 )
 INSERT INTO analytics_minutecount AS kept
     (minute, source, category_id, channel, provider, outcome, reason, shard, count)
-SELECT %(minute)s, k.source, k.category_id, k.channel, k.provider, k.outcome, k.reason,
-       COALESCE((SELECT n FROM free), pg_backend_pid() %% %(shards)s), k.count
-FROM unnest(%(source)s::text[], %(category_id)s::smallint[], %(channel)s::text[], %(provider)s::text[],
-            %(outcome)s::text[], %(reason)s::text[], %(count)s::bigint[])
+SELECT date_trunc('minute', coalesce($3::timestamptz, now()), 'UTC'),
+       k.source, k.category_id, k.channel, k.provider, k.outcome, k.reason,
+       COALESCE((SELECT n FROM free), pg_backend_pid() % $1::int), k.count
+FROM unnest($4::text[], $5::smallint[], $6::text[], $7::text[], $8::text[], $9::text[], $10::bigint[])
      AS k (source, category_id, channel, provider, outcome, reason, count)
 ON CONFLICT (minute, source, category_id, channel, provider, outcome, reason, shard)
 DO UPDATE SET count = kept.count + EXCLUDED.count
@@ -34,21 +33,11 @@ DO UPDATE SET count = kept.count + EXCLUDED.count
 class MinuteCounts:
     """A `DeliveryObserver`: counters that commit with the batch or not at all."""
 
-    def record(self, counts: Mapping[OutcomeKey, int], at: datetime) -> None:
+    def record(self, counts: Mapping[OutcomeKey, int], at: datetime | None = None) -> None:
         """Add a batch. The rows go in by key, so that writers who do share a shard lock them in one order."""
         if not counts:
             return
         keys = sorted(counts)
-        columns = {name: [getattr(key, name) for key in keys] for name in OutcomeKey._fields}
-        with connection.cursor() as cursor:
-            cursor.execute(
-                UPSERT,
-                {
-                    **columns,
-                    "count": [counts[key] for key in keys],
-                    "minute": at.replace(second=0, microsecond=0),
-                    "space": LOCK_SPACE,
-                    "shards": SHARDS,
-                    "last": SHARDS - 1,
-                },
-            )
+        columns = [[getattr(key, name) for key in keys] for name in OutcomeKey._fields]
+        with direct_cursor() as cursor:
+            cursor.execute(UPSERT, [SHARDS, LOCK_SPACE, at, *columns, [counts[key] for key in keys]])

@@ -2,9 +2,9 @@
 
 import random
 from collections.abc import Iterator
+from typing import Any
 
 from core.ids import uuid7
-from notifications import bulk
 from notifications.drafts import Draft
 
 CATEGORIES = ("orders", "promotions", "product-news")
@@ -63,9 +63,14 @@ def seed(recipients: int) -> None:
             words.append(f"{id}\t{rng.choice(categories)}\t{rng.choice(('email', 'sms', 'push'))}\tf")
     with transaction.atomic(), connection.cursor() as cursor:
         columns = "id, external_id, name, email, phone, locale, timezone, attributes"
-        bulk.copy(cursor, "preferences_recipient", columns, people)
-        bulk.copy(cursor, "preferences_preference", "recipient_id, category_id, channel, enabled", words)
+        _copy(cursor, "preferences_recipient", columns, people)
+        _copy(cursor, "preferences_preference", "recipient_id, category_id, channel, enabled", words)
         cursor.execute("ANALYZE preferences_recipient, preferences_preference")
+
+
+def _copy(cursor: Any, table: str, columns: str, lines: list[str]) -> None:
+    with cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as stream:
+        stream.write("\n".join(lines))
 
 
 def drafts(

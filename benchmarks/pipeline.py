@@ -1,11 +1,17 @@
 """The pipeline end to end on the real servers: accept -> queue -> claim -> render -> send -> record.
 
-    python -m benchmarks.pipeline --notifications 100000 --workers 2 [--transport rabbitmq|database] [--kill]
-    python -m benchmarks.pipeline --notifications 1000 --rate 50        # latency when there is little to do
+    python -m benchmarks.pipeline                                      # at full speed, 60 seconds of steady state
+    python -m benchmarks.pipeline --notifications 100000 [--kill]      # so many, from the first to the last
+    python -m benchmarks.pipeline --notifications 1000 --rate 50       # latency when there is little to do
 
-Everything a production send does is on: routing by real preferences, durable commits, publisher confirms, quorum
-queues, rendering, events and counts by minute. The provider is simulated and instant, and journals every call. The last
-line is one JSON object; the exit code is 1 when a single notification is not accounted for.
+Everything a production send does is on: routing by real preferences, duplicates, limits, circuits, durable commits,
+publisher confirms, quorum queues, rendering, events and counts by minute. The provider is simulated and instant, and
+journals every call. One process accepts in batches, as a campaign's fan-out does, and holds back while IN_FLIGHT are
+under way. At the end every row is held against every other and against the provider's journal. The last line is one
+JSON object; the exit code is 1 when a single notification is not accounted for.
+
+CPU is that of each stage's processes, user and system, servers included, in microseconds per notification; "load" is
+the benchmark's own making of drafts, which happens in the process that accepts.
 """
 
 import argparse
@@ -15,6 +21,8 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +31,10 @@ from benchmarks.environment import environment, start, stop
 
 #: Seconds without any progress after which a run has failed.
 STALL = 180.0
+#: Accepted and not ended: beyond it the load waits, so that what is measured is a steady state and no growing backlog.
+IN_FLIGHT = 30_000
+#: Seconds between two looks at the counters.
+LOOK = 0.2
 
 
 def main() -> int:
@@ -46,20 +58,64 @@ def main() -> int:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.pipeline", description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--notifications", type=int, default=100_000)
+    parser.add_argument("--seconds", type=float, default=60.0, help="length of the measured steady state")
+    parser.add_argument("--warm-up", type=float, default=8.0, help="seconds under load before it begins")
+    parser.add_argument("--notifications", type=int, default=0, help="so many instead, measured from first to last")
     parser.add_argument("--workers", type=int, default=2, help="worker processes")
     parser.add_argument("--transport", choices=["rabbitmq", "database"], default="rabbitmq")
-    parser.add_argument("--recipients", type=int, default=20_000)
+    parser.add_argument("--recipients", type=int, default=100_000)
     parser.add_argument("--channel", default="email", choices=["email", "sms", "push", "in_app"])
     parser.add_argument("--chunk", type=int, default=500, help="drafts a transaction")
     parser.add_argument("--lease", type=int, default=90, help="LEASE_SECONDS; shorten it with --kill to wait less")
-    parser.add_argument("--kill", action="store_true", help="kill -9 a worker in the middle")
+    parser.add_argument("--kill", action="store_true", help="kill -9 a worker in the middle of --notifications")
     parser.add_argument("--rate", type=float, default=0.0, help="notifications a second, one by one: latency when idle")
     return parser.parse_args()
 
 
+@dataclass(slots=True)
+class Window:
+    """What is measured: from `open` to `close`, each with the count of notifications that had ended by then."""
+
+    groups: Any
+    ended: int = 0
+    seconds: float = 0.0
+    cpu: dict[str, float] = field(default_factory=dict)
+    busy: float = 0.0
+
+    def open(self, ended: int) -> None:
+        self.ended, self.seconds, self.cpu, self.busy = ended, time.monotonic(), self._cpu(), processes.busy_seconds()
+
+    def close(self, ended: int) -> None:
+        now, cpu = time.monotonic(), self._cpu()
+        self.ended, self.seconds = ended - self.ended, now - self.seconds
+        self.cpu = {name: cpu[name] - self.cpu.get(name, 0.0) for name in cpu}
+        self.busy = processes.busy_seconds() - self.busy
+
+    def _cpu(self) -> dict[str, float]:
+        return {name: processes.cpu_seconds(pids) for name, pids in self.groups().items()}
+
+
+class Load:
+    """The drafts, and how long it took to make them (CPU seconds of the thread)."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.total = options.notifications or 1 << 40
+        size = 1 if options.rate else options.chunk
+        self._chunks = dataset.drafts(self.total, options.recipients, (options.channel,), size)
+        self.seconds = 0.0
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        while True:
+            began = time.thread_time()
+            chunk = next(self._chunks, None)
+            self.seconds += time.thread_time() - began
+            if chunk is None:
+                return
+            yield chunk
+
+
 def run(options: argparse.Namespace, journal: Path) -> dict[str, Any]:
-    """Seed, start the processes, accept everything, wait for the end, check every row."""
+    """Seed, start the processes, accept, wait for the end, check every row."""
     from django.db import connection
 
     dataset.seed(options.recipients)
@@ -76,44 +132,58 @@ def run(options: argparse.Namespace, journal: Path) -> dict[str, Any]:
             "rabbitmq": processes.named("beam.smp"),
         }
 
+    window, load = Window(groups), Load(options)
     try:
         time.sleep(4.0)  # let them import and connect: this measures the flow, not Python's start
-        before = {name: processes.cpu_seconds(pids) for name, pids in groups().items()}
-        began = time.monotonic()
-        accepted_in = accept(options, lambda: kill_one(workers.pid) if options.kill else None)
-        finished = wait_for_the_end(options.notifications)
-        elapsed = time.monotonic() - began
-        after = {name: processes.cpu_seconds(pids) for name, pids in groups().items()}
+        if options.notifications:
+            accepted = accept_all(options, load, window, lambda: kill_one(workers.pid) if options.kill else None)
+        else:
+            accepted = accept_steadily(options, load, window)
+        finished = wait_for_the_end(accepted)
+        if options.notifications:
+            window.close(accepted)
         memory = {name: round(processes.peak_rss_mb(pids)) for name, pids in groups().items() if pids}
     finally:
         codes = [stop(process) for process in (workers, relay) if process is not None]
         connection.close()
-    n = options.notifications
     return {
         "benchmark": "pipeline",
         "transport": options.transport,
-        "notifications": n,
+        "notifications": accepted,
         "workers": options.workers,
         **({"rate_per_s": options.rate} if options.rate else {}),
-        "accepted_per_s": round(n / accepted_in),
-        "end_to_end_per_s": round(n / elapsed),
+        **figures(window, load),
         **latencies(),
-        "cpu_us_per_notification": {k: round((after[k] - before[k]) / n * 1e6, 1) for k in before},
         "peak_rss_mb": memory,
         "killed": bool(options.kill),
         "exit_codes": codes,
-        **check(n, journal, finished),
+        **check(accepted, journal, finished),
     }
 
 
-def accept(options: argparse.Namespace, halfway: Any) -> float:
-    """Everything through NotificationService, one transaction a chunk; seconds it took."""
+def figures(window: Window, load: Load) -> dict[str, Any]:
+    """Rates and costs inside the window."""
+    cpu = {"load": load.seconds, **window.cpu, "accept": window.cpu["accept"] - load.seconds}
+    micros = {name: round(seconds / window.ended * 1e6, 1) for name, seconds in cpu.items()}
+    return {
+        "measured_s": round(window.seconds, 1),
+        "end_to_end_per_s": round(window.ended / window.seconds),
+        "per_minute": round(window.ended / window.seconds * 60),
+        "cpu_us_per_notification": {**micros, "all": round(sum(micros.values()), 1)},
+        "cores_busy": round(window.busy / window.seconds, 2),
+        "cores": os.cpu_count(),
+    }
+
+
+def accept_all(options: argparse.Namespace, load: Load, window: Window, halfway: Any) -> int:
+    """All of --notifications through NotificationService, one transaction a chunk; how many."""
     from notifications.services.notification import NotificationService
 
     service = NotificationService()
+    window.open(0)
+    load.seconds = 0.0
     began, done, fired = time.monotonic(), 0, False
-    chunk_size = 1 if options.rate else options.chunk
-    for chunk in dataset.drafts(options.notifications, options.recipients, (options.channel,), chunk_size):
+    for chunk in load:
         if options.rate:
             time.sleep(max(0.0, began + done / options.rate - time.monotonic()))
         service.send(chunk, source="campaign:1")
@@ -121,7 +191,33 @@ def accept(options: argparse.Namespace, halfway: Any) -> float:
         if not fired and done * 2 >= options.notifications:
             fired = True
             halfway()
-    return time.monotonic() - began
+    return done
+
+
+def accept_steadily(options: argparse.Namespace, load: Load, window: Window) -> int:
+    """At full speed, with IN_FLIGHT at most under way, until the window has been open for --seconds; how many."""
+    from notifications.services.notification import NotificationService
+
+    service, accepted, over, looked = NotificationService(), 0, 0, 0.0
+    opens = time.monotonic() + options.warm_up
+    closes = 0.0
+    for chunk in load:
+        while True:
+            now = time.monotonic()
+            if now - looked >= LOOK:
+                over, looked = ended(), now
+                if not closes and now >= opens:
+                    window.open(over)
+                    load.seconds, closes = 0.0, now + options.seconds
+                elif closes and now >= closes:
+                    window.close(over)
+                    return accepted
+            if accepted - over < IN_FLIGHT:
+                break
+            time.sleep(0.005)
+        service.send(chunk, source="campaign:1")
+        accepted += len(chunk)
+    raise AssertionError("the load ended")
 
 
 def kill_one(parent: int) -> None:
@@ -131,18 +227,24 @@ def kill_one(parent: int) -> None:
     print(f"killed worker {victims[0]}", file=sys.stderr)
 
 
+def ended() -> int:
+    """Deliveries that were sent or skipped, by the counters."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT coalesce(sum(count), 0) FROM analytics_minutecount WHERE outcome IN ('sent', 'skipped')")
+        return int(cursor.fetchone()[0])
+
+
 def wait_for_the_end(expected: int) -> bool:
     """Until no delivery is left unfinished, or nothing has moved for STALL seconds."""
     from django.db import connection
 
     last, moved = -1, time.monotonic()
     while time.monotonic() - moved < STALL:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT coalesce(sum(count), 0) FROM analytics_minutecount WHERE outcome IN ('sent', 'skipped')"
-            )
-            done = int(cursor.fetchone()[0] or 0)
-            if done >= expected:
+        done = ended()
+        if done >= expected:
+            with connection.cursor() as cursor:
                 cursor.execute("SELECT count(*) FROM notifications_delivery WHERE status IN ('queued', 'sending')")
                 if cursor.fetchone()[0] == 0:
                     return True

@@ -21,11 +21,9 @@ import uuid_utils.compat as _uuid
 #: The 16 bytes of a UUID. They sort as the UUIDs do.
 Key = bytes
 
-#: Keys in one call of `keys`: what the two bytes that number them can hold.
-MAX_KEYS = 1 << 14
-_NUMBERS = [(0x8000 | n).to_bytes(2) for n in range(MAX_KEYS)]  # the variant, and the number
-_VERSION_AND_VARIANT = (0x7 << 76) | (0b10 << 62)
-_RANDOM_BITS = ~((0xFFFF_FFFF_FFFF << 80) | (0xF << 76) | (0b11 << 62)) & ((1 << 128) - 1)
+#: Keys with one time in front: what the two bytes that number them can hold.
+_MAX_KEYS = 1 << 14
+_NUMBERS = [(0x8000 | n).to_bytes(2) for n in range(_MAX_KEYS)]  # the variant, and the number
 
 
 def uuid7() -> UUID:
@@ -34,10 +32,12 @@ def uuid7() -> UUID:
 
 
 def keys(n: int) -> list[Key]:
-    """n new time-ordered ids, ascending, all above those of this process's earlier calls; n is at most MAX_KEYS.
+    """n new time-ordered ids, ascending, all above those of this process's earlier calls.
 
     The time to a quarter of a microsecond (RFC 9562 6.2, method 3), then the place in the batch and 48 random bits.
     """
+    if n > _MAX_KEYS:
+        return keys(_MAX_KEYS) + keys(n - _MAX_KEYS)
     head = _Clock.tick()
     noise = os.urandom(6 * n)
     return [head + number + noise[i : i + 6] for number, i in zip(_NUMBERS[:n], range(0, 6 * n, 6), strict=True)]
@@ -62,6 +62,16 @@ def uuid(key: Key) -> UUID:
     return UUID(bytes=key)
 
 
+def key(id: UUID | Key) -> Key:
+    """The key of an id, whichever way it was given."""
+    return id if isinstance(id, bytes) else id.bytes
+
+
+def keys_of(uuids: Iterable[UUID]) -> list[Key]:
+    """The keys of UUIDs."""
+    return [one.bytes for one in uuids]
+
+
 def milliseconds(moment: datetime) -> int:
     """Unix time in whole milliseconds, as a UUIDv7 carries it. `moment` must be aware."""
     return int(moment.timestamp() * 1000)
@@ -77,8 +87,7 @@ def floor(moment: datetime) -> UUID:
 
 def made_at(id: UUID | Key) -> datetime:
     """When an id was made (for a deterministic id: the moment it was derived from)."""
-    key = id if isinstance(id, bytes) else id.bytes
-    return datetime.fromtimestamp(int.from_bytes(key[:6]) / 1000, tz=UTC)
+    return datetime.fromtimestamp(int.from_bytes(key(id)[:6]) / 1000, tz=UTC)
 
 
 def deterministic(moment: datetime, parts: Iterable[object]) -> UUID:
@@ -87,6 +96,20 @@ def deterministic(moment: datetime, parts: Iterable[object]) -> UUID:
     The moment stands in the time bits, 74 bits of a SHA-256 over the parts in the rest, so the primary key itself
     refuses a second row for the same (campaign, recipient, channel).
     """
-    digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
-    random = int.from_bytes(digest[:16], "big") & _RANDOM_BITS
-    return UUID(int=(milliseconds(moment) << 80) | _VERSION_AND_VARIANT | random)
+    return UUID(bytes=deterministic_key(moment, parts))
+
+
+def deterministic_key(moment: datetime, parts: Iterable[object]) -> Key:
+    """The same as a key."""
+    return _hashed(milliseconds(moment).to_bytes(6), "\x1f".join(map(str, parts)).encode())
+
+
+def derived(parent: Key, number: int) -> Key:
+    """The id of the part of this number (less than 65,536) of what has the id `parent`: the same each time, and of the
+    same moment, so that both lie in the same week of the record."""
+    return _hashed(parent[:6], parent + number.to_bytes(2))
+
+
+def _hashed(time: bytes, what: bytes) -> Key:
+    digest = hashlib.sha256(what).digest()
+    return time + bytes((0x70 | digest[6] & 0x0F, digest[7], 0x80 | digest[8] & 0x3F)) + digest[9:16]

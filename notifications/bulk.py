@@ -13,7 +13,7 @@ import orjson
 from django.db.backends.utils import CursorWrapper
 
 from core.ids import Key
-from core.postgresql.direct import KEY_LENGTH
+from core.postgresql.direct import KEY_LENGTH, direct_cursor
 
 NULL = r"\N"
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
@@ -63,7 +63,11 @@ def moment_field(value: datetime | None) -> bytes:
 
 def json_field(value: Mapping[str, Any]) -> bytes:
     """Of jsonb, the same bytes for equal objects."""
-    raw = orjson.dumps(value, option=orjson.OPT_SORT_KEYS) if value else b"{}"
+    return raw_json_field(orjson.dumps(value, option=orjson.OPT_SORT_KEYS) if value else b"{}")
+
+
+def raw_json_field(raw: bytes) -> bytes:
+    """Of jsonb, from JSON."""
     return (len(raw) + 1).to_bytes(4) + b"\1" + raw
 
 
@@ -119,7 +123,7 @@ def copy(cursor: CursorWrapper, table: str, columns: str, lines: Sequence[str]) 
 _SCHEDULE = """
     INSERT INTO notifications_outbox (channel, priority, due_at, delivery_ids, takes)
     SELECT channel, priority, coalesce(due_at, now()) + coalesce(delay, 0) * interval '1 second', ids::uuid[], takes
-      FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::float8[], %s::text[], %s::int[])
+      FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::float8[], $5::text[], $6::int[])
         AS row (channel, priority, due_at, delay, ids, takes)
 """
 
@@ -144,14 +148,21 @@ class Schedule:
         """Due at a moment (None: now), or `delay` seconds after it."""
         self._lanes.setdefault((channel, priority, due_at, delay), []).append(delivery)
 
+    def extend(
+        self, channel: str, priority: str, deliveries: Iterable[Key], *, due_at: datetime | None = None
+    ) -> None:
+        """Many at once, due at a moment (None: now)."""
+        self._lanes.setdefault((channel, priority, due_at, None), []).extend(deliveries)
+
     def add_alone(self, channel: str, priority: str, delivery: UUID | Key, *, delay: float) -> None:
         """In a row that is never put together with others: a suspect must not take its neighbours down again."""
         self._alone.append((channel, priority, None, delay, uuid_array([delivery]), 1))
 
-    def write(self, cursor: CursorWrapper) -> None:
+    def write(self) -> None:
         rows = list(self._alone)
         for (channel, priority, due_at, delay), ids in self._lanes.items():
             for start in range(0, len(ids), self.max_deliveries):
                 rows.append((channel, priority, due_at, delay, uuid_array(ids[start : start + self.max_deliveries]), 0))
         if rows:
-            cursor.execute(_SCHEDULE, [list(column) for column in zip(*rows, strict=True)])
+            with direct_cursor() as cursor:
+                cursor.execute(_SCHEDULE, [list(column) for column in zip(*rows, strict=True)])

@@ -11,7 +11,8 @@ from uuid import UUID
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
-from notifications import bulk
+from core.ids import Key
+from core.postgresql.direct import KeyArray
 
 #: What a notification says about a person, and the same with nothing said.
 _BLANK = "data = '{}', content = NULL, metadata = '{}', dedup_key = ''"
@@ -50,12 +51,12 @@ def scrub(*, recipient_id: UUID, **_: Any) -> None:
             cursor.execute(statement, {"recipient_id": recipient_id})
 
 
-def blank(cursor: CursorWrapper, notification_ids: Iterable[UUID]) -> int:
-    """Remove the words of these notifications, and how many still had any: for those that were accepted while their
-    recipient was being erased."""
+def blank(cursor: CursorWrapper, notification_ids: Iterable[Key]) -> int:
+    """On a direct cursor: remove the words of these notifications, and how many still had any. For those that were
+    accepted while their recipient was being erased."""
     cursor.execute(
-        f"UPDATE notifications_notification SET {_BLANK} WHERE id = ANY(%s::uuid[]) AND {_NOT_BLANK}",
-        [bulk.uuid_array(sorted(notification_ids))],
+        f"UPDATE notifications_notification SET {_BLANK} WHERE id = ANY($1::uuid[]) AND {_NOT_BLANK}",
+        [KeyArray.of(notification_ids)],
     )
     blanked: int = cursor.rowcount
     return blanked

@@ -22,6 +22,7 @@ class OutcomeKey(NamedTuple):
 
 
 class DeliveryObserver(Protocol):
-    def record(self, counts: Mapping[OutcomeKey, int], at: datetime) -> None:
-        """Called with an open transaction; `at` is the database's clock. Must not raise for unknown keys."""
+    def record(self, counts: Mapping[OutcomeKey, int], at: datetime | None = None) -> None:
+        """Called with an open transaction. `at` is when it happened; None is the moment of the transaction. Must not
+        raise for unknown keys."""
         ...

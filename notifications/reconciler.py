@@ -17,10 +17,12 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.backends.utils import CursorWrapper
 
+from core import ids
 from core.ids import floor
+from core.postgresql.direct import KeyArray, direct_cursor
 from notifications import bulk, erasure, messaging
 from notifications.errors import BrokerUnavailable
 from notifications.models import MaintenanceState
@@ -36,39 +38,39 @@ PAGE = 20_000
 RECHECK_SECONDS = 600
 
 _BOUNDARY = """
-    SELECT id FROM notifications_delivery WHERE id > %s AND id < %s ORDER BY id OFFSET %s LIMIT 1
+    SELECT id FROM notifications_delivery WHERE id > $1 AND id < $2 ORDER BY id OFFSET $3 LIMIT 1
 """
 
 _UNFINISHED = """
     SELECT d.id, d.channel, d.priority, d.notification_id FROM notifications_delivery d
-     WHERE d.id > %s AND d.id <= %s
+     WHERE d.id > $1 AND d.id <= $2
        AND (d.status = 'queued' OR (d.status = 'sending' AND d.lease_until < now()))
-       AND d.created_at < now() - %s * interval '1 second'
+       AND d.created_at < now() - $3::float8 * interval '1 second'
 """
 
-_IN_OUTBOX = "SELECT x FROM notifications_outbox, unnest(delivery_ids) AS x WHERE x = ANY(%s::uuid[])"
+_IN_OUTBOX = "SELECT x FROM notifications_outbox, unnest(delivery_ids) AS x WHERE x = ANY($1::uuid[])"
 
 #: What stands in for the foreign keys. In steps with plain lists of ids, which are always found through the primary
 #: keys: a join with a partitioned table is planned as a scan of the whole record. The lists travel as the literals that
 #: PostgreSQL made of them, as 20,000 UUIDs are slow to read into Python and to write out again.
 _NOTIFICATIONS = """
     SELECT coalesce(array_agg(DISTINCT notification_id), '{}')::text, count(DISTINCT notification_id)
-      FROM notifications_delivery WHERE id > %s AND id <= %s
+      FROM notifications_delivery WHERE id > $1 AND id <= $2
 """
 _RECIPIENTS = """
     SELECT coalesce(array_agg(DISTINCT recipient_id), '{}')::text, count(*)
-      FROM notifications_notification WHERE id = ANY(%s::uuid[])
+      FROM notifications_notification WHERE id = ANY($1::uuid[])
 """
 _ORPHANS = """
     SELECT count(*) FROM notifications_delivery
-     WHERE id > %s AND id <= %s AND notification_id = ANY(ARRAY(
-           SELECT unnest(%s::uuid[]) EXCEPT SELECT id FROM notifications_notification WHERE id = ANY(%s::uuid[])))
+     WHERE id > $1 AND id <= $2 AND notification_id = ANY(ARRAY(
+           SELECT unnest($3::uuid[]) EXCEPT SELECT id FROM notifications_notification WHERE id = ANY($3::uuid[])))
 """
 _GONE = """
     SELECT coalesce(array_agg(id), '{}')::text, count(*)
-      FROM (SELECT unnest(%s::uuid[]) EXCEPT SELECT id FROM preferences_recipient WHERE id = ANY(%s::uuid[])) gone (id)
+      FROM (SELECT unnest($1::uuid[]) EXCEPT SELECT id FROM preferences_recipient WHERE id = ANY($1::uuid[])) gone (id)
 """
-_THEIRS = "SELECT id FROM notifications_notification WHERE id = ANY(%s::uuid[]) AND recipient_id = ANY(%s::uuid[])"
+_THEIRS = "SELECT id FROM notifications_notification WHERE id = ANY($1::uuid[]) AND recipient_id = ANY($2::uuid[])"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ class Reconciler:
     def step(self) -> Sweep:
         """Look at one page. Nothing is done, and the page comes again, when only the broker could tell and is away."""
         try:
-            with transaction.atomic(), connection.cursor() as cursor:
+            with transaction.atomic(), direct_cursor() as cursor:
                 cursor.execute("SELECT pg_try_advisory_xact_lock(hashtext('carillon.reconciler')), now()")
                 mine, now = cursor.fetchone()
                 return self._sweep(cursor, now) if mine else Sweep()
@@ -107,16 +109,16 @@ class Reconciler:
         end = floor(now - timedelta(seconds=settings.RECONCILE_AFTER_SECONDS))
         if start >= end:
             return Sweep()
-        cursor.execute(_BOUNDARY, [str(start), str(end), PAGE - 1])
+        cursor.execute(_BOUNDARY, [start, end, PAGE - 1])
         boundary = cursor.fetchone()
-        page = str(start), str(boundary[0] if boundary else end)
-        cursor.execute(_UNFINISHED, [*page, settings.RECONCILE_AFTER_SECONDS])
+        page = start, ids.uuid(boundary[0]) if boundary else end
+        cursor.execute(_UNFINISHED, [*page, float(settings.RECONCILE_AFTER_SECONDS)])
         stranded = self._unreachable(cursor, cursor.fetchall())
         busy = _busy_lanes() if stranded else set()
         lost = [row for row in stranded if (row[1], row[2]) not in busy]
         self._put_back(cursor, lost)
         orphans = self._check_references(cursor, page)
-        state.cursor, state.done_at = UUID(page[1]), now if start.int == 0 else state.done_at
+        state.cursor, state.done_at = page[1], now if start.int == 0 else state.done_at
         if len(lost) < len(stranded):
             state.done_at = now - timedelta(seconds=max(0, settings.RECONCILE_FULL_SECONDS - RECHECK_SECONDS))
         state.save(update_fields=["cursor", "done_at"])
@@ -131,7 +133,7 @@ class Reconciler:
         """The rows that do not stand in the outbox."""
         if not rows:
             return []
-        cursor.execute(_IN_OUTBOX, [bulk.uuid_array(row[0] for row in rows)])
+        cursor.execute(_IN_OUTBOX, [KeyArray.of([row[0] for row in rows])])
         scheduled = {row[0] for row in cursor.fetchall()}
         return [row for row in rows if row[0] not in scheduled]
 
@@ -141,18 +143,18 @@ class Reconciler:
         schedule = bulk.Schedule(MAX_DELIVERIES)
         for id, channel, priority, _ in rows:
             schedule.add(channel, priority, id)
-        schedule.write(cursor)
+        schedule.write()
         DeliveryTracker().rescued(cursor, [(id, notification, channel) for id, channel, _, notification in rows])
         log.warning("reconciler.rescued", deliveries=len(rows))
 
-    def _check_references(self, cursor: CursorWrapper, page: tuple[str, str]) -> int:
+    def _check_references(self, cursor: CursorWrapper, page: tuple[UUID, UUID]) -> int:
         """Blank what was accepted for someone in the moment they were erased; returns the deliveries on this page that
         have lost their notification."""
         cursor.execute(_NOTIFICATIONS, page)
         notifications, expected = cursor.fetchone()
         cursor.execute(_RECIPIENTS, [notifications])
         recipients, found = cursor.fetchone()
-        cursor.execute(_GONE, [recipients, recipients])
+        cursor.execute(_GONE, [recipients])
         gone, erased = cursor.fetchone()
         if erased:
             cursor.execute(_THEIRS, [notifications, gone])
@@ -160,7 +162,7 @@ class Reconciler:
                 log.warning("reconciler.blanked", notifications=blanked)
         if found == expected:
             return 0
-        cursor.execute(_ORPHANS, [*page, notifications, notifications])
+        cursor.execute(_ORPHANS, [*page, notifications])
         orphans: int = cursor.fetchone()[0]
         log.error("reconciler.orphans", deliveries=orphans)
         return orphans

@@ -8,11 +8,12 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from uuid import UUID
 
 import structlog
-from django.db import connection, transaction
+from django.db import transaction
 
+from core.ids import Key
+from core.postgresql.direct import direct_cursor
 from notifications.choices import Channel, Priority
 from notifications.messaging.base import Publisher, WorkMessage
 from notifications.models.outbox import MAX_DELIVERIES
@@ -36,7 +37,7 @@ PROBE_ROWS = 1
 # Per lane, rows no larger than its oldest, so that their number bounds what is read.
 DUE = """
 SELECT due.id, lane.channel, lane.priority, due.takes > 0, due.delivery_ids
-FROM unnest(%(channels)s::text[], %(priorities)s::text[], %(rows)s::int[]) WITH ORDINALITY
+FROM unnest($1::text[], $2::text[], $3::int[]) WITH ORDINALITY
     AS lane(channel, priority, rows, rank)
 CROSS JOIN LATERAL (
     SELECT greatest(size, 1) AS size FROM notifications_outbox
@@ -46,12 +47,12 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT id, takes, delivery_ids, due_at FROM notifications_outbox
     WHERE channel = lane.channel AND priority = lane.priority AND due_at <= statement_timestamp() AND size <= head.size
-    ORDER BY due_at LIMIT least(lane.rows, greatest(%(deliveries)s / head.size, 1))
+    ORDER BY due_at LIMIT least(lane.rows, greatest($4::int / head.size, 1))
     FOR UPDATE SKIP LOCKED
 ) due
 ORDER BY lane.rank, due.due_at
 """
-DELETE = "DELETE FROM notifications_outbox WHERE id = ANY(%s)"
+DELETE = "DELETE FROM notifications_outbox WHERE id = ANY($1::bigint[])"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class DueRow:
     channel: str
     priority: str
     alone: bool
-    deliveries: Sequence[UUID]
+    deliveries: Sequence[Key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ class Relay:
             taken = self.publisher.publish([parcel.message for parcel in parcels])
             confirmed = [row for parcel, ok in zip(parcels, taken, strict=True) if ok for row in parcel.rows]
             if confirmed:
-                with connection.cursor() as cursor:
+                with direct_cursor() as cursor:
                     cursor.execute(DELETE, [confirmed])
         self._look_at(parcels, taken)
         return sum(taken)
@@ -147,16 +148,10 @@ class Relay:
         self.busy = self.busy or bool(found)
 
     def _due(self, lanes: Sequence[Lane]) -> list[DueRow]:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                DUE,
-                {
-                    "channels": [channel for channel, _ in lanes],
-                    "priorities": [priority for _, priority in lanes],
-                    "rows": [PROBE_ROWS if lane in self._probing else ROUND_ROWS for lane in lanes],
-                    "deliveries": ROUND_DELIVERIES,
-                },
-            )
+        channels, priorities = zip(*lanes, strict=True)
+        share = [PROBE_ROWS if lane in self._probing else ROUND_ROWS for lane in lanes]
+        with direct_cursor() as cursor:
+            cursor.execute(DUE, [list(channels), list(priorities), share, ROUND_DELIVERIES])
             rows = [DueRow(*row) for row in cursor.fetchall()]
         # A lane that gave (nearly) all its share has more; so has one whose larger rows were left for the next round.
         self.busy = bool(rows) and (

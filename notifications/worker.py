@@ -14,14 +14,14 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from uuid import UUID
 
+import msgspec
 import structlog
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 from core.faults import where
+from core.ids import Key
 from notifications import registry
 from notifications.choices import MAYBE_TWICE, EventType, FailureCode, HoldReason
 from notifications.errors import RenderError
@@ -103,7 +103,7 @@ class Worker:
             results += self._send(message.channel, message.priority, is_test, pairs, deadline)
         return self._record(results)
 
-    def _admit(self, message: WorkMessage) -> Sequence[UUID]:
+    def _admit(self, message: WorkMessage) -> Sequence[Key]:
         """What is worth claiming now. What no provider of the channel may take, or what is beyond a limit, goes back
         into the outbox without a claim, so that a backlog costs next to nothing while it waits. Test traffic goes on.
         """
@@ -210,7 +210,7 @@ class Worker:
                     raise
                 # Something a provider said does not fit the record. What it did must be kept all the same.
                 log.exception("worker.words_dropped", deliveries=len(results))
-                results = [replace(result, detail="", provider_message_id="") for result in results]
+                results = [msgspec.structs.replace(result, detail="", provider_message_id="") for result in results]
                 plain = True
             else:
                 break
@@ -268,9 +268,9 @@ def _message(claim: Claim, category: str) -> OutboundMessage:
     else:
         raise RenderError("The content was erased.")
     return OutboundMessage(
-        delivery_id=claim.id,
-        notification_id=claim.notification_id,
-        recipient_id=claim.recipient_id,
+        delivery_key=claim.id,
+        notification_key=claim.notification_id,
+        recipient_key=claim.recipient_id,
         channel=claim.channel,
         address=claim.address,
         content=content,

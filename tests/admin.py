@@ -61,7 +61,7 @@ def dead_letter(of: Notification) -> DeadLetter:
     """Its email is given up on."""
     chosen = delivery(of)
     OutboxMessage.objects.filter(channel=chosen.channel).delete()
-    DeliveryTracker().bury([chosen.pk], cause=DeadCause.POISON, detail="its handling crashed")
+    DeliveryTracker().bury([chosen.pk.bytes], cause=DeadCause.POISON, detail="its handling crashed")
     return DeadLetter.objects.get(delivery_id=chosen.pk)
 
 

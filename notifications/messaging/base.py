@@ -1,6 +1,6 @@
 """What travels between the outbox and a worker, and who carries it. Ids and a version; never content."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 
-from core.ids import uuid7
+from core.ids import Key, uuid7
 
 VERSION = 1
 
@@ -22,12 +22,13 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class WorkMessage:
-    """Deliveries of one lane, at most MAX_DELIVERIES of them. `redelivered`: someone was handed these before."""
+    """Deliveries of one lane, by their keys, at most MAX_DELIVERIES of them. `redelivered`: someone was handed these
+    before."""
 
     id: UUID
     channel: str
     priority: str
-    deliveries: tuple[UUID, ...]
+    deliveries: tuple[Key, ...]
     redelivered: bool = False
 
     @property
@@ -36,12 +37,15 @@ class WorkMessage:
         return self.redelivered and len(self.deliveries) == 1
 
     @classmethod
-    def of(cls, channel: str, priority: str, deliveries: Sequence[UUID], *, redelivered: bool = False) -> "WorkMessage":
-        return cls(uuid7(), channel, priority, tuple(deliveries), redelivered)
+    def of(
+        cls, channel: str, priority: str, deliveries: Iterable[Key | UUID], *, redelivered: bool = False
+    ) -> "WorkMessage":
+        keys = tuple([id if isinstance(id, bytes) else id.bytes for id in deliveries])
+        return cls(uuid7(), channel, priority, keys, redelivered)
 
     def encode(self) -> bytes:
         """The wire form: `{"v": 1, "id": ..., "deliveries": [...]}`."""
-        return orjson.dumps({"v": VERSION, "id": self.id, "deliveries": self.deliveries})
+        return orjson.dumps({"v": VERSION, "id": self.id, "deliveries": [key.hex() for key in self.deliveries]})
 
 
 class MalformedMessage(ValueError):
@@ -49,12 +53,14 @@ class MalformedMessage(ValueError):
 
 
 def decode(body: bytes, *, channel: str, priority: str, redelivered: bool = False) -> WorkMessage:
-    """Parse the wire form. Raises MalformedMessage."""
+    """Parse the wire form; an id may have its dashes. Raises MalformedMessage."""
     try:
         raw = orjson.loads(body)
         if raw["v"] != VERSION:
             raise MalformedMessage(f"version {raw['v']!r}")
-        ids = tuple(map(UUID, raw["deliveries"]))
+        ids = tuple([bytes.fromhex(id.replace("-", "")) for id in raw["deliveries"]])
+        if any(len(id) != 16 for id in ids):
+            raise MalformedMessage("an id of another length")
         return WorkMessage(UUID(raw["id"]), channel, priority, ids, redelivered)
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise MalformedMessage(str(error)) from error

@@ -12,8 +12,11 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
+from core import ids
+from core.ids import Key
+from core.postgresql.direct import direct_cursor
 from notifications.messaging.backoff import full_jitter
 from notifications.messaging.base import Handler, Verdict, WorkMessage
 from notifications.messaging.dead import PARTS
@@ -30,47 +33,47 @@ log = structlog.get_logger(__name__)
 TAKE = """
 WITH head AS (
     SELECT lane.priority, first.size, first.takes
-    FROM unnest(%(priorities)s::text[]) WITH ORDINALITY AS lane(priority, rank)
+    FROM unnest($1::text[]) WITH ORDINALITY AS lane(priority, rank)
     CROSS JOIN LATERAL (
         SELECT greatest(size, 1) AS size, takes, due_at FROM notifications_outbox
-        WHERE channel = %(channel)s AND priority = lane.priority AND due_at <= now()
+        WHERE channel = $2::text AND priority = lane.priority AND due_at <= now()
         ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED
     ) first
-    ORDER BY CASE WHEN %(fair)s THEN first.due_at END, lane.rank LIMIT 1
+    ORDER BY CASE WHEN $3::bool THEN first.due_at END, lane.rank LIMIT 1
 ), picked AS (
     SELECT id FROM notifications_outbox
-    WHERE channel = %(channel)s AND priority = (SELECT priority FROM head) AND due_at <= now()
+    WHERE channel = $2::text AND priority = (SELECT priority FROM head) AND due_at <= now()
       AND size <= (SELECT size FROM head) AND least(takes, 1) = (SELECT least(takes, 1) FROM head)
     ORDER BY due_at
-    LIMIT (SELECT CASE WHEN takes > 0 THEN 1 ELSE greatest(%(most)s / size, 1) END FROM head)
+    LIMIT (SELECT CASE WHEN takes > 0 THEN 1 ELSE greatest($4::int / size, 1) END FROM head)
     FOR UPDATE SKIP LOCKED
 )
 UPDATE notifications_outbox outbox
-SET due_at = now() + make_interval(secs => %(visibility)s), takes = outbox.takes + 1
+SET due_at = now() + make_interval(secs => $5::float8), takes = outbox.takes + 1
 FROM picked WHERE outbox.id = picked.id
 RETURNING outbox.id, outbox.priority, outbox.takes, outbox.delivery_ids
 """
 
 # Guarded by the count of takes: a row that came back and was taken again belongs to someone else.
 ACK = """
-DELETE FROM notifications_outbox outbox USING unnest(%(ids)s::bigint[], %(takes)s::int[]) AS mine(id, takes)
+DELETE FROM notifications_outbox outbox USING unnest($1::bigint[], $2::int[]) AS mine(id, takes)
 WHERE outbox.id = mine.id AND outbox.takes = mine.takes
 """
 RELEASE = """
 UPDATE notifications_outbox outbox
-SET due_at = now() + make_interval(secs => %(pause)s), takes = outbox.takes - %(uncount)s
-FROM unnest(%(ids)s::bigint[], %(takes)s::int[]) AS mine(id, takes)
+SET due_at = now() + make_interval(secs => $3::float8), takes = outbox.takes - $4::int
+FROM unnest($1::bigint[], $2::int[]) AS mine(id, takes)
 WHERE outbox.id = mine.id AND outbox.takes = mine.takes
 """
 SPLIT = """
 WITH whole AS (
-    DELETE FROM notifications_outbox WHERE id = %(id)s AND takes = %(takes)s
+    DELETE FROM notifications_outbox WHERE id = $1::bigint AND takes = $2::int
     RETURNING channel, priority, delivery_ids, created_at
 )
 INSERT INTO notifications_outbox (channel, priority, delivery_ids, takes, created_at)
-SELECT channel, priority, array_agg(delivery_id ORDER BY place), %(counted)s, created_at
+SELECT channel, priority, array_agg(delivery_id ORDER BY place), $3::int, created_at
 FROM whole, unnest(delivery_ids) WITH ORDINALITY AS one(delivery_id, place)
-GROUP BY channel, priority, created_at, (place - 1) / %(size)s
+GROUP BY channel, priority, created_at, (place - 1) / $4::int
 """
 
 #: A row of many that came back this often is handed out in PARTS parts, so that one poison delivery does not hold up
@@ -84,7 +87,7 @@ class Row:
 
     id: int
     takes: int
-    deliveries: Sequence[UUID]
+    deliveries: Sequence[Key]
 
 
 class DatabaseConsumer(ThreadedConsumer):
@@ -113,19 +116,10 @@ class DatabaseConsumer(ThreadedConsumer):
     def _take(self) -> tuple[str, list[Row]]:
         # Rows that come back after a crash must not all meet again in the same moment, hence the jitter.
         visibility = settings.VISIBILITY_SECONDS * random.uniform(1.0, 1.25)
-        with connection.cursor() as cursor:
-            cursor.execute(
-                TAKE,
-                {
-                    "channel": self.channel,
-                    "priorities": self.priorities,
-                    "fair": self._turns.fair(),
-                    "most": MAX_DELIVERIES,
-                    "visibility": visibility,
-                },
-            )
+        with direct_cursor() as cursor:
+            cursor.execute(TAKE, [self.priorities, self.channel, self._turns.fair(), MAX_DELIVERIES, visibility])
             found = cursor.fetchall()
-        return (found[0][1] if found else ""), [Row(id, takes, ids) for id, _, takes, ids in found]
+        return (found[0][1] if found else ""), [Row(id, takes, keys) for id, _, takes, keys in found]
 
     def _settle(self, rows: list[Row], message: WorkMessage, handle: Handler) -> None:
         try:
@@ -140,11 +134,11 @@ class DatabaseConsumer(ThreadedConsumer):
             self._release(rows, pause=random.uniform(0.2, 1.0), uncount=1)
 
     def _release(self, rows: list[Row], *, pause: float, uncount: int) -> None:
-        self._execute(RELEASE, rows, pause=pause, uncount=uncount)
+        self._execute(RELEASE, rows, pause, uncount)
 
-    def _execute(self, statement: str, rows: list[Row], **more: float) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(statement, {"ids": [row.id for row in rows], "takes": [row.takes for row in rows], **more})
+    def _execute(self, statement: str, rows: list[Row], *more: float) -> None:
+        with direct_cursor() as cursor:
+            cursor.execute(statement, [[row.id for row in rows], [row.takes for row in rows], *more])
 
     def _allowed(self, row: Row) -> int:
         """Takes of this row; at least one more than its parts start with."""
@@ -161,7 +155,7 @@ class DatabaseConsumer(ThreadedConsumer):
         with transaction.atomic():
             DeliveryTracker().bury(list(row.deliveries), cause=DeadCause.POISON, detail=detail)
             self._execute(ACK, [row])
-        log.error("poison delivery buried", deliveries=[str(id) for id in row.deliveries])
+        log.error("poison delivery buried", deliveries=[str(ids.uuid(key)) for key in row.deliveries])
 
     def _split(self, row: Row) -> None:
         """Into PARTS parts, each of which is tried again; of a delivery alone as often as the limit still allows. Never
@@ -169,8 +163,8 @@ class DatabaseConsumer(ThreadedConsumer):
         size = -(-len(row.deliveries) // PARTS)
         together = self._allowed(row)
         counted = together if size == 1 else together - 1
-        with connection.cursor() as cursor:
-            cursor.execute(SPLIT, {"id": row.id, "takes": row.takes, "size": size, "counted": counted})
+        with direct_cursor() as cursor:
+            cursor.execute(SPLIT, [row.id, row.takes, counted, size])
         log.warning(
             "a batch came back again and again; it now goes in parts", deliveries=len(row.deliveries), part=size
         )

@@ -6,24 +6,26 @@ down every worker it was alone with is poison. So one poison delivery costs some
 messages of 500 come back as 80,000 rows and not as five million.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from uuid import UUID
 
 import pika
 import structlog
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.backends.utils import CursorWrapper
 from pika.adapters.blocking_connection import BlockingChannel
 
-from notifications import bulk
+from core import ids
+from core.ids import Key
+from core.postgresql.direct import KeyArray, direct_cursor
 from notifications.messaging import suspects, topology
 from notifications.messaging.base import MalformedMessage, WorkMessage, decode
 from notifications.messaging.connection import short_lived
 from notifications.messaging.publisher import REDRIVEN
 from notifications.models.dead_letter import DeadCause
 from notifications.models.outbox import MAX_DELIVERIES, OutboxMessage
+from notifications.services.tracking_sql import of_record
 
 log = structlog.get_logger(__name__)
 
@@ -39,9 +41,10 @@ SHOWN_BYTES = 32
 #: Deliveries that have not ended, their lanes, and until when a worker holds them (null: nobody does).
 _UNFINISHED = """
     SELECT id, channel, priority, CASE WHEN status = 'sending' AND lease_until > now() THEN lease_until END
-      FROM notifications_delivery WHERE id = ANY(%s::uuid[]) AND status IN ('queued', 'sending')
+      FROM notifications_delivery
+     WHERE id = ANY($1::uuid[]) AND id BETWEEN $2 AND $3 AND status IN ('queued', 'sending')
 """
-_IN_OUTBOX = "SELECT x FROM notifications_outbox, unnest(delivery_ids) AS x WHERE x = ANY(%s::uuid[])"
+_IN_OUTBOX = "SELECT x FROM notifications_outbox, unnest(delivery_ids) AS x WHERE x = ANY($1::uuid[])"
 
 
 @dataclass(slots=True)
@@ -63,7 +66,7 @@ class _Batch:
 class _Open:
     """A delivery that has not ended and that nothing else would send."""
 
-    id: UUID
+    id: Key
     channel: str
     priority: str
     held_until: datetime | None
@@ -111,7 +114,7 @@ class DeadLetterDrain:
         to be sent again. What a worker holds is tried when its lease has run out."""
         from notifications.services.tracking import DeliveryTracker
 
-        with transaction.atomic(), connection.cursor() as cursor:
+        with transaction.atomic(), direct_cursor() as cursor:
             open_ = _open(cursor, {id for message in (*batch.suspects, *batch.alone) for id in message.deliveries})
             came_back = [open_[message.deliveries[0]] for message in batch.alone if message.deliveries[0] in open_]
             # Alone on its way is not alone in a worker's hands: what waited beside the guilty came back as often.
@@ -133,7 +136,7 @@ class DeadLetterDrain:
         for id in poison:
             suspects.forget(id)  # a replay gives it a fresh chance
         if poison:
-            log.error("poison deliveries buried", deliveries=[str(id) for id in poison])
+            log.error("poison deliveries buried", deliveries=[str(ids.uuid(id)) for id in poison])
 
     def _keep(self, channel: BlockingChannel, routing_key: str, properties: pika.BasicProperties, body: bytes) -> None:
         """No delivery to name, so no row to write: kept on the broker for a person, durably, and out of the way."""
@@ -148,12 +151,10 @@ class DeadLetterDrain:
         channel.basic_publish("", topology.malformed(), body, kept, mandatory=True)
 
 
-def _open(cursor: CursorWrapper, ids: Iterable[UUID]) -> dict[UUID, _Open]:
+def _open(cursor: CursorWrapper, keys: Collection[Key]) -> dict[Key, _Open]:
     """Of these deliveries, those that have not ended and do not stand in the outbox."""
-    wanted = bulk.uuid_array(sorted(ids))
-    cursor.execute(_UNFINISHED, [wanted])
-    unfinished = {row[0]: _Open(*row) for row in cursor.fetchall()}
-    cursor.execute(_IN_OUTBOX, [bulk.uuid_array(sorted(unfinished))])
+    unfinished = {row[0]: _Open(*row) for row in of_record(cursor, _UNFINISHED, keys).values()}
+    cursor.execute(_IN_OUTBOX, [KeyArray.of(unfinished)])
     for (id,) in cursor.fetchall():
         unfinished.pop(id, None)
     return unfinished
@@ -175,7 +176,7 @@ def _rows(suspects: Sequence[_Open]) -> list[OutboxMessage]:
 def _row(part: Sequence[_Open]) -> OutboxMessage:
     """`takes` keeps the relay from putting it together with others again, and makes it mark it as re-driven."""
     row = OutboxMessage(
-        channel=part[0].channel, priority=part[0].priority, delivery_ids=[one.id for one in part], takes=1
+        channel=part[0].channel, priority=part[0].priority, delivery_ids=[ids.uuid(one.id) for one in part], takes=1
     )
     if part[0].held_until is not None:
         row.due_at = part[0].held_until

@@ -8,9 +8,9 @@ counted, and what the queues and the attempts say decides; after a flush countin
 
 from collections.abc import Collection
 from contextlib import suppress
-from uuid import UUID
 
 from core import redis
+from core.ids import Key
 from core.turns import SharedLock
 from notifications.messaging.base import Handler, Verdict, WorkMessage
 from notifications.models.dead_letter import DeadCause
@@ -46,7 +46,7 @@ class Guarded:
         return verdict
 
 
-def begin(delivery: UUID) -> int:
+def begin(delivery: Key) -> int:
     """Note that it is about to be tried alone; how often that went wrong before, in a row."""
     key = _key(delivery)
     try:
@@ -58,13 +58,13 @@ def begin(delivery: UUID) -> int:
         return 0
 
 
-def forget(delivery: UUID) -> None:
+def forget(delivery: Key) -> None:
     """The worker is still there: whatever took others down, it was not this."""
     with suppress(redis.RedisError):  # or it counts once too often, of several
         redis.client().delete(_key(delivery))
 
 
-def deadly(deliveries: Collection[UUID]) -> set[UUID]:
+def deadly(deliveries: Collection[Key]) -> set[Key]:
     """Those that took down every worker they were alone with. Without Redis all of them: who comes back alone and
     cannot be told from the guilty must not go round for ever."""
     asked = list(deliveries)
@@ -77,5 +77,5 @@ def deadly(deliveries: Collection[UUID]) -> set[UUID]:
     return {delivery for delivery, count in zip(asked, counts, strict=True) if int(count or 0) >= DEADLY}
 
 
-def _key(delivery: UUID) -> str:
-    return redis.key("suspect", delivery.hex)
+def _key(delivery: Key) -> str:
+    return redis.key("suspect", delivery.hex())

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from core import ids
 from notifications.choices import Channel, EventType, FailureCode
 from notifications.services.claims import Result
 from preferences.choices import SuppressionReason
@@ -22,7 +23,7 @@ def retire_invalid(results: Sequence[Result], preferences: PreferencesService) -
     for channel in {r.claim.channel for r in refused}:
         claims = [r.claim for r in refused if r.claim.channel == channel]
         if channel == Channel.PUSH:
-            tokens = [claim.device_id for claim in claims if claim.device_id is not None]
+            tokens = [ids.uuid(claim.device_id) for claim in claims if claim.device_id is not None]
             preferences.retire_tokens(tokens, "invalid_address", not_after=min(claim.claimed_at for claim in claims))
         elif channel in (Channel.EMAIL, Channel.SMS):
             entries = [(channel, claim.address) for claim in claims]

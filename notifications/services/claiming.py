@@ -1,28 +1,28 @@
 """How a worker gets its batch: the claim, and the rare cases in which a delivery is not simply queued."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
-from uuid import UUID
+from collections.abc import Callable, Sequence
 
 import structlog
 from django.conf import settings
 from django.db.backends.utils import CursorWrapper
 
+from core.ids import Key
+from core.postgresql.direct import KeyArray
 from notifications import bulk, erasure
 from notifications.models.outbox import MAX_DELIVERIES
 from notifications.services import tracking_sql as sql
 from notifications.services.claims import Claim
+from notifications.services.tracking_sql import Row, by_id, of_record
 
 log = structlog.get_logger(__name__)
 
-Row = tuple[Any, ...]
 #: Claims of a delivery after which a lost worker is put down to the delivery and no longer to chance.
 SUSPECT_ATTEMPTS = 2
 
 
 def take(
     cursor: CursorWrapper,
-    deliveries: Sequence[UUID],
+    deliveries: Sequence[Key],
     lane: tuple[str, str],
     reclaimed: Callable[[list[Row]], list[Row]],
 ) -> list[Claim]:
@@ -30,21 +30,21 @@ def take(
 
     `reclaimed` is told of what was taken over, and returns what of it may be sent.
     """
-    cursor.execute(sql.CLAIM, [settings.LEASE_SECONDS, bulk.uuid_array(deliveries)])
+    cursor.execute(sql.CLAIM, [float(settings.LEASE_SECONDS), *sql.within(deliveries)])
     rows = cursor.fetchall()
     if len(rows) < len(deliveries):
-        missed = bulk.uuid_array(sorted(set(deliveries).difference(row[0] for row in rows)))
-        cursor.execute(sql.HELD, [missed])
+        missed = sql.within(set(deliveries).difference(row[0] for row in rows))
+        cursor.execute(sql.HELD, missed)
         held = cursor.fetchall()
-        cursor.execute(sql.RECLAIM, [settings.LEASE_SECONDS, missed])
+        cursor.execute(sql.RECLAIM, [float(settings.LEASE_SECONDS), *missed])
         if found := cursor.fetchall():
             rows += reclaimed(found)
         if held:
-            wait_for_lease(cursor, held, lane)
+            wait_for_lease(held, lane)
     return _with_context(cursor, rows, lane) if rows else []
 
 
-def wait_for_lease(cursor: CursorWrapper, held: Sequence[tuple[UUID, float, int]], lane: tuple[str, str]) -> None:
+def wait_for_lease(held: Sequence[tuple[Key, float, int]], lane: tuple[str, str]) -> None:
     """Schedule what another worker holds for the end of its lease. After a second crash each goes alone: one of them
     may be what kills the workers."""
     schedule = bulk.Schedule(MAX_DELIVERIES)
@@ -54,17 +54,17 @@ def wait_for_lease(cursor: CursorWrapper, held: Sequence[tuple[UUID, float, int]
             schedule.add(*lane, id, delay=longest)
         else:
             schedule.add_alone(*lane, id, delay=longest)
-    schedule.write(cursor)
+    schedule.write()
     log.info("worker.held_elsewhere", deliveries=len(held), seconds=round(longest))
 
 
 def _with_context(cursor: CursorWrapper, rows: list[Row], lane: tuple[str, str]) -> list[Claim]:
-    notifications = by_id(cursor, sql.NOTIFICATIONS, {row[1] for row in rows})
+    notifications = of_record(cursor, sql.NOTIFICATIONS, {row[1] for row in rows})
     recipients = by_id(cursor, sql.RECIPIENTS, {row[2] for row in rows})
     devices = by_id(cursor, sql.DEVICES, {row[3] for row in rows if row[3]})
     if gone := [row[1] for row in rows if row[2] not in recipients]:
         erasure.blank(cursor, gone)  # accepted while its recipient was being erased
-    claims = [Claim(*lane, row, notifications.get(row[1]), recipients.get(row[2]), devices.get(row[3])) for row in rows]
+    claims = [Claim(lane, row, notifications.get(row[1]), recipients.get(row[2]), devices.get(row[3])) for row in rows]
     _doubt(cursor, [claim for claim in claims if claim.number > 1])
     return claims
 
@@ -74,15 +74,6 @@ def _doubt(cursor: CursorWrapper, again: Sequence[Claim]) -> None:
     if not again:
         return
     by_delivery = {claim.id: claim for claim in again}
-    cursor.execute(sql.DOUBTS, [bulk.uuid_array(sorted(by_delivery)), sql.since(by_delivery)])
+    cursor.execute(sql.DOUBTS, [KeyArray.of(by_delivery), sql.since(by_delivery)])
     for delivery, provider in cursor.fetchall():
         by_delivery[delivery].doubts += (provider,)
-
-
-def by_id(cursor: CursorWrapper, query: str, wanted: Iterable[UUID]) -> dict[UUID, Row]:
-    """The rows of a query that takes a list of ids and selects the id first."""
-    ids = sorted(wanted)
-    if not ids:
-        return {}
-    cursor.execute(query, [bulk.uuid_array(ids)])
-    return {row[0]: row for row in cursor.fetchall()}

@@ -6,9 +6,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import orjson
 
+from core.ids import Key
 from notifications.choices import EventType
+from notifications.services.tracking_sql import Row
 
 
 class Claim:
@@ -18,8 +21,8 @@ class Claim:
     one included, and `holds` the others. `doubts` names the providers that may have taken the message already, because
     the outcome of an earlier attempt is unknown (an empty name: a worker was lost, whoever it asked).
 
-    `cancelled` and `expired` are as of the claim, by the database's clock. `recipient_known` is False after an
-    erasure. `address` is empty when there is none (any more); `platform` is set for push.
+    `cancelled` and `expired` are as of the claim, by the database's clock. `recipient_known` is False after an erasure.
+    `address` is empty when there is none (any more); `platform` is set for push.
     """
 
     __slots__ = (
@@ -29,65 +32,74 @@ class Claim:
         "recipient_id", "recipient_known", "source", "timezone", "version_id",
     )  # fmt: skip
 
+    id: Key
+    notification_id: Key
+    recipient_id: Key
+    device_id: Key | None
+    number: int
+    holds: int
+    created_at: datetime
+    claimed_at: datetime
+    source: str
+    category_id: int
+    version_id: int | None
+    is_test: bool
+    cancelled: bool
+    expired: bool
+    external_id: str
+    name: str
+    locale: str
+    timezone: str
+    preferences_changed_at: datetime | None
+    address: str
+
     def __init__(
-        self,
-        channel: str,
-        priority: str,
-        row: tuple[Any, ...],
-        notification: tuple[Any, ...] | None,
-        recipient: tuple[Any, ...] | None,
-        device: tuple[Any, ...] | None,
+        self, lane: tuple[str, str], row: Row, notification: Row | None, recipient: Row | None, device: Row | None
     ) -> None:
-        self.channel, self.priority = channel, priority
+        """From rows of CLAIM, NOTIFICATIONS, RECIPIENTS and DEVICES in `tracking_sql`; `lane` is (channel, priority).
+        There is no notification when retention dropped its partition while it waited."""
+        self.channel, self.priority = lane
         self.doubts: tuple[str, ...] = ()
-        self.id: UUID = row[0]
-        self.notification_id: UUID = row[1]
-        self.recipient_id: UUID = row[2]
-        self.device_id: UUID | None = row[3]
-        self.number: int = row[4]
-        self.holds: int = row[5]
+        (
+            self.id, self.notification_id, self.recipient_id, self.device_id, self.number, self.holds,
+            self.created_at, self.claimed_at,
+        ) = row  # fmt: skip
         self.attempt = self.number - self.holds
-        self.created_at: datetime = row[6]
-        self.claimed_at: datetime = row[7]
-        self._take_notification(notification)
+        self._take_notification(notification or _NO_NOTIFICATION)
         self._take_recipient(recipient, device)
 
-    def _take_notification(self, row: tuple[Any, ...] | None) -> None:
-        if row is None:  # its partition was dropped by retention while it waited
-            row = (None, "", 0, None, None, "{}", "{}", False, True, False)
-        self.source: str = row[1]
-        self.category_id: int = row[2]
-        self.version_id: int | None = row[3]
-        self.content: Mapping[str, Mapping[str, str]] | None = None if row[4] is None else orjson.loads(row[4])
-        self.data: dict[str, Any] = {} if row[5] == "{}" else orjson.loads(row[5])
-        self.metadata: dict[str, Any] = {} if row[6] == "{}" else orjson.loads(row[6])
-        self.is_test: bool = row[7]
-        self.cancelled: bool = row[8]
-        self.expired: bool = row[9]
+    def _take_notification(self, row: Row) -> None:
+        (
+            _, self.source, self.category_id, self.version_id, content, data, metadata, self.is_test, self.cancelled,
+            self.expired,
+        ) = row  # fmt: skip
+        self.content: Mapping[str, Mapping[str, str]] | None = None if content is None else orjson.loads(content)
+        self.data: dict[str, Any] = {} if data == "{}" else orjson.loads(data)
+        self.metadata: dict[str, Any] = {} if metadata == "{}" else orjson.loads(metadata)
 
-    def _take_recipient(self, row: tuple[Any, ...] | None, device: tuple[Any, ...] | None) -> None:
+    def _take_recipient(self, row: Row | None, device: Row | None) -> None:
         self.recipient_known = row is not None
-        if row is None:
-            row = (None, "", "", "", "", "", "UTC", "{}", None)
-        self.external_id: str = row[1]
-        self.name: str = row[2]
-        self.locale: str = row[5]
-        self.timezone: str = row[6]
-        self.attributes: dict[str, Any] = {} if row[7] == "{}" else orjson.loads(row[7])
-        self.preferences_changed_at: datetime | None = row[8]
+        (
+            _, self.external_id, self.name, email, phone, self.locale, self.timezone, attributes,
+            self.preferences_changed_at,
+        ) = row or _NO_RECIPIENT  # fmt: skip
+        self.attributes: dict[str, Any] = {} if attributes == "{}" else orjson.loads(attributes)
         self.platform = ""
         if self.channel == "email":
-            self.address: str = row[3]
+            self.address = email
         elif self.channel == "sms":
-            self.address = row[4]
+            self.address = phone
         elif self.channel == "push":
             self.address, self.platform = (device[2], device[1]) if device else ("", "")
         else:
             self.address = self.external_id
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+_NO_NOTIFICATION: Row = (None, "", 0, None, None, "{}", "{}", False, True, False)
+_NO_RECIPIENT: Row = (None, "", "", "", "", "", "UTC", "{}", None)
+
+
+class Result(msgspec.Struct, frozen=True):
     """What became of a claim: SENT, SKIPPED, FAILED, DEFERRED, DEAD, or HELD, where no attempt was made.
 
     `code` is a SkipReason for SKIPPED, a HoldReason for HELD, MAYBE_TWICE or empty for SENT and a FailureCode

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 
-from core import redis
+from core import ids, redis
 from notifications.choices import EventType, HoldReason, Priority, SkipReason
 from notifications.services.claims import Claim, Result
 from notifications.services.rate_limiter import RateLimiter, RecipientAsk
@@ -66,10 +66,10 @@ class Gates:
         ]
         if not changed:
             return {}
-        fresh = self.preferences.reach_fresh(list({claim.recipient_id for claim in changed}))
+        fresh = self.preferences.reach_fresh(list({ids.uuid(claim.recipient_id) for claim in changed}))
         refused = {}
         for claim in changed:
-            reach, category = fresh.get(claim.recipient_id), categories.get(claim.category_id)
+            reach, category = fresh.get(ids.uuid(claim.recipient_id)), categories.get(claim.category_id)
             if reach is not None and category is not None and (reason := refusal(reach, category, claim.channel)):
                 refused[claim.id] = reason
         return refused

@@ -8,12 +8,12 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
-from uuid import UUID
 
 import structlog
 from django.conf import settings
 
 from core import redis
+from core.ids import Key
 from notifications.choices import Priority
 from notifications.models.limits import LimitScope
 from notifications.services import limit_scripts
@@ -58,9 +58,9 @@ class Allowance(NamedTuple):
 class RecipientAsk(NamedTuple):
     """May this notification go to this person? `category` is a slug."""
 
-    recipient_id: UUID
+    recipient_id: Key
     category: str
-    notification_id: UUID
+    notification_id: Key
 
 
 class KeyAllowance(NamedTuple):
@@ -193,14 +193,14 @@ class _Asks:
         numbers = [self._log(ask.recipient_id, target) for target in (ask.category, "")]
         if not any(numbers):
             return True
-        self.lines += [ask.notification_id.hex, *numbers]
+        self.lines += [ask.notification_id.hex(), *numbers]
         return False
 
-    def _log(self, recipient: UUID, target: str) -> int:
+    def _log(self, recipient: Key, target: str) -> int:
         limit = self._limits.get((LimitScope.RECIPIENT, target))
         if limit is None:
             return 0
-        key = redis.key("limit", "recipient", recipient.hex, target)
+        key = redis.key("limit", "recipient", recipient.hex(), target)
         if key not in self.logs:
             self.logs[key] = len(self.logs) + 1
             self.bounds += [limit.max, limit.seconds * 1_000_000]

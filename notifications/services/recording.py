@@ -1,22 +1,26 @@
-"""How results become rows: one UPDATE per kind of result, COPY lines for events and dead letters."""
+"""How results become rows: one UPDATE per kind of result, COPY rows for events and dead letters."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
-from uuid import UUID
 
 from django.db.backends.utils import CursorWrapper
 
-from core.ids import uuid7
+from core import ids
+from core.ids import Key
+from core.postgresql.direct import KeyArray
 from notifications import bulk
+from notifications.bulk import EMPTY, KEY, small_field, text_field
 from notifications.choices import EventType, Status
 from notifications.models.dead_letter import DeadCause
 from notifications.models.outbox import MAX_DELIVERIES
 from notifications.services import tracking_sql as sql
 from notifications.services.claims import Result
 
-EVENT_COLUMNS = "id, delivery_id, type, at, attempt, provider, code, provider_message_id, detail"
-DEAD_LETTER_COLUMNS = "delivery_id, channel, priority, provider, cause, code, detail, created_at, replayed_by"
+#: The moment of an event is its default: now, by the database's clock.
+EVENT_COLUMNS = "id, delivery_id, type, attempt, provider, code, provider_message_id, detail"
+DEAD_LETTER_COLUMNS = "delivery_id, channel, priority, provider, cause, code, detail, replayed_by"
+_EVENT, _LETTER = bulk.head(EVENT_COLUMNS) + KEY, bulk.head(DEAD_LETTER_COLUMNS) + KEY
 #: Characters of a provider's explanation that the timeline keeps.
 MAX_DETAIL = 500
 
@@ -41,54 +45,72 @@ def vendor_text(text: object, *addresses: str) -> str:
     return said[:MAX_DETAIL]
 
 
-def event_line(delivery: UUID, type: EventType, at: datetime, why: Why = NOBODY, attempt: int = 0) -> str:
-    """A COPY line of EVENT_COLUMNS."""
-    return (
-        f"{uuid7()}\t{delivery}\t{type.value}\t{at.isoformat()}\t{attempt}\t{bulk.text(why.provider)}\t"
-        f"{bulk.text(why.code)}\t\t{bulk.text(why.detail[:MAX_DETAIL])}"
-    )
+@lru_cache(maxsize=4096)
+def _kind(type: str, attempt: int, provider: str, code: str) -> bytes:
+    """The fields that the events of a batch have in common."""
+    return text_field(type) + small_field(attempt) + text_field(provider) + text_field(code)
+
+
+def event_rows(events: Iterable[tuple[Key, EventType, int, Why]]) -> list[bytes]:
+    """A row of EVENT_COLUMNS for each (delivery, type, attempt, why)."""
+    told = list(events)
+    return [
+        b"".join(
+            (
+                _EVENT,
+                id,
+                KEY,
+                delivery,
+                _kind(type.value, attempt, why.provider, why.code),
+                EMPTY,
+                text_field(why.detail[:MAX_DETAIL]),
+            )
+        )
+        for id, (delivery, type, attempt, why) in zip(ids.keys(len(told)), told, strict=True)
+    ]
 
 
 #: No provider was asked: what the event counts are the attempts made before.
 _NOT_ASKED = frozenset({EventType.SKIPPED, EventType.HELD})
 
 
-def result_lines(results: Sequence[Result], now: datetime) -> list[str]:
-    """A COPY line of EVENT_COLUMNS per result."""
-    at = now.isoformat()
+def result_rows(results: Sequence[Result]) -> list[bytes]:
+    """A row of EVENT_COLUMNS per result."""
     return [
-        f"{uuid7()}\t{r.claim.id}\t{r.type.value}\t{at}\t{r.claim.attempt - (r.type in _NOT_ASKED)}\t"
-        f"{r.provider}\t{r.code}\t{bulk.text(r.provider_message_id)}\t{bulk.text(r.detail) if r.detail else ''}"
-        for r in results
+        b"".join(
+            (_EVENT, id, KEY, r.claim.id, _result_kind(r), text_field(r.provider_message_id), text_field(r.detail))
+        )
+        for id, r in zip(ids.keys(len(results)), results, strict=True)
     ]
 
 
-def dead_letter_line(id: UUID, lane: tuple[str, str], cause: DeadCause, failed: Why) -> str:
-    """A COPY line of DEAD_LETTER_COLUMNS; `lane` is (channel, priority)."""
-    channel, priority = lane
-    return (
-        f"{id}\t{channel}\t{priority}\t{failed.provider}\t{cause.value}\t{failed.code}\t"
-        f"{bulk.text(failed.detail[:MAX_DETAIL])}\tnow\t"
-    )
+def _result_kind(r: Result) -> bytes:
+    return _kind(r.type.value, r.claim.attempt - (r.type in _NOT_ASKED), r.provider, r.code)
+
+
+def dead_letter_row(id: Key, lane: tuple[str, str], cause: DeadCause, failed: Why) -> bytes:
+    """A row of DEAD_LETTER_COLUMNS; `lane` is (channel, priority)."""
+    words = (*lane, failed.provider, cause.value, failed.code, failed.detail[:MAX_DETAIL], "")
+    return b"".join((_LETTER, id, *map(text_field, words)))
 
 
 def record_group(cursor: CursorWrapper, type: EventType, group: Sequence[Result]) -> Sequence[Result]:
     """Move the deliveries of results that agree on type, provider, code and claim; those that are news."""
     one = group[0]
-    ids = bulk.uuid_array(r.claim.id for r in group)
+    which = sql.within([r.claim.id for r in group])
     if type is EventType.SENT:
-        cursor.execute(sql.SENT, [one.provider, ids])
-        return group if cursor.rowcount == len(group) else _not_told_yet(cursor, group, ids)
+        cursor.execute(sql.SENT, [one.provider, *which])
+        return group if cursor.rowcount == len(group) else _not_told_yet(cursor, group)
     if type is EventType.SKIPPED:
-        cursor.execute(sql.SKIPPED, [one.code, ids, one.claim.number])
+        cursor.execute(sql.SKIPPED, [one.claim.number, *which, one.code])
     elif type is EventType.HELD:
-        cursor.execute(sql.PUT_BACK, [ids, one.claim.number])
+        cursor.execute(sql.PUT_BACK, [one.claim.number, *which])
     else:
-        cursor.execute(sql.UNSENT, [_UNSENT[type].value, one.code, one.provider, ids, one.claim.number])
+        cursor.execute(sql.UNSENT, [one.claim.number, *which, _UNSENT[type].value, one.code, one.provider])
     moved = {row[0] for row in cursor.fetchall()}
     news = [r for r in group if r.claim.id in moved]
     if type in (EventType.DEFERRED, EventType.HELD):
-        _schedule_retries(cursor, news)
+        _schedule_retries(news)
     elif type is EventType.DEAD:
         _list_dead(cursor, news)
     return news
@@ -97,10 +119,11 @@ def record_group(cursor: CursorWrapper, type: EventType, group: Sequence[Result]
 _UNSENT = {EventType.FAILED: Status.FAILED, EventType.DEAD: Status.DEAD, EventType.DEFERRED: Status.QUEUED}
 
 
-def _not_told_yet(cursor: CursorWrapper, group: Sequence[Result], ids: str) -> list[Result]:
+def _not_told_yet(cursor: CursorWrapper, group: Sequence[Result]) -> list[Result]:
     """Of sends, some of which moved nothing: those whose attempt has no SENT event yet. The others were recorded by a
     commit whose answer was lost; a receipt that was faster, or another worker's send, is no reason to keep silent."""
-    cursor.execute(sql.SENT_EVENTS, [ids, sql.since(r.claim.id for r in group)])
+    sent = [r.claim.id for r in group]
+    cursor.execute(sql.SENT_EVENTS, [KeyArray.of(sent), sql.since(sent)])
     told = set(cursor.fetchall())
     return [r for r in group if (r.claim.id, r.claim.attempt) not in told]
 
@@ -114,18 +137,18 @@ def groups(results: Sequence[Result]) -> dict[tuple[EventType, str, str, int], l
     return found
 
 
-def _schedule_retries(cursor: CursorWrapper, news: Sequence[Result]) -> None:
+def _schedule_retries(news: Sequence[Result]) -> None:
     schedule = bulk.Schedule(MAX_DELIVERIES)
     for result in news:
         schedule.add(result.claim.channel, result.claim.priority, result.claim.id, delay=result.retry_in)
-    schedule.write(cursor)
+    schedule.write()
 
 
 def _list_dead(cursor: CursorWrapper, news: Sequence[Result]) -> None:
     letters = [
-        dead_letter_line(
+        dead_letter_row(
             r.claim.id, (r.claim.channel, r.claim.priority), DeadCause.EXHAUSTED, Why(r.provider, r.code, r.detail)
         )
         for r in news
     ]
-    bulk.copy(cursor, "notifications_deadletter", DEAD_LETTER_COLUMNS, letters)
+    bulk.copy_rows(cursor, "notifications_deadletter", DEAD_LETTER_COLUMNS, letters)

@@ -12,7 +12,8 @@ import structlog
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from notifications import bulk
+from core import ids
+from core.postgresql.direct import KeyArray, direct_cursor
 from notifications.models import DeadLetter, ReplayRun
 from notifications.models.replay import ReplayState
 from notifications.services import letters, tracking_sql
@@ -161,23 +162,22 @@ def _end_or_go_back(run: ReplayRun) -> None:
     log.info("replay.done", run=run.pk, by=run.by, matched=run.matched, replayed=run.replayed)
 
 
-#: Dead, and no worker came later with the word that the provider had taken it after all. Parameters: ids, ids, `since`.
+#: Dead, and no worker came later with the word that the provider had taken it after all. Parameters: ids, `since`.
 _STILL_DEAD = """
-    SELECT id FROM notifications_delivery WHERE id = ANY(%s::uuid[]) AND status = 'dead'
+    SELECT id FROM notifications_delivery WHERE id = ANY($1::uuid[]) AND status = 'dead'
     EXCEPT
     SELECT delivery_id FROM notifications_deliveryevent
-     WHERE delivery_id = ANY(%s::uuid[]) AND id >= %s AND type = 'sent'
+     WHERE delivery_id = ANY($1::uuid[]) AND id >= $2 AND type = 'sent'
 """
 
 
 def _put_back(found: Sequence[tuple[int, UUID]], *, by: str) -> int:
     """Put locked letters back, (id, delivery); how many really went. One whose delivery is gone with its week, came to
     another end or was taken after all is closed: there is nothing left to send, and nobody replayed it."""
-    deliveries = [delivery for _, delivery in found]
-    ids = bulk.uuid_array(deliveries)
-    with connection.cursor() as cursor:
-        cursor.execute(_STILL_DEAD, [ids, ids, tracking_sql.since(deliveries)])
-        dead = {row[0] for row in cursor.fetchall()}
+    deliveries = [delivery.bytes for _, delivery in found]
+    with direct_cursor() as cursor:
+        cursor.execute(_STILL_DEAD, [KeyArray.of(deliveries), tracking_sql.since(deliveries)])
+        dead = {ids.uuid(row[0]) for row in cursor.fetchall()}
     back = [id for id, delivery in found if delivery in dead]
     if ended := [id for id, delivery in found if delivery not in dead]:
         DeadLetter.objects.filter(id__in=ended).update(replayed_at=Now(), replayed_by="")

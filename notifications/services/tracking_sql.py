@@ -1,15 +1,23 @@
-"""The statements of DeliveryTracker. Each takes a batch and guards the status it moves from."""
+"""The statements of DeliveryTracker, for a direct cursor. Each takes a batch and guards the status it moves from.
 
-from collections.abc import Iterable
+A batch is told to PostgreSQL as its ids and as the range they lie in (`within`): by the range it knows the partitions.
+"""
+
+from collections.abc import Collection, Iterable
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
+from django.db.backends.utils import CursorWrapper
+
 from core import ids
+from core.ids import Key
+from core.postgresql.direct import KeyArray
 from notifications.choices import EventType
 
-_CLAIMED = (
-    "d.id, d.notification_id, d.recipient_id, d.device_token_id, d.attempts, d.holds, d.created_at, clock_timestamp()"
-)
+Row = tuple[Any, ...]
+
+_CLAIMED = "d.id, d.notification_id, d.recipient_id, d.device_token_id, d.attempts, d.holds, d.created_at, now()"
 #: A restart of PostgreSQL may have kept a worker from recording in time: its lease is good for this long afterwards.
 GRACE_SECONDS = 20
 _LEASE_ENDS = f"greatest(lease_until, pg_postmaster_start_time() + interval '{GRACE_SECONDS} seconds')"
@@ -18,155 +26,171 @@ _LEASE_ENDS = f"greatest(lease_until, pg_postmaster_start_time() + interval '{GR
 _CLOCK_MARGIN = timedelta(days=1)
 
 
-def since(deliveries: Iterable[UUID]) -> str:
+def since(deliveries: Iterable[Key]) -> UUID:
     """An id that no event of these deliveries lies before. Without such a bound every week of the record is searched:
     a year of them costs each batch of retries a tenth of a second."""
-    return str(ids.floor(ids.made_at(min(deliveries)) - _CLOCK_MARGIN))
+    return ids.floor(ids.made_at(min(deliveries)) - _CLOCK_MARGIN)
 
 
-#: The hot path: queued -> sending, by id. Parameters: lease seconds, uuid[].
+def within(keys: Collection[Key]) -> tuple[KeyArray, UUID, UUID]:
+    """The three parameters that name rows of the record by their ids: the ids, the lowest and the highest."""
+    return KeyArray.of(keys), ids.uuid(min(keys)), ids.uuid(max(keys))
+
+
+def _by_id(first: int, column: str = "id") -> str:
+    """The condition for the parameters of `within`, the first of which has this number."""
+    return f"{column} = ANY(${first}::uuid[]) AND {column} BETWEEN ${first + 1} AND ${first + 2}"
+
+
+#: The hot path: queued -> sending, by id. Parameters: lease seconds, `within`.
 CLAIM = f"""
     UPDATE notifications_delivery d
-       SET status = 'sending', attempts = d.attempts + 1, lease_until = now() + %s * interval '1 second'
-     WHERE d.id = ANY(%s::uuid[]) AND d.status = 'queued'
+       SET status = 'sending', attempts = d.attempts + 1, lease_until = now() + $1::float8 * interval '1 second'
+     WHERE {_by_id(2, "d.id")} AND d.status = 'queued'
  RETURNING {_CLAIMED}
 """
 
-#: A lost worker's: sending with a lease that ran out.
+#: A lost worker's: sending with a lease that ran out. Parameters as for CLAIM.
 RECLAIM = f"""
     UPDATE notifications_delivery d
-       SET attempts = d.attempts + 1, lease_until = now() + %s * interval '1 second'
-     WHERE d.id = ANY(%s::uuid[]) AND d.status = 'sending' AND {_LEASE_ENDS} < now()
+       SET attempts = d.attempts + 1, lease_until = now() + $1::float8 * interval '1 second'
+     WHERE {_by_id(2, "d.id")} AND d.status = 'sending' AND {_LEASE_ENDS} < now()
  RETURNING {_CLAIMED}
 """
 
-#: What another worker holds, for how many seconds more, and which attempt of its is under way.
+#: What another worker holds, for how many seconds more, and which attempt of its is under way. Parameters: `within`.
 HELD = f"""
     SELECT id, extract(epoch FROM {_LEASE_ENDS} - now())::float8, attempts - holds
-      FROM notifications_delivery WHERE id = ANY(%s::uuid[]) AND status = 'sending' AND {_LEASE_ENDS} >= now()
+      FROM notifications_delivery WHERE {_by_id(1)} AND status = 'sending' AND {_LEASE_ENDS} >= now()
 """
 
 #: Earlier attempts whose outcome nobody knows: the provider may have taken the message. In the order they happened.
 #: Parameters: ids, `since` of them.
 DOUBTS = """
     SELECT delivery_id, provider FROM notifications_deliveryevent
-     WHERE delivery_id = ANY(%s::uuid[]) AND id >= %s
+     WHERE delivery_id = ANY($1::uuid[]) AND id >= $2
        AND (type = 'reclaimed' OR (type = 'deferred' AND code IN ('timeout', 'internal')))
      ORDER BY id
 """
 
-NOTIFICATIONS = """
-    SELECT id, source, category_id, template_version_id, content, data, metadata, is_test,
+#: Read by `of_record`, as the next but two; JSON comes as text.
+NOTIFICATIONS = f"""
+    SELECT id, source, category_id, template_version_id, content::text, data::text, metadata::text, is_test,
            cancelled_at IS NOT NULL, expires_at IS NOT NULL AND expires_at <= now()
-      FROM notifications_notification WHERE id = ANY(%s::uuid[])
+      FROM notifications_notification WHERE {_by_id(1)}
 """
 
+#: Read by `by_id`, as the next.
 RECIPIENTS = """
-    SELECT id, external_id, name, email, phone, locale, timezone, attributes, preferences_changed_at
-      FROM preferences_recipient WHERE id = ANY(%s::uuid[])
+    SELECT id, external_id, name, email, phone, locale, timezone, attributes::text, preferences_changed_at
+      FROM preferences_recipient WHERE id = ANY($1::uuid[])
 """
 
 DEVICES = """
-    SELECT id, platform, token FROM preferences_devicetoken WHERE id = ANY(%s::uuid[]) AND retired_at IS NULL
+    SELECT id, platform, token FROM preferences_devicetoken WHERE id = ANY($1::uuid[]) AND retired_at IS NULL
 """
 
-OWNERS = "SELECT id, notification_id FROM notifications_delivery WHERE id = ANY(%s::uuid[])"
+OWNERS = f"SELECT id, notification_id FROM notifications_delivery WHERE {_by_id(1)}"
 
-TESTS = "SELECT id FROM notifications_notification WHERE id = ANY(%s::uuid[]) AND is_test"
+TESTS = f"SELECT id FROM notifications_notification WHERE {_by_id(1)} AND is_test"
 
-ORIGINS = "SELECT id, source, category_id FROM notifications_notification WHERE id = ANY(%s::uuid[])"
+ORIGINS = f"SELECT id, source, category_id FROM notifications_notification WHERE {_by_id(1)}"
 
 #: What ends or defers a claim. One statement per kind of result and cause, so that the ids are all that varies: a plain
 #: list of ids is always found through the primary key, where a join with a list of rows may be planned as a scan.
 #:
 #: A provider's yes is a fact, whoever brings it; every other word counts only from the worker whose claim it was.
-_MINE = "id = ANY(%s::uuid[]) AND status = 'sending' AND attempts = %s RETURNING id"
+#: Parameters of each: claim, `within`, and what it says.
+_MINE = f"{_by_id(2)} AND status = 'sending' AND attempts = $1 RETURNING id"
 
-#: Parameters: provider, ids.
-SENT = """
+#: Parameters: provider, `within`.
+SENT = f"""
     UPDATE notifications_delivery
-       SET status = 'sent', sent_at = now(), lease_until = NULL, error_code = '', provider = %s
-     WHERE id = ANY(%s::uuid[]) AND status IN ('queued', 'sending')
+       SET status = 'sent', sent_at = now(), lease_until = NULL, error_code = '', provider = $1
+     WHERE {_by_id(2)} AND status IN ('queued', 'sending')
 """
 
 #: Attempts that already have their SENT event. Parameters: ids, `since` of them.
 SENT_EVENTS = """
     SELECT delivery_id, attempt FROM notifications_deliveryevent
-     WHERE delivery_id = ANY(%s::uuid[]) AND id >= %s AND type = 'sent'
+     WHERE delivery_id = ANY($1::uuid[]) AND id >= $2 AND type = 'sent'
 """
 
-#: Parameters: SkipReason, ids, claim.
+#: Parameters: claim, `within`, SkipReason.
 SKIPPED = f"""
     UPDATE notifications_delivery
-       SET status = 'skipped', lease_until = NULL, skip_reason = %s, holds = holds + 1
+       SET status = 'skipped', lease_until = NULL, skip_reason = $5, holds = holds + 1
      WHERE {_MINE}
 """
 
-#: Nobody was asked: back to where it was, but for the number of the claim. Parameters: ids, claim.
+#: Nobody was asked: back to where it was, but for the number of the claim. Parameters: claim, `within`.
 PUT_BACK = f"""
     UPDATE notifications_delivery SET status = 'queued', lease_until = NULL, holds = holds + 1 WHERE {_MINE}
 """
 
-#: Parameters: status ('failed', 'dead' or 'queued' for another try), FailureCode, provider, ids, claim.
+#: Parameters: claim, `within`, status ('failed', 'dead' or 'queued' for another try), FailureCode, provider.
 UNSENT = f"""
-    UPDATE notifications_delivery SET status = %s, lease_until = NULL, error_code = %s, provider = %s WHERE {_MINE}
+    UPDATE notifications_delivery SET status = $5, lease_until = NULL, error_code = $6, provider = $7 WHERE {_MINE}
 """
 
-BURY = """
+#: From here on, where nothing else is said, the parameters are `within`.
+BURY = f"""
     UPDATE notifications_delivery SET status = 'dead', lease_until = NULL, error_code = 'internal'
-     WHERE id = ANY(%s::uuid[]) AND status IN ('queued', 'sending')
+     WHERE {_by_id(1)} AND status IN ('queued', 'sending')
  RETURNING id, notification_id, channel, priority, attempts - holds
 """
 
-REPLAY = """
+REPLAY = f"""
     UPDATE notifications_delivery SET status = 'queued', holds = attempts, error_code = ''
-     WHERE id = ANY(%s::uuid[]) AND status = 'dead'
+     WHERE {_by_id(1)} AND status = 'dead'
  RETURNING id, notification_id, channel, priority
 """
 
+#: Parameter: the notification, here and in the next.
 CANCEL_NOTIFICATION = """
-    UPDATE notifications_notification SET cancelled_at = coalesce(cancelled_at, now()) WHERE id = %s
+    UPDATE notifications_notification SET cancelled_at = coalesce(cancelled_at, now()) WHERE id = $1
 """
 
 CANCEL_DELIVERIES = """
     UPDATE notifications_delivery SET status = 'skipped', skip_reason = 'cancelled'
-     WHERE notification_id = %s AND status = 'queued'
+     WHERE notification_id = $1 AND status = 'queued'
  RETURNING id, notification_id, channel
 """
 
 #: A page of a source's notifications, by id. Parameters: low, high, source, limit.
 SOURCE_PAGE = """
-    SELECT id FROM notifications_notification WHERE id >= %s AND id < %s AND source = %s ORDER BY id LIMIT %s
+    SELECT id FROM notifications_notification WHERE id >= $1 AND id < $2 AND source = $3 ORDER BY id LIMIT $4
 """
 
-#: Deliveries of these notifications that have not ended.
+#: Deliveries of these notifications that have not ended. Parameter: their ids.
 UNFINISHED = """
     SELECT id, notification_id, status FROM notifications_delivery
-     WHERE notification_id = ANY(%s::uuid[]) AND status IN ('queued', 'sending')
+     WHERE notification_id = ANY($1::uuid[]) AND status IN ('queued', 'sending')
 """
 
-CANCEL_NOTIFICATIONS = """
-    UPDATE notifications_notification SET cancelled_at = now() WHERE id = ANY(%s::uuid[]) AND cancelled_at IS NULL
+CANCEL_NOTIFICATIONS = f"""
+    UPDATE notifications_notification SET cancelled_at = now() WHERE {_by_id(1)} AND cancelled_at IS NULL
 """
 
-CANCEL_QUEUED = """
+CANCEL_QUEUED = f"""
     UPDATE notifications_delivery SET status = 'skipped', skip_reason = 'cancelled'
-     WHERE id = ANY(%s::uuid[]) AND status = 'queued'
+     WHERE {_by_id(1)} AND status = 'queued'
  RETURNING id, notification_id, channel
 """
 
 #: How often each delivery outlived its worker. Parameters: ids, `since` of them.
 RECLAIMS = """
     SELECT delivery_id, count(*) FROM notifications_deliveryevent
-     WHERE delivery_id = ANY(%s::uuid[]) AND id >= %s AND type = 'reclaimed' GROUP BY delivery_id
+     WHERE delivery_id = ANY($1::uuid[]) AND id >= $2 AND type = 'reclaimed' GROUP BY delivery_id
 """
 
 #: Taken before anything is changed, in one order everywhere, so that two batches of receipts cannot deadlock.
-LOCK = """
-    SELECT id, recipient_id FROM notifications_delivery WHERE id = ANY(%s::uuid[]) ORDER BY id FOR UPDATE
+LOCK = f"""
+    SELECT id, recipient_id FROM notifications_delivery WHERE {_by_id(1)} ORDER BY id FOR UPDATE
 """
 
-ADDRESSES = "SELECT id, email, phone FROM preferences_recipient WHERE id = ANY(%s::uuid[])"
+#: Read by `by_id`.
+ADDRESSES = "SELECT id, email, phone FROM preferences_recipient WHERE id = ANY($1::uuid[])"
 
 _CHANGED = "RETURNING id, notification_id, channel"
 
@@ -175,25 +199,41 @@ RECEIPTS = {
     EventType.DELIVERED: f"""
         UPDATE notifications_delivery
            SET status = 'delivered', delivered_at = now(), sent_at = coalesce(sent_at, now()), lease_until = NULL
-         WHERE id = ANY(%s::uuid[]) AND status IN ('queued', 'sending', 'sent') {_CHANGED}
+         WHERE {_by_id(1)} AND status IN ('queued', 'sending', 'sent') {_CHANGED}
     """,
     EventType.BOUNCED: f"""
         UPDATE notifications_delivery
            SET status = 'bounced', sent_at = coalesce(sent_at, now()), lease_until = NULL
-         WHERE id = ANY(%s::uuid[]) AND status IN ('queued', 'sending', 'sent', 'delivered') {_CHANGED}
+         WHERE {_by_id(1)} AND status IN ('queued', 'sending', 'sent', 'delivered') {_CHANGED}
     """,
-    EventType.COMPLAINED: """
+    EventType.COMPLAINED: f"""
         SELECT id, notification_id, channel FROM notifications_delivery
-         WHERE id = ANY(%s::uuid[]) AND NOT id = ANY(ARRAY(
+         WHERE {_by_id(1)} AND NOT id = ANY(ARRAY(
                SELECT delivery_id FROM notifications_deliveryevent
-                WHERE delivery_id = ANY(%s::uuid[]) AND type = 'complained'))
+                WHERE delivery_id = ANY($1::uuid[]) AND type = 'complained'))
     """,
     EventType.OPENED: f"""
         UPDATE notifications_delivery SET opened_at = now()
-         WHERE id = ANY(%s::uuid[]) AND opened_at IS NULL AND status NOT IN ('skipped', 'failed', 'dead') {_CHANGED}
+         WHERE {_by_id(1)} AND opened_at IS NULL AND status NOT IN ('skipped', 'failed', 'dead') {_CHANGED}
     """,
     EventType.CLICKED: f"""
         UPDATE notifications_delivery SET clicked_at = now(), opened_at = coalesce(opened_at, now())
-         WHERE id = ANY(%s::uuid[]) AND clicked_at IS NULL AND status NOT IN ('skipped', 'failed', 'dead') {_CHANGED}
+         WHERE {_by_id(1)} AND clicked_at IS NULL AND status NOT IN ('skipped', 'failed', 'dead') {_CHANGED}
     """,
 }
+
+
+def of_record(cursor: CursorWrapper, query: str, wanted: Collection[Key]) -> dict[Key, Row]:
+    """Rows of the record by id: of a query that takes `within` and selects the id first."""
+    if not wanted:
+        return {}
+    cursor.execute(query, within(wanted))
+    return {row[0]: row for row in cursor.fetchall()}
+
+
+def by_id(cursor: CursorWrapper, query: str, wanted: Collection[Key]) -> dict[Key, Row]:
+    """The same of another table: the query takes the ids alone."""
+    if not wanted:
+        return {}
+    cursor.execute(query, [KeyArray.of(wanted)])
+    return {row[0]: row for row in cursor.fetchall()}

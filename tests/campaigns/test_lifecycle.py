@@ -11,6 +11,7 @@ from campaigns.models import Campaign, CampaignStatus
 from campaigns.runner import Runner
 from campaigns.services import CampaignService, FanOut, Withdraw
 from campaigns.services.withdraw import SLICES
+from core.ids import keys_of
 from notifications.choices import SkipReason, Status
 from notifications.models import Delivery, MessageTemplate, Notification, OutboxMessage
 from notifications.services.tracking import DeliveryTracker
@@ -122,7 +123,7 @@ class TestCancel:
     def test_a_message_that_is_with_its_provider_is_waited_for_and_not_tried_again(self, sending, provider):
         # Given one batch claimed by a worker
         row = OutboxMessage.objects.filter(channel="email").first()
-        claims = DeliveryTracker().claim(row.delivery_ids, channel=row.channel, priority=row.priority)
+        claims = DeliveryTracker().claim(keys_of(row.delivery_ids), channel=row.channel, priority=row.priority)
         CampaignService().cancel(sending.pk)
 
         # When the rest is withdrawn, then the withdrawal is not over

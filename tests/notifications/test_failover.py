@@ -8,6 +8,7 @@ import pytest
 from django.db import OperationalError
 from django.utils import timezone
 
+from core.ids import keys_of
 from notifications.choices import MAYBE_TWICE, EventType, FailureCode, HoldReason, Status
 from notifications.drafts import Draft
 from notifications.messaging.base import Verdict, WorkMessage
@@ -212,7 +213,7 @@ class TestAfterAnUnknownOutcome:
         factories.recipient("ann")
         accept("ann")
         row = OutboxMessage.objects.get()
-        DeliveryTracker().claim(row.delivery_ids, channel="email", priority="normal")
+        DeliveryTracker().claim(keys_of(row.delivery_ids), channel="email", priority="normal")
         Delivery.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
 
         work(with_gate()[0])
@@ -391,10 +392,10 @@ class TestWaiting:
         accept("ann")
         ids = OutboxMessage.objects.get().delivery_ids
         tracker = DeliveryTracker()
-        (claim,) = tracker.claim(ids, channel="email", priority="normal")
+        (claim,) = tracker.claim(keys_of(ids), channel="email", priority="normal")
         held = Result(claim, EventType.HELD, "first", HoldReason.CIRCUIT_OPEN.value, retry_in=1.0)
         tracker.record([held])
-        (second,) = tracker.claim(ids, channel="email", priority="normal")
+        (second,) = tracker.claim(keys_of(ids), channel="email", priority="normal")
         assert (second.number, second.attempt) == (2, 1)
 
         tracker.record([held])  # its commit had an answer that was lost

@@ -52,7 +52,7 @@ def catalog() -> None:
 
 
 def claim() -> list[Claim]:
-    return DeliveryTracker().claim([Delivery.objects.get().id], channel="email", priority="normal")
+    return DeliveryTracker().claim([Delivery.objects.get().id.bytes], channel="email", priority="normal")
 
 
 class TestPostgresqlGoesBetweenClaimAndCall:

@@ -7,6 +7,7 @@ import pytest
 from django.db import OperationalError
 from django.utils import timezone
 
+from core.ids import keys_of, uuid
 from notifications import worker
 from notifications.choices import EventType, FailureCode, Status
 from notifications.messaging.base import Verdict, WorkMessage
@@ -44,7 +45,7 @@ def queued(*names: str) -> OutboxMessage:
 
 
 def claim(row: OutboxMessage):
-    return DeliveryTracker().claim(row.delivery_ids, channel="email", priority="normal")
+    return DeliveryTracker().claim(keys_of(row.delivery_ids), channel="email", priority="normal")
 
 
 def lose_lease() -> None:
@@ -179,7 +180,7 @@ def test_a_deferral_recorded_twice_is_scheduled_once(provider):
 
 def test_a_receipt_faster_than_the_record_wins_and_the_send_is_still_told(provider):
     (one,) = claim(queued("ann"))
-    DeliveryTracker().receipts([ProviderReceipt(one.id, EventType.DELIVERED, "fake")])
+    DeliveryTracker().receipts([ProviderReceipt(uuid(one.id), EventType.DELIVERED, "fake")])
 
     DeliveryTracker().record([Result(one, EventType.SENT, "fake")])
 

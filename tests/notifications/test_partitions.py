@@ -171,7 +171,7 @@ class TestStrays:
 class TestBesideOthers:
     def test_an_outcome_recorded_while_its_row_moves_is_not_lost(self, ann):
         delivery = of_a_missing_week("a")
-        (claim,) = DeliveryTracker().claim([delivery.id], channel="email", priority="normal")
+        (claim,) = DeliveryTracker().claim([delivery.id.bytes], channel="email", priority="normal")
         sent = Result(claim, EventType.SENT, "fake", provider_message_id="yes")
 
         with transaction.atomic():
@@ -187,16 +187,18 @@ class TestBesideOthers:
 
         with transaction.atomic():
             partitions.create("notifications_delivery", Week.of(LONG_AGO))
-            claiming = Background(lambda: DeliveryTracker().claim([delivery.id], channel="email", priority="normal"))
+            claiming = Background(
+                lambda: DeliveryTracker().claim([delivery.id.bytes], channel="email", priority="normal")
+            )
             until(waits_for_a_lock)
 
-        assert [claim.id for claim in claiming.finish()] == [delivery.id]
+        assert [claim.id for claim in claiming.finish()] == [delivery.id.bytes]
 
     def test_who_changes_a_row_first_is_waited_for(self, ann):
         delivery = of_a_missing_week("a")
 
         with transaction.atomic():
-            DeliveryTracker().claim([delivery.id], channel="email", priority="normal")
+            DeliveryTracker().claim([delivery.id.bytes], channel="email", priority="normal")
             making = Background(lambda: partitions.create("notifications_delivery", Week.of(LONG_AGO)))
             until(waits_for_a_lock)
 

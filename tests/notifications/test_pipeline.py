@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from core import ids
+from core.ids import keys_of
 from notifications.choices import EventType, SkipReason, Status
 from notifications.drafts import Draft
 from notifications.errors import AlreadyLeft, DraftsRejected
@@ -323,7 +324,7 @@ class TestSend:
         row = OutboxMessage.objects.get()
         row.delete()
         tracker = DeliveryTracker()
-        assert len(tracker.claim(row.delivery_ids, channel="email", priority="normal")) == 1  # and then dies
+        assert len(tracker.claim(keys_of(row.delivery_ids), channel="email", priority="normal")) == 1  # and then dies
 
         assert Worker().process(WorkMessage.of("email", "normal", row.delivery_ids)) is Verdict.DONE
         assert not provider.calls
@@ -387,7 +388,7 @@ class TestCancel:
         factories.recipient("ann")
         (accepted,) = send(draft("ann", channels=["email"]))
         ids_ = list(Delivery.objects.values_list("id", flat=True))
-        [claim] = DeliveryTracker().claim(ids_, channel="email", priority="normal")
+        [claim] = DeliveryTracker().claim(keys_of(ids_), channel="email", priority="normal")
 
         with pytest.raises(AlreadyLeft):
             NotificationService().cancel(accepted.id)

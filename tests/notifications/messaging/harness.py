@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from core.ids import uuid7
+from core.ids import uuid, uuid7
 from notifications import messaging
 from notifications.choices import Status
 from notifications.messaging.base import Consumer, Handler, Verdict, WorkMessage
@@ -30,6 +30,11 @@ def wait_for(condition: Callable[[], object], *, seconds: float = 15.0, what: st
 
 def ids(count: int) -> list[UUID]:
     return [uuid7() for _ in range(count)]
+
+
+def uuids(message: WorkMessage) -> list[UUID]:
+    """Its deliveries as the models name them."""
+    return [uuid(key) for key in message.deliveries]
 
 
 def enqueue(deliveries: Sequence[UUID], *, channel: str = "email", priority: str = "normal") -> OutboxMessage:
@@ -60,18 +65,18 @@ class Recorder:
         self.messages.append(message)
         assert self.gate.wait(30)
         time.sleep(self.seconds)
-        if self.poison.intersection(message.deliveries):
+        if self.poison.intersection(uuids(message)):
             raise RuntimeError("poison")
         answer = self.answers.pop(0) if self.answers else Verdict.DONE
         if isinstance(answer, Exception):
             raise answer
         if answer is Verdict.DONE:
-            self.done.extend(message.deliveries)
+            self.done.extend(uuids(message))
         return answer
 
     @property
     def seen(self) -> Counter[UUID]:
-        return Counter(delivery for message in list(self.messages) for delivery in message.deliveries)
+        return Counter(delivery for message in list(self.messages) for delivery in uuids(message))
 
 
 @contextmanager

@@ -179,7 +179,7 @@ def guilty(*suspects_: UUID) -> None:
     """These took down every worker they were alone with."""
     for suspect in suspects_:
         for _ in range(suspects.DEADLY):
-            suspects.begin(suspect)
+            suspects.begin(suspect.bytes)
 
 
 def test_what_came_back_beside_the_guilty_is_tried_again_alone(channel: BlockingChannel) -> None:

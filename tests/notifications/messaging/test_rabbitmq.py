@@ -290,7 +290,7 @@ def test_a_single_send_is_given_chances_of_its_own_before_it_counts_as_poison(ra
     assert Delivery.objects.get().status == Status.QUEUED
     rabbit.flush()
     for _ in range(suspects.DEADLY):
-        suspects.begin(delivery)
+        suspects.begin(delivery.bytes)
     with short_lived("test") as connection:
         channel = connection.channel()
         method, _, _ = channel.basic_get(topology.queue("email", "high"))

@@ -42,19 +42,19 @@ def test_what_takes_down_every_worker_it_is_alone_with_is_buried_without_another
 def test_a_worker_that_lives_acquits_it(verdict: Verdict) -> None:
     delivery = queued_delivery(priority="high")
     for _ in range(DEADLY - 1):
-        suspects.begin(delivery)
+        suspects.begin(delivery.bytes)
 
     for _ in range(3):
         assert Guarded(lambda _: verdict)(alone(delivery)) is verdict
 
-    assert suspects.deadly([delivery]) == set()
+    assert suspects.deadly([delivery.bytes]) == set()
     assert not DeadLetter.objects.exists()
 
 
 def test_one_that_was_buried_has_a_fresh_chance_when_it_is_replayed() -> None:
     delivery = queued_delivery(priority="high")
     for _ in range(DEADLY):
-        suspects.begin(delivery)
+        suspects.begin(delivery.bytes)
     Guarded(crash)(alone(delivery))
     Delivery.objects.update(status=Status.QUEUED)  # the replay
 

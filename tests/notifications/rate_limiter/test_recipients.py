@@ -25,7 +25,7 @@ ADA, BOB = UUID(int=1), UUID(int=2)
 
 class TestRecipients:
     def ask(self, person: UUID = ADA, category: str = "orders", notification: UUID | None = None) -> RecipientAsk:
-        return RecipientAsk(person, category, notification or uuid4())
+        return RecipientAsk(person.bytes, category, (notification or uuid4()).bytes)
 
     def test_a_person_gets_so_many_in_any_window_and_then_again(self, limiter: RateLimiter, clock: Clock) -> None:
         limit("recipient", "", 2, 60)
