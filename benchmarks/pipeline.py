@@ -127,7 +127,7 @@ def run(options: argparse.Namespace, journal: Path) -> dict[str, Any]:
             "accept": [os.getpid()],
             "relay": processes.family(relay.pid) if relay else [],
             "workers": processes.family(workers.pid),
-            "postgres": processes.named("postgres"),
+            "postgres": processes.postgres(connection.settings_dict["NAME"]),
             "redis": processes.named("redis-server"),
             "rabbitmq": processes.named("beam.smp"),
         }

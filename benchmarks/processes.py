@@ -33,6 +33,19 @@ def named(*names: str) -> list[int]:
     return found
 
 
+def postgres(database: str) -> list[int]:
+    """PostgreSQL's backends for one database, and the processes that work for all of them."""
+    shared = ("checkpointer", "background writer", "walwriter", "autovacuum", "logical replication")
+    return [pid for pid in named("postgres") if any(word in _title(pid) for word in (f" {database} ", *shared))]
+
+
+def _title(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""
+
+
 def cpu_seconds(pids: Iterable[int]) -> float:
     """User and system time so far, that of finished and awaited children included."""
     total = 0

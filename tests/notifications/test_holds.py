@@ -9,7 +9,6 @@ from datetime import timedelta
 
 import pytest
 from django.db import OperationalError, connection
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from core.ids import uuid7
@@ -33,6 +32,7 @@ from tests import factories
 from tests.notifications.fakes import FakeProvider, use_provider
 from tests.notifications.rate_limiter.harness import SECOND, Clock
 from tests.notifications.test_failover import accept, events, with_gate, work
+from tests.plans import plans
 
 pytestmark = pytest.mark.django_db
 
@@ -116,14 +116,11 @@ def test_a_claim_again_reads_no_week_of_events_before_the_delivery(providers):
     accept("ann")
     DeliveryTracker().record([Result(claim()[0], EventType.DEFERRED, "first", FailureCode.TIMEOUT.value)])
 
-    with CaptureQueriesContext(connection) as queries:
+    with plans("SELECT", "deliveryevent") as seen:
         [again] = claim()
 
     assert again.doubts == ("first",)
-    [doubts] = [query["sql"] for query in queries if "deliveryevent" in query["sql"] and "SELECT" in query["sql"]]
-    with connection.cursor() as cursor:
-        cursor.execute("EXPLAIN " + doubts)
-        plan = "\n".join(row[0] for row in cursor.fetchall())
+    [plan] = seen
     old = partitions.Week.of(timezone.now() - timedelta(weeks=3)).suffix
     assert f"deliveryevent_{partitions.Week.of(timezone.now()).suffix}" in plan
     assert f"deliveryevent_{old}" not in plan

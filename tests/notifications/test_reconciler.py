@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from core import ids
@@ -17,6 +16,7 @@ from notifications.reconciler import Reconciler
 from preferences.models import Recipient
 from tests import factories
 from tests.notifications.test_pipeline import draft, send
+from tests.plans import plans
 
 pytestmark = pytest.mark.django_db
 
@@ -191,15 +191,11 @@ def test_checking_the_references_of_a_page_reads_that_page_alone(settings, monke
     monkeypatch.setattr(reconciler, "PAGE", 500)
     filled_weeks(6, of=2000)
 
-    with CaptureQueriesContext(connection) as queries:
+    with plans("id = ANY", "notifications_notification") as seen:
         assert Reconciler().step() == reconciler.Sweep(more=True)
 
-    reads = [q["sql"] for q in queries if "id = ANY" in q["sql"] and "notifications_notification" in q["sql"]]
-    assert reads
-    for sql in reads:
-        with connection.cursor() as cursor:
-            cursor.execute("EXPLAIN " + sql.replace("%", "%%"))
-            plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert seen
+    for plan in seen:
         assert len(set(re.findall(r" on notifications_notification_(\w+)", plan))) == 1
 
 
