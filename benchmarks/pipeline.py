@@ -50,7 +50,10 @@ def main() -> int:
         with environment(options.transport, **fixed):
             import django
 
+            from core.postgresql.direct import look_up_by_key
+
             django.setup()
+            look_up_by_key()  # as the fan-out of campaigns does
             result = run(options, journal)
     print(json.dumps(result))
     return 0 if result["lost"] == 0 and result["checked"] else 1

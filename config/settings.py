@@ -135,6 +135,7 @@ DATABASE_URL = (
 )
 DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=8)  # connections a process, at most
 DATABASE_STATEMENT_TIMEOUT_MS = env.int("DATABASE_STATEMENT_TIMEOUT_MS", default=30_000)
+DATABASE_PREPARE = env.bool("DATABASE_PREPARE", default=True)  # off behind a PgBouncer that cannot keep them
 
 _database: dict[str, Any] = dict(Environment.db_url_config(DATABASE_URL))
 _database["ENGINE"] = "core.postgresql"  # Django's own, but for what counts as an outage
@@ -150,7 +151,11 @@ _database["OPTIONS"] = {
     "pool": {"min_size": 0, "max_size": DATABASE_POOL_SIZE, "timeout": 5, "max_idle": 60},
     "connect_timeout": 5,
     "application_name": "carillon",
-    "options": f"-c statement_timeout={DATABASE_STATEMENT_TIMEOUT_MS} -c timezone=UTC",
+    # Only the hot path's statements are ever prepared (core.postgresql.direct). A plan is made for the values at hand:
+    # one for all values may be a scan.
+    "prepare_threshold": 3 if DATABASE_PREPARE else None,
+    "options": f"-c statement_timeout={DATABASE_STATEMENT_TIMEOUT_MS} -c timezone=UTC"
+    " -c plan_cache_mode=force_custom_plan",
 }
 DATABASES = {"default": _database}
 

@@ -48,7 +48,8 @@ class _KeyArrayDumper(Dumper):
 
 
 class DirectCursor(psycopg.RawCursor[tuple[Any, ...]]):
-    """See above. For statements whose shape does not vary: each is prepared by the server after a few uses."""
+    """See above. For statements whose shape does not vary: where settings.DATABASE_PREPARE allows it, the server parses
+    each once per connection."""
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         super().__init__(connection)
@@ -61,3 +62,19 @@ def direct_cursor() -> CursorWrapper:
     """One on the default connection, in Django's wrapping: errors, query log and execute wrappers as with any other."""
     wrapped: CursorWrapper = connection.direct_cursor()  # type: ignore[attr-defined]  # of core.postgresql, not Django's
     return wrapped
+
+
+#: A prepared statement is planned once, for whatever values. Of a table that was empty just then a scan would be
+#: thought cheapest, and be kept while the table grew to millions; so scans are out of the question.
+_BY_KEY = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off"
+
+
+def look_up_by_key() -> None:
+    """For a process that only ever finds rows through indexes, as workers, relays and fan-outs do: its direct
+    statements are planned once per connection. Called before the first connection is made, or it closes those."""
+    options = connection.settings_dict["OPTIONS"]
+    if options.get("prepare_threshold") is None or _BY_KEY in options["options"]:
+        return
+    connection.close()
+    connection.close_pool()  # type: ignore[attr-defined]  # the stubs do not know it
+    options["options"] += f" {_BY_KEY}"

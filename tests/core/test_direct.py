@@ -9,7 +9,7 @@ from django.db import DataError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from core import ids
-from core.postgresql.direct import KeyArray, direct_cursor
+from core.postgresql.direct import KeyArray, direct_cursor, look_up_by_key
 from notifications import bulk
 
 pytestmark = pytest.mark.django_db
@@ -80,3 +80,28 @@ def test_what_does_not_fit_is_an_error_of_djangos() -> None:
         cursor.execute("CREATE TEMP TABLE short (word varchar(3)) ON COMMIT DROP")
         with pytest.raises(DataError), transaction.atomic():
             bulk.copy_rows(cursor, "short", "word", [bulk.head("word") + bulk.text_field("four")])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_process_that_looks_up_by_key_plans_once_and_never_scans(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given settings as they were, to be put back
+    monkeypatch.setitem(connection.settings_dict, "OPTIONS", dict(connection.settings_dict["OPTIONS"]))
+    statement = "EXPLAIN SELECT id FROM preferences_recipient WHERE id = ANY($1::uuid[])"
+    try:
+        look_up_by_key()
+        look_up_by_key()  # once is enough
+        with direct_cursor() as cursor:
+            cursor.execute(statement, [KeyArray.of(ids.keys(500))])
+            plan = "\n".join(row[0] for row in cursor.fetchall())
+            cursor.execute("SELECT $1::int", [1])
+            for n in range(5):
+                cursor.execute("SELECT $1::int", [n])
+            cursor.execute(
+                "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement = $1",
+                ["SELECT $1::int"],
+            )
+            assert cursor.fetchone()[1] == 0
+        assert "Seq Scan" not in plan
+    finally:
+        connection.close()
+        connection.close_pool()

@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as DatabaseError
 from django.db import connection
 
+from core.postgresql.direct import look_up_by_key
 from core.shutdown import Shutdown
 from notifications import messaging
 from notifications.errors import BrokerUnavailable
@@ -26,6 +27,7 @@ class Command(BaseCommand):
                 "BROKER_URL is empty, so workers take their work straight from PostgreSQL and no relay is needed."
                 " To send it through RabbitMQ, set BROKER_URL, for example amqp://user:password@host:5672/%2F."
             )
+        look_up_by_key()
         shutdown = Shutdown()
         publisher = messaging.publisher()
         try:

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 from core import supervisor
+from core.postgresql.direct import look_up_by_key
 from core.shutdown import Shutdown
 from notifications import messaging
 from notifications.choices import Channel, Priority
@@ -47,6 +48,7 @@ class Command(BaseCommand):
 
 def serve(channel: str, priorities: list[str]) -> None:
     """One worker process: consume until asked to stop."""
+    look_up_by_key()
     shutdown = Shutdown()
     worker = Worker(stopping=lambda: shutdown.requested)
     consumer = messaging.consumer(channel, priorities)
