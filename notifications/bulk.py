@@ -62,13 +62,13 @@ def moment_field(value: datetime | None) -> bytes:
 
 
 def json_field(value: Mapping[str, Any]) -> bytes:
-    """Of jsonb, the same bytes for equal objects."""
+    """Of json, the same bytes for equal objects."""
     return raw_json_field(orjson.dumps(value, option=orjson.OPT_SORT_KEYS) if value else b"{}")
 
 
 def raw_json_field(raw: bytes) -> bytes:
-    """Of jsonb, from JSON."""
-    return (len(raw) + 1).to_bytes(4) + b"\1" + raw
+    """Of json."""
+    return len(raw).to_bytes(4) + raw
 
 
 def copy_rows(cursor: CursorWrapper, table: str, columns: str, rows: Sequence[bytes]) -> None:

@@ -16,7 +16,7 @@ from core.postgresql.direct import KeyArray
 
 #: What a notification says about a person, and the same with nothing said.
 _BLANK = "data = '{}', content = NULL, metadata = '{}', dedup_key = ''"
-_NOT_BLANK = "(data <> '{}' OR content IS NOT NULL OR metadata <> '{}' OR dedup_key <> '')"
+_NOT_BLANK = "(data::text <> '{}' OR content IS NOT NULL OR metadata::text <> '{}' OR dedup_key <> '')"
 
 #: The recipient's notifications, by the index (recipient, id); whatever their number, it is one statement each.
 _THEIRS = "SELECT id FROM notifications_notification WHERE recipient_id = %(recipient_id)s"

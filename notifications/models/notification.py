@@ -3,6 +3,7 @@ from typing import ClassVar
 from django.db import models
 from django.db.models.functions import Now
 
+from core.fields import StoredJSONField
 from core.ids import uuid7
 from notifications.choices import Priority
 from preferences.models import Category, Recipient
@@ -22,8 +23,8 @@ class Notification(models.Model):
     template_version = models.ForeignKey(
         "notifications.TemplateVersion", on_delete=models.PROTECT, null=True, db_constraint=False, db_index=False
     )
-    content = models.JSONField(null=True)
-    data = models.JSONField(default=dict)
+    content = StoredJSONField(null=True)
+    data = StoredJSONField(default=dict)
     priority = models.CharField(max_length=8, choices=Priority.choices)
     source = models.CharField(max_length=64)
     is_test = models.BooleanField(default=False, help_text="Never reaches a real provider")
@@ -31,7 +32,7 @@ class Notification(models.Model):
     expires_at = models.DateTimeField(null=True)
     cancelled_at = models.DateTimeField(null=True)
     dedup_key = models.CharField(max_length=128, blank=True, default="")
-    metadata = models.JSONField(default=dict)
+    metadata = StoredJSONField(default=dict)
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:

@@ -1,6 +1,5 @@
 """The hot path's cursor and COPY in binary, against the server they are for."""
 
-import json
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -63,7 +62,7 @@ def test_every_kind_of_field() -> None:
     with direct_cursor() as cursor:
         cursor.execute(
             "CREATE TEMP TABLE kinds (id uuid, none int, word text, nothing varchar(3), small smallint, whole int,"
-            " yes bool, no bool, at timestamptz, before timestamptz, never timestamptz, data jsonb, empty jsonb,"
+            " yes bool, no bool, at timestamptz, before timestamptz, never timestamptz, data json, empty json,"
             " made timestamptz DEFAULT now()) ON COMMIT DROP"
         )
         bulk.copy_rows(cursor, "kinds", columns, [b"".join(fields)])
@@ -71,7 +70,7 @@ def test_every_kind_of_field() -> None:
         cursor.execute("SELECT *, made = now() FROM kinds")
         (row,) = cursor.fetchall()
     assert row[:11] == (UUID(bytes=key), None, words, "", -2, 70_000, True, False, moment, long_ago, None)
-    assert [json.loads(value) for value in row[11:13]] == [{"b": [1, words], "a": None}, {}]
+    assert list(row[11:13]) == [{"b": [1, words], "a": None}, {}]
     assert row[-1] is True
 
 
