@@ -6,26 +6,29 @@ If `send` itself raises or times out, every message of the call counts as a temp
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
+import msgspec
+
+from core import ids
+from core.ids import Key
 from notifications.choices import FailureCode
 
 
-@dataclass(frozen=True, slots=True)
-class OutboundMessage:
+class OutboundMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One rendered message to one address.
 
+    Its ids are stored as the keys that the pipeline passes on, and made into UUIDs for who asks for them.
     `delivery_id` is the idempotency key for providers that take one. `address` is an email address, an E.164 number, a
     device token, or for in_app the recipient's external id; `platform` is set for push alone. `content` has the fields
     of `notifications.services.rendering.FIELDS[channel]`, rendered. `attempt` counts the attempts that were used up and
     this one; `claim` counts how often a worker had it in hand, so it differs at every call, also after a 429.
     """
 
-    delivery_id: UUID
-    notification_id: UUID
-    recipient_id: UUID
+    delivery_key: Key
+    notification_key: Key
+    recipient_key: Key
     channel: str
     address: str
     content: Mapping[str, str]
@@ -34,18 +37,28 @@ class OutboundMessage:
     attempt: int = 1
     claim: int = 1
     is_test: bool = False
-    metadata: Mapping[str, object] = field(default_factory=dict)
+    metadata: Mapping[str, object] = msgspec.field(default_factory=dict)
+
+    @property
+    def delivery_id(self) -> UUID:
+        return ids.uuid(self.delivery_key)
+
+    @property
+    def notification_id(self) -> UUID:
+        return ids.uuid(self.notification_key)
+
+    @property
+    def recipient_id(self) -> UUID:
+        return ids.uuid(self.recipient_key)
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True, gc=False):
     """The provider took the message. `provider_message_id` is its name for it (128 characters at most)."""
 
     provider_message_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True, gc=False):
     """The provider did not take the message.
 
     Temporary failures are tried again, not before `retry_after` seconds where the provider named a time; permanent ones

@@ -8,12 +8,12 @@ after such an attempt is marked, since the person may get it twice.
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
+import msgspec
 import structlog
 
 from notifications.choices import FailureCode, HoldReason
-from notifications.providers.base import Failure, OutboundMessage, Outcome, Provider
+from notifications.providers.base import Failure, OutboundMessage, Outcome, Provider, Receipt
 from notifications.providers.gate import Permit, ProviderGate
 from notifications.services.claims import Claim
 from notifications.services.rate_limiter import LIMIT_SLACK_SECONDS
@@ -37,16 +37,14 @@ SPREAD_SECONDS = 0.25
 ASK_AGAIN = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(msgspec.Struct, frozen=True, gc=False):
     """Nobody was asked to take it. `reason` is a HoldReason; it is worth trying again after `wait` seconds."""
 
     reason: str
     wait: float
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """What became of a message, and by whom (empty: nobody in particular)."""
 
     claim: Claim
@@ -121,9 +119,7 @@ class _Descent:
             began = time.monotonic()
             outcomes = self.failover.call(provider, [message for _, message in asked])
             self._report(provider.name, permit, outcomes, time.monotonic() - began)
-            for pair, outcome in zip(asked, outcomes, strict=True):
-                if self._take(provider.name, pair[0], outcome, probe=bool(permit.probe)):
-                    declined.append(pair)
+            declined = self._take(provider.name, asked, outcomes, permit)
         if permit.reason in LIMITS:  # a limit delays; it is no reason to load the next provider
             self.answers += [
                 self.words.get(claim.id) or Answer(claim, provider.name, Held(permit.reason, wait))
@@ -144,7 +140,17 @@ class _Descent:
                 self.failover.gate.report(name, permit, answered=0, failed=0, seconds=0.0)
         return Permit(0, HoldReason.UNAVAILABLE.value, TRY_AGAIN)
 
-    def _take(self, provider: str, claim: Claim, outcome: Outcome, *, probe: bool) -> bool:
+    def _take(self, provider: str, asked: Sequence[Pair], outcomes: Sequence[Outcome], permit: Permit) -> list[Pair]:
+        """Note the outcomes; returns what may go to the next provider."""
+        if not self.words and all(type(outcome) is Receipt for outcome in outcomes):
+            self.answers += [
+                Answer(claim, provider, outcome) for (claim, _), outcome in zip(asked, outcomes, strict=True)
+            ]
+            return []
+        pairs = zip(asked, outcomes, strict=True)
+        return [pair for pair, outcome in pairs if self._declines(provider, pair[0], outcome, probe=bool(permit.probe))]
+
+    def _declines(self, provider: str, claim: Claim, outcome: Outcome, *, probe: bool) -> bool:
         """Note an outcome; whether the message may go to the next provider. A probe that was surely not taken uses no
         attempt: a message that waits alone would be every probe, and used up by an outage of minutes."""
         known = self.words.get(claim.id)
@@ -167,14 +173,13 @@ class _Descent:
                 self.words[claim.id] = Answer(claim, provider, held)
 
     def _report(self, name: str, permit: Permit, outcomes: Sequence[Outcome], seconds: float) -> None:
-        answered = failed = 0
+        failures = [outcome for outcome in outcomes if isinstance(outcome, Failure) and outcome.temporary]
+        answered, failed = len(outcomes) - len(failures), 0
         throttled: list[float | None] = []
-        for outcome in outcomes:
-            if not isinstance(outcome, Failure) or not outcome.temporary:
-                answered += 1
-            elif outcome.code == FailureCode.THROTTLED:
-                throttled.append(outcome.retry_after)
-            elif outcome.code in ITS_FAULT and outcome.attempted:
+        for failure in failures:
+            if failure.code == FailureCode.THROTTLED:
+                throttled.append(failure.retry_after)
+            elif failure.code in ITS_FAULT and failure.attempted:
                 failed += 1
         pause = max((seconds or 0.0 for seconds in throttled), default=None)
         self.failover.gate.report(name, permit, answered=answered, failed=failed, seconds=seconds, retry_after=pause)
@@ -193,7 +198,9 @@ def _by_way(chain: Sequence[Provider], pairs: Sequence[Pair]) -> Iterable[tuple[
     lost worker names nobody; it would have asked the one that was in doubt before."""
     ways: dict[str, list[Pair]] = {}
     for pair in pairs:
-        ways.setdefault(next(filter(None, reversed(pair[0].doubts)), ""), []).append(pair)
+        doubts = pair[0].doubts
+        first = next(filter(None, reversed(doubts)), "") if doubts else ""
+        ways.setdefault(first, []).append(pair)
     for first, group in ways.items():
         yield sorted(chain, key=lambda provider: provider.name != first), group
 

@@ -1,8 +1,8 @@
 """The vendor's own book of calls, to hold ours against: what was accepted, what was refused, what came twice.
 
-A line a message, tab-separated: delivery id, attempt, provider, outcome ("accepted" or a FailureCode), SMS segments (0
-on other channels), and when the call arrived, in Unix seconds with microseconds. No address, no content. A batch is one
-write to a file opened with O_APPEND, so several processes may share it.
+A line a message, tab-separated: delivery id (32 hexadecimal digits), attempt, provider, outcome ("accepted" or a
+FailureCode), SMS segments (0 on other channels), and when the call arrived, in Unix seconds with microseconds. No
+address, no content. A batch is one write to a file opened with O_APPEND, so several processes may share it.
 """
 
 import os
@@ -13,6 +13,8 @@ from pathlib import Path
 from uuid import UUID
 
 from django.core.exceptions import ImproperlyConfigured
+
+from core import ids
 
 ACCEPTED = "accepted"
 #: Delivery ids that `read_journal` names as accepted twice; the count goes on.
@@ -59,10 +61,10 @@ def read_journal(path: str | Path) -> JournalSummary:
             summary.calls[outcome] += 1
             if outcome != ACCEPTED:
                 continue
-            id = UUID(delivery)
-            if id.bytes not in seen:
-                seen.add(id.bytes)
+            key = bytes.fromhex(delivery.replace("-", ""))
+            if key not in seen:
+                seen.add(key)
             elif len(summary.repeated) < MAX_NAMED:
-                summary.repeated.append(id)
+                summary.repeated.append(ids.uuid(key))
     summary.accepted, summary.distinct = summary.calls[ACCEPTED], len(seen)
     return summary

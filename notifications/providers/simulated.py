@@ -6,11 +6,10 @@ it behaves can be changed while it runs (`notifications.services.sandbox`).
 
 import asyncio
 import hashlib
-import itertools
 import math
 import struct
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from statistics import NormalDist
 from typing import NamedTuple
@@ -23,8 +22,8 @@ from django.utils import timezone
 from notifications.choices import Channel, EventType
 from notifications.providers import magic
 from notifications.providers.base import Failure, OutboundMessage, Outcome, Receipt
-from notifications.providers.journal import Journal
-from notifications.providers.simulated_calls import record, word
+from notifications.providers.journal import ACCEPTED, Journal
+from notifications.providers.simulated_calls import record
 from notifications.providers.simulated_options import Behaviour, Options
 from notifications.providers.simulated_reports import Report, schedule
 from notifications.providers.simulated_state import states
@@ -70,25 +69,22 @@ class SimulatedProvider:
             return []
         arrived = time.time()
         behaviour = await self._present()
-        outcomes: list[Outcome] = []
-        taken: list[tuple[OutboundMessage, magic.Magic | None]] = []
         find, now = magic.FINDERS[messages[0].channel], timezone.now()
+        takes_all = {is_test: behaviour.of_message(is_test=is_test).takes_all for is_test in (False, True)}
+        outcomes: list[Outcome] = []
         for message in messages:
             forced = find(message.address)
-            failure = self._answer(message, forced, behaviour, now)
-            if failure is not None:
-                outcomes.append(failure)
-                continue
-            outcomes.append(Receipt(f"sim-{message.delivery_id.hex}"))
-            taken.append((message, forced))
+            is_plain = forced is None and takes_all[message.is_test]
+            failure = None if is_plain else _answer(message, forced, behaviour, now)
+            outcomes.append(failure or Receipt(f"sim-{message.delivery_key.hex()}"))
         # Into the books before the answer leaves: who dies waiting for it, or gives up, has sent all the same.
         if self._journal is not None:
-            self._journal.write(map(self._journal_line, messages, outcomes, itertools.repeat(arrived)))
+            self._journal.write(self._journal_lines(messages, outcomes, arrived))
         await self._record(messages, outcomes, record_live=behaviour.live.options.record)
         if behaviour.live.options.latency_ms:
             await asyncio.sleep(self._latency(messages, behaviour))
-        if behaviour.live.options.receipts and taken:
-            await self._schedule(taken, behaviour)
+        if behaviour.live.options.receipts:
+            await self._schedule(messages, outcomes, behaviour)
         return outcomes
 
     async def _present(self) -> Behaviour:
@@ -108,19 +104,6 @@ class SimulatedProvider:
                 self._behaviour = Behaviour.of(self.options, {})
         return self._behaviour
 
-    def _answer(
-        self, message: OutboundMessage, forced: magic.Magic | None, behaviour: Behaviour, now: datetime
-    ) -> Failure | None:
-        """Why the vendor does not take this attempt; None when it does."""
-        terms = behaviour.of_message(is_test=message.is_test)
-        if terms.options.outage:
-            return magic.UNAVAILABLE
-        if forced is not None:
-            return forced.answer(message)
-        if not terms.answers:
-            return None
-        return terms.answer(_draw(message, behaviour.key).outcome, now)
-
     def _latency(self, messages: Sequence[OutboundMessage], behaviour: Behaviour) -> float:
         """Seconds until the slowest of the call's messages is answered, in one draw: the n-th root of a uniform number
         is the largest of n of them, and quantiles keep their order."""
@@ -128,9 +111,14 @@ class SimulatedProvider:
         largest = max(_draw(messages[0], behaviour.key).pace, 1e-12) ** (1 / len(messages))
         return options.latency_ms / 1000 * _log_normal(largest, options.latency_sigma)
 
-    def _journal_line(self, message: OutboundMessage, outcome: Outcome, arrived: float) -> str:
-        segments = sms_segments(message.content.get("body", "")).segments if message.channel == Channel.SMS else 0
-        return f"{message.delivery_id}\t{message.attempt}\t{self.name}\t{word(outcome)}\t{segments}\t{arrived:.6f}\n"
+    def _journal_lines(
+        self, messages: Sequence[OutboundMessage], outcomes: Sequence[Outcome], arrived: float
+    ) -> Iterator[str]:
+        when = f"{arrived:.6f}"
+        for message, outcome in zip(messages, outcomes, strict=True):
+            said = outcome.code.value if isinstance(outcome, Failure) else ACCEPTED
+            parts = sms_segments(message.content.get("body", "")).segments if message.channel == "sms" else 0
+            yield f"{message.delivery_key.hex()}\t{message.attempt}\t{self.name}\t{said}\t{parts}\t{when}\n"
 
     async def _record(
         self, messages: Sequence[OutboundMessage], outcomes: Sequence[Outcome], *, record_live: bool
@@ -146,15 +134,29 @@ class SimulatedProvider:
             log.warning("simulator.calls_unrecorded", provider=self.name, calls=len(kept), error=type(error).__name__)
 
     async def _schedule(
-        self, taken: Sequence[tuple[OutboundMessage, magic.Magic | None]], behaviour: Behaviour
+        self, messages: Sequence[OutboundMessage], outcomes: Sequence[Outcome], behaviour: Behaviour
     ) -> None:
         """Put down what the vendor will report of the messages it took. A report that is lost, as with any vendor, is
         never a reason to fail the send."""
-        reports = [report for message, forced in taken for report in _reports(message, forced, behaviour)]
+        find = magic.FINDERS[messages[0].channel]
+        taken = [message for message, outcome in zip(messages, outcomes, strict=True) if isinstance(outcome, Receipt)]
+        reports = [report for message in taken for report in _reports(message, find(message.address), behaviour)]
         try:
             await asyncio.to_thread(schedule, self.name, reports)
         except Exception as error:
             log.warning("simulator.reports_lost", provider=self.name, reports=len(reports), error=type(error).__name__)
+
+
+def _answer(
+    message: OutboundMessage, forced: magic.Magic | None, behaviour: Behaviour, now: datetime
+) -> Failure | None:
+    """Why the vendor does not take this attempt; None when it does."""
+    terms = behaviour.of_message(is_test=message.is_test)
+    if terms.options.outage:
+        return magic.UNAVAILABLE
+    if forced is not None:
+        return forced.answer(message)
+    return terms.answer(_draw(message, behaviour.key).outcome, now) if terms.answers else None
 
 
 #: What vendors of a channel can tell of a message besides that it arrived.
@@ -167,7 +169,7 @@ TELLS: dict[str, frozenset[EventType]] = {
 
 
 def _draw(message: OutboundMessage, key: bytes) -> Draws:
-    payload = message.delivery_id.bytes + struct.pack("<2q", message.attempt, message.claim)
+    payload = message.delivery_key + struct.pack("<2q", message.attempt, message.claim)
     digest = hashlib.blake2b(payload, digest_size=32, key=key).digest()
     return Draws(*(number * _UINT64 for number in struct.unpack("<4Q", digest)))
 

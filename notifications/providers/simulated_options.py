@@ -161,6 +161,11 @@ class Terms:
     options: Options
     answers: tuple[tuple[float, Failure | None], ...]
 
+    @property
+    def takes_all(self) -> bool:
+        """Whether every message is taken, unless its recipient is magic."""
+        return not self.answers and not self.options.outage
+
     @classmethod
     def of(cls, options: Options) -> Self:
         if options.success_rate >= 1:

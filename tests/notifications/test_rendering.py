@@ -1,5 +1,6 @@
 """Templates become text: both ways of rendering agree, and what comes out is safe to hand on."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from notifications.services.rendering import (
     sandbox,
     variables,
 )
+from notifications.services.rendering.cleaning import cleaner
 
 NAMES = st.sampled_from(["a", "b", "user", "name", "order_id", "x1"])
 TEXTS = st.text(alphabet=st.sampled_from("ab <>&\"'{}%#-.\n\r\täß😀\u2028\\|"), max_size=12)
@@ -31,6 +33,32 @@ SPACE = st.sampled_from(["", " ", "  ", "\n", "\t"])
 SLOTS = st.builds(lambda left, path, right: f"{{{{{left}{path}{right}}}}}", SPACE, PATHS, SPACE)
 PLAIN_TEXTS = st.text(alphabet=st.sampled_from("ab <>&\"'{}%#-.\näß😀"), max_size=12)
 SOURCES = st.lists(SLOTS | PLAIN_TEXTS, max_size=6).map("".join)
+
+
+#: With what a field is cleaned of, also at the seams of literals and values.
+ODD_TEXTS = st.text(alphabet=st.sampled_from("a <&%\r\n\t\x00\x1f\x9f\u2028\ud800\u00a0"), max_size=4)
+ODD_DATA = st.dictionaries(NAMES, ODD_TEXTS | VALUES, max_size=6)
+FIELD_SOURCES = st.lists(SLOTS | ODD_TEXTS, max_size=5).map("".join)
+
+
+def content_or_error(render: Callable[[], dict[str, str]]) -> dict[str, str] | None:
+    try:
+        return render()
+    except RenderError:
+        return None
+
+
+def rendered_plainly(channel: str, fields: dict[str, str], data: dict[str, Any]) -> dict[str, str]:
+    """Each field by itself, then cleaned as a whole."""
+    content = {}
+    for name, spec in FIELDS[channel].items():
+        source = fields.get(name, "")
+        text = cleaner(name, spec)(compile_field(source, spec.html)(data)) if source else ""
+        if text:
+            content[name] = text
+        elif spec.required:
+            raise RenderError(f"{name} is empty")
+    return content
 
 
 def outcome(render: Any, context: dict[str, Any]) -> str:
@@ -57,6 +85,19 @@ class TestBothWaysAgree:
         ours = compile_field(source, html)
         # Then nobody can tell which one it was
         assert outcome(ours, context) == outcome(liquid, context)
+
+    @settings(max_examples=400, deadline=None)
+    @given(
+        channel=st.sampled_from(sorted(FIELDS)), sources=st.lists(FIELD_SOURCES, min_size=4, max_size=4), data=ODD_DATA
+    )
+    def test_what_was_prepared_changes_no_field(self, channel: str, sources: list[str], data: dict[str, Any]) -> None:
+        # Given a content whose literals and data hold line breaks, controls, markup and characters that do not print
+        fields = dict(zip(FIELDS[channel], sources, strict=False))
+        # When it is rendered with what was prepared, or field by field and each cleaned as a whole
+        ours = content_or_error(lambda: compile_content(channel, fields)(data))
+        plainly = content_or_error(lambda: rendered_plainly(channel, fields, data))
+        # Then it is the same content, or neither can be sent
+        assert ours == plainly
 
     @given(path=PATHS, context=CONTEXTS, html=st.booleans())
     @settings(max_examples=200, deadline=None)
@@ -134,6 +175,40 @@ class TestVariables:
     )
     def test_what_the_data_lacks_is_named(self, source: str, expected: set[str]) -> None:
         assert missing(source, {"user": {"name": "Ada"}, "items": [{"id": 1}]}) == expected
+
+
+class TestPrepared:
+    """What is done once, when a content is compiled."""
+
+    def test_a_line_break_that_data_completes_is_one(self) -> None:
+        # Given a literal that ends in half a line break, and nothing between the halves
+        render = compile_content("sms", {"body": "one\r{{ nothing }}\ntwo"})
+
+        assert render({}) == {"body": "one\ntwo"}
+
+    def test_signs_of_formatting_are_only_text(self) -> None:
+        render = compile_content("push", {"title": "100 % %s {{ a }} %(x)s {} {{ a }}%", "body": "{{ b }}%d"})
+
+        assert render({"a": "%s", "b": 5}) == {"title": "100 % %s %s %(x)s {} %s%", "body": "5%d"}
+
+    def test_one_value_goes_to_html_and_to_text(self) -> None:
+        fields = {"subject": "{{ p }}", "text": "{{ p }} {{ n }}", "html": "<p>{{ p }} {{ n }}</p>"}
+
+        content = compile_content("email", fields)({"p": "<kettle>", "n": 2})
+
+        assert content == {"subject": "<kettle>", "text": "<kettle> 2", "html": "<p>&lt;kettle&gt; 2</p>"}
+
+    def test_contents_are_not_shared_between_messages(self) -> None:
+        render = compile_content("push", {"title": "Hello", "body": "{{ a }}"})
+        first = render({"a": 1})
+        first["title"] = "changed"
+
+        assert render({"a": 2}) == {"title": "Hello", "body": "2"}
+
+    @pytest.mark.parametrize("fields", [{"body": " \n "}, {"body": "x" * 1_531}])
+    def test_what_no_data_could_make_a_field_of_is_refused_at_once(self, fields: dict[str, str]) -> None:
+        with pytest.raises(RenderError, match="body"):
+            compile_content("sms", fields)
 
 
 class TestFields:

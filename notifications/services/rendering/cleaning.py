@@ -37,30 +37,45 @@ def cleaner(name: str, spec: FieldSpec) -> Callable[[str], str]:
     return run
 
 
+def settles(spec: FieldSpec, literal: str) -> bool:
+    """Whether all of this text stays wherever it stands in the field, but for space at the field's ends. Of printable
+    text all does; of a link nobody knows before it is whole."""
+    if spec.kind is Kind.LINK:
+        return False
+    characters = _line_characters if spec.kind is Kind.LINE else _text_characters
+    return characters(literal) == literal
+
+
 def _well_formed(text: str) -> str:
     """Lone surrogates cannot be encoded as UTF-8: they become U+FFFD."""
     return _SURROGATE.sub("\ufffd", text)
 
 
+def _line_characters(text: str) -> str:
+    return text if text.isprintable() else _well_formed(CONTROL.sub(" ", text))
+
+
+def _text_characters(text: str) -> str:
+    if text.isprintable():
+        return text
+    return _well_formed(_TEXT_CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
+
+
 def _line(text: str) -> str:
-    if not text.isprintable():
-        text = _well_formed(CONTROL.sub(" ", text))
-    return text.strip()
+    return _line_characters(text).strip()
 
 
 def _text(text: str) -> str:
-    if not text.isprintable():
-        text = _well_formed(_TEXT_CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
-    return text.strip()
+    return _text_characters(text).strip()
 
 
 def _link(text: str) -> str:
     text = text.strip()
     if not text:
         return ""
-    if CONTROL.search(text):
-        raise RenderError("a link may not hold control characters")
     if not _PLAIN_LINK.fullmatch(text):
+        if CONTROL.search(text):
+            raise RenderError("a link may not hold control characters")
         text = _well_formed(text).translate(_LINK_ESCAPES)
     if text.startswith("/"):
         if text.startswith(("//", "/%5C")):

@@ -1,5 +1,6 @@
 """How many SMS a text becomes on the air (3GPP TS 23.038 alphabets, TS 23.040 concatenation)."""
 
+import re
 from enum import Enum
 from typing import NamedTuple
 
@@ -8,8 +9,8 @@ _BASIC = (
     "abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 _EXTENSION = "\f^{}\\[~]|€"
-_GSM7 = frozenset(_BASIC + _EXTENSION)
-_TWO_SEPTETS = frozenset(_EXTENSION)
+_GSM7 = re.compile(f"[{re.escape(_BASIC + _EXTENSION)}]*")
+_TWO_SEPTETS = re.compile(f"[{re.escape(_EXTENSION)}]")
 
 
 class Encoding(Enum):
@@ -37,9 +38,8 @@ def sms_segments(text: str) -> Segments:
 
     No character is split over two segments, neither an escaped one nor a surrogate pair.
     """
-    if _GSM7.issuperset(text):
-        wide = sum(map(text.count, _TWO_SEPTETS)) if not text.isalnum() else 0
-        return _count(text, Encoding.GSM7, len(text) + wide)
+    if _GSM7.fullmatch(text):
+        return _count(text, Encoding.GSM7, len(text) + len(_TWO_SEPTETS.findall(text)))
     return _count(text, Encoding.UCS2, len(text.encode("utf-16-le", "surrogatepass")) // 2)
 
 
@@ -58,5 +58,5 @@ def _count(text: str, encoding: Encoding, units: int) -> Segments:
 
 
 def _width(character: str, encoding: Encoding) -> int:
-    wide = character in _TWO_SEPTETS if encoding is Encoding.GSM7 else ord(character) > 0xFFFF
+    wide = character in _EXTENSION if encoding is Encoding.GSM7 else ord(character) > 0xFFFF
     return 2 if wide else 1

@@ -11,10 +11,10 @@ for a reason of its own (leave it out when there is none).
 """
 
 import asyncio
-import dataclasses
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import msgspec
 import pytest
 
 from core.ids import uuid7
@@ -48,16 +48,16 @@ class ProviderContract:
 
     def message(self, n: int = 0, **changes: Any) -> OutboundMessage:
         base = OutboundMessage(
-            delivery_id=uuid7(),
-            notification_id=uuid7(),
-            recipient_id=uuid7(),
+            delivery_key=uuid7().bytes,
+            notification_key=uuid7().bytes,
+            recipient_key=uuid7().bytes,
             channel=self.channel,
             address=ADDRESS[Channel(self.channel)].format(n=n),
             content=CONTENT[Channel(self.channel)],
             category="orders",
             platform="fcm" if self.channel == Channel.PUSH else "",
         )
-        return dataclasses.replace(base, **changes)
+        return msgspec.structs.replace(base, **changes)
 
     def messages(self, count: int) -> list[OutboundMessage]:
         return [self.message(n) for n in range(count)]

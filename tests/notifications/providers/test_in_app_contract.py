@@ -25,10 +25,12 @@ class TestInApp(ProviderContract):
         return InAppProvider("feed")
 
     def message(self, n: int = 0, **changes: Any) -> OutboundMessage:
-        return super().message(n, **{"recipient_id": self.person.id, "address": self.person.external_id, **changes})
+        return super().message(
+            n, **{"recipient_key": self.person.id.bytes, "address": self.person.external_id, **changes}
+        )
 
     def bad_message(self) -> OutboundMessage:
-        return self.message(recipient_id=uuid7())  # erased since
+        return self.message(recipient_key=uuid7().bytes)  # erased since
 
     def effects(self, messages: Sequence[OutboundMessage]) -> int:
         return FeedItem.objects.filter(id__in=[message.delivery_id for message in messages]).count()

@@ -92,9 +92,9 @@ class TestRates:
 
     def test_a_retry_draws_again(self) -> None:
         provider = make(success_rate=0.5, temporary_rate=0.5)
-        id = uuid7()
+        key = uuid7().bytes
 
-        words = {word(send(provider, [EMAIL.message(delivery_id=id, attempt=n)])[0]) for n in range(1, 21)}
+        words = {word(send(provider, [EMAIL.message(delivery_key=key, attempt=n)])[0]) for n in range(1, 21)}
 
         assert words == {"accepted", "unavailable"}
 
@@ -180,9 +180,18 @@ class TestJournal:
         # And says how many segments went out, and to nobody whom
         text = path.read_text()
         line, _, arrived = text.splitlines()[1].rpartition("\t")
-        assert line == f"{long.delivery_id}\t1\tsimulated_sms\taccepted\t2"
+        assert line == f"{long.delivery_id.hex}\t1\tsimulated_sms\taccepted\t2"
         assert before - 1e-6 <= float(arrived) <= time.time()
         assert "+1" not in text
+
+    def test_a_book_of_an_earlier_release_names_deliveries_with_hyphens(self, tmp_path: Path) -> None:
+        path, (message,) = tmp_path / "journal", EMAIL.messages(1)
+        path.write_text(f"{message.delivery_id}\t1\tsimulated_email\taccepted\t0\t1700000000.000000\n")
+        send(make(journal=str(path)), [message])
+
+        summary = read_journal(path)
+
+        assert (summary.accepted, summary.distinct, summary.repeated) == (2, 1, [message.delivery_id])
 
     def test_several_processes_may_share_a_book(self, tmp_path: Path) -> None:
         path = tmp_path / "journal"

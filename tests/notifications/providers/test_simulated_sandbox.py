@@ -251,7 +251,7 @@ class TestPruning:
 
     def test_the_calls_to_an_erased_recipient_go_with_them(self) -> None:
         erased, other = factories.recipient("ann"), factories.recipient("bob")
-        messages = [EMAIL.message(is_test=True, recipient_id=person.pk) for person in (erased, other)]
+        messages = [EMAIL.message(is_test=True, recipient_key=person.pk.bytes) for person in (erased, other)]
         send(make(), messages)
 
         PreferencesService().erase("ann")
@@ -260,7 +260,7 @@ class TestPruning:
 
     def test_one_that_came_in_while_its_recipient_was_erased_goes_as_well(self) -> None:
         erased = factories.recipient("ann")
-        message = EMAIL.message(is_test=True, recipient_id=erased.pk)
+        message = EMAIL.message(is_test=True, recipient_key=erased.pk.bytes)
         PreferencesService().erase("ann")
         send(make(), [message])
 
