@@ -28,9 +28,9 @@ def message(person: Recipient, title: str = "Hello", *, delivery: UUID | None = 
     """A rendered in_app message; `content` fields beside the title by keyword."""
     metadata = fields.pop("metadata", {})
     return OutboundMessage(
-        delivery_id=delivery or uuid7(),
-        notification_id=uuid7(),
-        recipient_id=person.id,
+        delivery_key=(delivery or uuid7()).bytes,
+        notification_key=uuid7().bytes,
+        recipient_key=person.id.bytes,
         channel="in_app",
         address=person.external_id,
         content={"title": title, **fields},

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import psycopg
 
@@ -27,7 +28,7 @@ def read_calls(journal: Path) -> list[Call]:
     for line in journal.read_text(encoding="ascii").splitlines(keepends=True):
         if line.endswith("\n"):
             delivery, attempt, provider, outcome, _segments, at = line.rstrip("\n").split("\t")
-            calls.append(Call(delivery, int(attempt), provider, outcome, float(at)))
+            calls.append(Call(str(UUID(delivery)), int(attempt), provider, outcome, float(at)))
     return calls
 
 

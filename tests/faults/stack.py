@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psycopg
 
@@ -128,7 +129,7 @@ class Stack:
     def calls(self) -> list[str]:
         """The delivery ids of the messages a provider took, in order."""
         lines = (line.split("\t") for line in self.journal.read_text().splitlines())
-        return [line[0] for line in lines if line[3] == "accepted"]
+        return [str(UUID(line[0])) for line in lines if line[3] == "accepted"]
 
     def close(self) -> None:
         """Every process is gone afterwards. What they said last is shown by pytest should the test have failed."""
