@@ -1,10 +1,13 @@
 """What callers hand to NotificationService, and what they get back."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
+
+from core import ids
+from core.ids import Key
 from notifications.choices import Channel, Priority
 
 #: Drafts in one call of NotificationService.send: the bound of the bulk API and twice a campaign's chunk.
@@ -13,41 +16,48 @@ MAX_DRAFTS = 1000
 MAX_JSON_BYTES = 32 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """One notification to be, addressed by the recipient's external id.
 
     Exactly one of `template` (a slug; its published version is used) and `content` is given. `content` is either one
     wording for every channel, `{"title": ..., "body": ..., "link"?: ...}`, or fields by channel,
     `{"email": {"subject": ..., "text": ...}, "sms": {"body": ...}}`; it is literal text, no merge fields.
     `channels` None means the category's. `id` is given by callers that need the same id again (campaigns:
-    `ids.deterministic`).
+    `ids.deterministic_key`).
     """
 
     recipient: str
     category: str
     template: str | None = None
     content: Mapping[str, object] | None = None
-    data: Mapping[str, object] = field(default_factory=dict)
+    data: Mapping[str, object] = msgspec.field(default_factory=dict)
     channels: Sequence[Channel | str] | None = None
     priority: Priority | str | None = None
     send_at: datetime | None = None
     expires_at: datetime | None = None
     dedup_key: str = ""
-    metadata: Mapping[str, object] = field(default_factory=dict)
-    id: UUID | None = None
+    metadata: Mapping[str, object] = msgspec.field(default_factory=dict)
+    id: UUID | Key | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(msgspec.Struct, frozen=True, gc=False):
     """A draft that is now on the record. `deliveries` counts what was queued, `skipped` what was not and why is told
     by the timeline; `existed` says that a deterministic id was on the record already and nothing was added.
 
-    `duplicate_of` is the notification that says the same to the same person within the category's window: this one is
-    on the record too, with every delivery skipped."""
+    `first` is set for a duplicate. Both ids are keys; a caller that shows one reads `id` or `duplicate_of`."""
 
-    id: UUID
+    key: Key
     deliveries: int
     skipped: int
     existed: bool = False
-    duplicate_of: UUID | None = None
+    first: Key | None = None
+
+    @property
+    def id(self) -> UUID:
+        return ids.uuid(self.key)
+
+    @property
+    def duplicate_of(self) -> UUID | None:
+        """The notification that says the same to the same person within the category's window: this one is on the
+        record too, with every delivery skipped."""
+        return None if self.first is None else ids.uuid(self.first)

@@ -12,7 +12,7 @@ from django.db.models.functions import Greatest, Now
 from campaigns.models import Campaign, CampaignStatus
 from campaigns.services.audience import AudienceService
 from campaigns.services.lifecycle import CampaignService
-from core.ids import deterministic
+from core.ids import deterministic_key
 from notifications.drafts import MAX_DRAFTS, Accepted, Draft
 from notifications.errors import DraftsRejected
 from notifications.models import OutboxMessage
@@ -77,7 +77,7 @@ class FanOut:
     def _draft(self, campaign: Campaign, recipient_id: UUID, external_id: str) -> Draft:
         assert campaign.started_at is not None  # noqa: S101  the database's own constraint for a started campaign
         return Draft(
-            id=deterministic(campaign.started_at, (campaign.pk, recipient_id)),
+            id=deterministic_key(campaign.started_at, (campaign.pk, recipient_id)),
             recipient=external_id,
             category=campaign.category.slug,
             template=campaign.template.slug,

@@ -1,44 +1,86 @@
-"""The lines of one acceptance: what each draft becomes, gathered and written with one COPY per table."""
+"""The rows of one acceptance: what each draft becomes, gathered and written with one COPY per table.
+
+A batch mostly says the same kind of thing to many people. What alike drafts have in common is put into bytes once, and
+a row is then one joining of those with what differs: the ids, the person and the data.
+"""
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from uuid import UUID
+from hashlib import blake2b
 
+import msgspec
 from django.db.backends.utils import CursorWrapper
 
 from core import ids
+from core.ids import Key
 from notifications import bulk, registry
+from notifications.bulk import EMPTY, FALSE, KEY, NO_VALUE, TRUE, integer_field, moment_field, small_field, text_field
 from notifications.choices import EventType, SkipReason, Status
 from notifications.drafts import Accepted
 from notifications.models.outbox import MAX_DELIVERIES
 from notifications.observers import OutcomeKey
-from notifications.services.admission import Admitted
-from notifications.services.deduplication import Ask, detail_of, mark_of
+from notifications.services.admission import NOTHING, Admitted, Terms
+from notifications.services.deduplication import Ask, detail_of
+from notifications.services.recording import EVENT_COLUMNS, Why, event_rows
 from notifications.services.routing import Route, route
 from preferences.services import Reach
 
-_NOTIFICATION = (
-    "id, recipient_id, category_id, template_version_id, content, data, priority, source, is_test,"
-    " send_at, expires_at, dedup_key, metadata, created_at"
+#: Both begin with what a `Batch` says of each row, and end with what alike drafts have in common. The moment a row was
+#: made is its default: now, by the database's clock.
+_NOTIFICATION_COLUMNS = (
+    "id, recipient_id, data, metadata, content, dedup_key, send_at, expires_at,"
+    " category_id, template_version_id, priority, source, is_test"
 )
-_DELIVERY = (
-    "id, notification_id, recipient_id, channel, priority, device_token_id, status, skip_reason, attempts,"
-    " provider, error_code, created_at"
+_DELIVERY_COLUMNS = (
+    "id, notification_id, recipient_id, device_token_id,"
+    " channel, priority, status, skip_reason, attempts, provider, error_code"
 )
-_EVENT = "id, delivery_id, type, at, attempt, provider, code, provider_message_id, detail"
+_NOTIFICATION, _DELIVERY = bulk.head(_NOTIFICATION_COLUMNS), bulk.head(_DELIVERY_COLUMNS) + KEY
+_DUPLICATE = SkipReason.DUPLICATE.value
+#: Between the parts of what is said; JSON holds no such byte.
+_THEN = b"\0"
 
 
-@dataclass(slots=True)
-class Item:
-    """An admitted draft with its id, its routes, and as COPY fields the person and the wording."""
+class Item(msgspec.Struct):
+    """An admitted draft with its person, its id and its routes."""
 
     admitted: Admitted
     reach: Reach
-    id: UUID
-    person: str
-    wording: str  # template version, content and data
-    routes: list[Route]
+    id: Key
+    routes: Sequence[Route]
+
+
+class _Lane(msgspec.Struct):
+    """Deliveries that differ in nothing but their ids and people; `fields` is the end of their rows."""
+
+    channel: str
+    skip: str
+    due_at: datetime | None
+    fields: bytes
+    deliveries: list[Key]
+
+
+class _Alike:
+    """What drafts on the same terms have in common: the end of their rows, and the beginning of what they say."""
+
+    def __init__(self, terms: Terms, source: str, is_test: bool) -> None:
+        version = NO_VALUE if terms.template is None else integer_field(terms.template.version_id)
+        category, test = small_field(terms.category.id), TRUE if is_test else FALSE
+        self.terms = terms
+        self.fields = b"".join((category, version, text_field(terms.priority), text_field(source), test))
+        self.key_says = category + test + b"key" + _THEN
+        self.wording_says = _THEN.join((category + test + version, ",".join(sorted(terms.channels)).encode(), b""))
+        self.notifications = 0
+        self.lanes: dict[tuple[str, str, datetime | None], _Lane] = {}
+
+    def lane(self, channel: str, skip: str, due_at: datetime | None) -> _Lane:
+        key = (channel, skip, due_at)
+        if (found := self.lanes.get(key)) is None:
+            status = Status.SKIPPED.value if skip else Status.QUEUED.value
+            words = b"".join(map(text_field, (channel, self.terms.priority, status, skip)))
+            found = self.lanes[key] = _Lane(channel, skip, due_at, words + integer_field(0) + EMPTY + EMPTY, [])
+        return found
 
 
 class Batch:
@@ -48,85 +90,116 @@ class Batch:
         self.source = source
         self.is_test = is_test
         self.now = now
-        self.created_at = now.isoformat()
-        self.source_and_test = f"{bulk.text(source)}\t{'t' if is_test else 'f'}"
-        self.notifications: list[str] = []
-        self.deliveries: list[str] = []
-        self.events: list[str] = []
-        self.schedule = bulk.Schedule(MAX_DELIVERIES)
-        self.counts: Counter[OutcomeKey] = Counter()
+        self._alike: dict[Terms, _Alike] = {}
+        self._new: Iterator[Key] = iter(())
+        self._notifications: list[bytes] = []
+        self._deliveries: list[bytes] = []
+        self._skips: list[tuple[Key, EventType, int, Why]] = []
 
-    def item(self, admitted: Admitted, reach: Reach) -> Item:
-        draft = admitted.draft
-        version = bulk.NULL if admitted.template is None else str(admitted.template.version_id)
-        content = bulk.NULL if admitted.content is None else bulk.json(admitted.content)
-        return Item(
-            admitted,
-            reach,
-            draft.id or ids.uuid7(),
-            str(reach.id),
-            f"{version}\t{content}\t{bulk.json(draft.data)}",
-            route(reach, admitted.category, admitted.channels),
-        )
+    def items(self, plans: Sequence[tuple[Admitted, Reach]]) -> list[Item]:
+        """Each with its id, given or new, and its routes."""
+        items = [
+            Item(
+                admitted,
+                reach,
+                new if admitted.draft.id is None else ids.key(admitted.draft.id),
+                route(reach, admitted.terms.category, admitted.terms.channels),
+            )
+            for (admitted, reach), new in zip(plans, ids.keys(len(plans)), strict=True)
+        ]
+        self._new = iter(ids.keys(sum([len(item.routes) for item in items if item.admitted.draft.id is None])))
+        return items
 
     def ask(self, item: Item) -> Ask | None:
         """What deduplication is asked; None when the category wants none, or when it reaches nobody: that must not
         hold back one that does."""
-        draft, category = item.admitted.draft, item.admitted.category
+        admitted, draft, category = item.admitted, item.admitted.draft, item.admitted.terms.category
         if not category.dedup_seconds or all(way.skip for way in item.routes):
             return None
+        alike = self._alike_of(admitted.terms)
         if draft.dedup_key:
-            said = f"key\t{draft.dedup_key}"
+            said = item.reach.id + alike.key_says + draft.dedup_key.encode()
         else:
-            moment = "" if draft.send_at is None else draft.send_at.timestamp()
-            said = f"{item.wording}\t{','.join(sorted(item.admitted.channels))}\t{moment}"
-        mark = mark_of(f"{item.person}\t{category.id}\t{self.is_test}\t{said}")
+            moment = b"" if draft.send_at is None else str(draft.send_at.timestamp()).encode()
+            words = (alike.wording_says, admitted.data, _THEN, admitted.content or b"", _THEN, moment)
+            said = item.reach.id + b"".join(words)
+        mark = blake2b(said, digest_size=16).digest()
         return Ask(item.id, item.reach.id, category.id, mark, category.dedup_seconds, draft.dedup_key)
 
-    def add(self, item: Item, duplicate_of: UUID | None) -> Accepted:
-        """Put it with its deliveries into the lines; those of a duplicate are skipped."""
-        draft, category, priority = item.admitted.draft, item.admitted.category, item.admitted.priority
-        notification_id, person = str(item.id), item.person
-        self.notifications.append(
-            f"{notification_id}\t{person}\t{category.id}\t{item.wording}\t{priority}\t"
-            f"{self.source_and_test}\t{bulk.moment(draft.send_at)}\t{bulk.moment(draft.expires_at)}\t"
-            f"{bulk.text(draft.dedup_key)}\t{bulk.json(draft.metadata)}\t{self.created_at}"
-        )
-        self.counts[OutcomeKey(self.source, category.id, "", "", "accepted")] += 1
+    def add(self, item: Item, duplicate_of: Key | None) -> Accepted:
+        """Put it with its deliveries into the rows; those of a duplicate are skipped."""
+        admitted, draft, alike = item.admitted, item.admitted.draft, self._alike_of(item.admitted.terms)
+        owner = b"".join((KEY, item.id, KEY, item.reach.id))
+        self._notifications.append(b"".join((_NOTIFICATION, owner, _own_fields(admitted), alike.fields)))
+        alike.notifications += 1
         due_at = draft.send_at if draft.send_at is not None and draft.send_at > self.now else None
         skipped = 0
         for position, way in enumerate(item.routes):
-            skip, detail = way.skip, ""
-            if not skip and duplicate_of is not None:
-                skip, detail = SkipReason.DUPLICATE.value, detail_of(duplicate_of)
-            delivery_id = (
-                ids.uuid7()
-                if draft.id is None
-                else ids.deterministic(ids.made_at(draft.id), (draft.id, way.channel, way.device or position))
-            )
-            self.deliveries.append(
-                f"{delivery_id}\t{notification_id}\t{person}\t{way.channel}\t{priority}\t{way.device or bulk.NULL}\t"
-                f"{Status.SKIPPED.value if skip else Status.QUEUED.value}\t{skip}\t0\t\t\t{self.created_at}"
-            )
+            skip = way.skip or ("" if duplicate_of is None else _DUPLICATE)
+            delivery = next(self._new) if draft.id is None else ids.derived(item.id, position)
+            device = NO_VALUE if way.device is None else KEY + way.device
+            lane = alike.lane(way.channel, skip, due_at)
+            lane.deliveries.append(delivery)
+            self._deliveries.append(b"".join((_DELIVERY, delivery, owner, device, lane.fields)))
             if skip:
                 skipped += 1
-                self._skip(way.channel, delivery_id, category.id, skip, detail)
-            else:
-                self.schedule.add(way.channel, priority, delivery_id, due_at=due_at)
-                self.counts[OutcomeKey(self.source, category.id, way.channel, "", "queued")] += 1
-        return Accepted(item.id, len(item.routes) - skipped, skipped, duplicate_of=duplicate_of)
-
-    def _skip(self, channel: str, delivery_id: UUID, category_id: int, reason: str, detail: str) -> None:
-        skipped = EventType.SKIPPED.value
-        self.events.append(f"{ids.uuid7()}\t{delivery_id}\t{skipped}\t{self.created_at}\t0\t\t{reason}\t\t{detail}")
-        self.counts[OutcomeKey(self.source, category_id, channel, "", skipped, reason)] += 1
+                detail = detail_of(duplicate_of) if duplicate_of is not None and not way.skip else ""
+                self._skips.append((delivery, EventType.SKIPPED, 0, Why(code=skip, detail=detail)))
+        return Accepted(item.id, len(item.routes) - skipped, skipped, first=duplicate_of)
 
     def write(self, cursor: CursorWrapper) -> None:
-        if not self.notifications:
+        if not self._notifications:
             return
-        bulk.copy(cursor, "notifications_notification", _NOTIFICATION, self.notifications)
-        bulk.copy(cursor, "notifications_delivery", _DELIVERY, self.deliveries)
-        bulk.copy(cursor, "notifications_deliveryevent", _EVENT, self.events)
-        self.schedule.write(cursor)
+        bulk.copy_rows(cursor, "notifications_notification", _NOTIFICATION_COLUMNS, self._notifications)
+        bulk.copy_rows(cursor, "notifications_delivery", _DELIVERY_COLUMNS, self._deliveries)
+        bulk.copy_rows(cursor, "notifications_deliveryevent", EVENT_COLUMNS, event_rows(self._skips))
+        self._schedule()
+        counts = self._counts()
         for observer in registry.observers():
-            observer.record(self.counts, self.now)
+            observer.record(counts)
+
+    def _alike_of(self, terms: Terms) -> _Alike:
+        if (found := self._alike.get(terms)) is None:
+            found = self._alike[terms] = _Alike(terms, self.source, self.is_test)
+        return found
+
+    def _schedule(self) -> None:
+        schedule = bulk.Schedule(MAX_DELIVERIES)
+        for alike in self._alike.values():
+            for lane in alike.lanes.values():
+                if not lane.skip:
+                    schedule.extend(lane.channel, alike.terms.priority, lane.deliveries, due_at=lane.due_at)
+        schedule.write()
+
+    def _counts(self) -> Counter[OutcomeKey]:
+        counts: Counter[OutcomeKey] = Counter()
+        for alike in self._alike.values():
+            category_id = alike.terms.category.id
+            counts[OutcomeKey(self.source, category_id, "", "", "accepted")] += alike.notifications
+            for lane in alike.lanes.values():
+                outcome = EventType.SKIPPED.value if lane.skip else "queued"
+                counts[OutcomeKey(self.source, category_id, lane.channel, "", outcome, lane.skip)] += len(
+                    lane.deliveries
+                )
+        return counts
+
+
+def _own_fields(admitted: Admitted) -> bytes:
+    """What is a notification's own: data, metadata, content, key and times."""
+    draft = admitted.draft
+    data, metadata = bulk.raw_json_field(admitted.data), admitted.metadata
+    if metadata is NOTHING and not (admitted.content or draft.dedup_key or draft.send_at or draft.expires_at):
+        return data + _NOTHING_ELSE
+    return b"".join(
+        (
+            data,
+            bulk.raw_json_field(metadata),
+            NO_VALUE if admitted.content is None else bulk.raw_json_field(admitted.content),
+            text_field(draft.dedup_key),
+            moment_field(draft.send_at),
+            moment_field(draft.expires_at),
+        )
+    )
+
+
+_NOTHING_ELSE = bulk.raw_json_field(NOTHING) + NO_VALUE + EMPTY + NO_VALUE + NO_VALUE

@@ -1,9 +1,9 @@
 """What a draft must be before it is taken: checked without a query per draft, answered with a pointer per fault."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import orjson
 
 from core.moments import fits_utc
@@ -22,19 +22,7 @@ _CHANNELS = frozenset(Channel.values)
 _PRIORITIES = frozenset(Priority.values)
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """A draft that passed, with what its names stand for. `content` is inline content by channel, or None."""
-
-    draft: Draft
-    category: CategoryInfo
-    template: PublishedTemplate | None
-    content: Mapping[str, Mapping[str, str]] | None
-    channels: tuple[str, ...]
-    priority: str
-
-
-def storable(value: str) -> bool:
+def is_storable(value: str) -> bool:
     """Whether PostgreSQL can hold this text: no NUL, no lone surrogate."""
     if value.isascii():
         return "\x00" not in value
@@ -44,45 +32,75 @@ def storable(value: str) -> bool:
         return False
 
 
+class Terms(msgspec.Struct, eq=False):
+    """What drafts alike have in common: how their names were resolved. Without a template their content is inline.
+    Compared by identity: alike drafts of one batch share one."""
+
+    category: CategoryInfo
+    template: PublishedTemplate | None
+    channels: tuple[str, ...]
+    priority: str
+
+
+class Admitted(msgspec.Struct):
+    """A draft that passed. `data`, `metadata` and the inline content by channel are JSON, the same bytes for equal
+    objects."""
+
+    draft: Draft
+    terms: Terms
+    data: bytes
+    metadata: bytes
+    content: bytes | None
+
+
+#: Category, template, priority, channels asked for, channels of the inline content.
+_Names = tuple[str, str | None, str | None, tuple[str, ...] | None, frozenset[str] | None]
+#: An object without names, as JSON.
+NOTHING = b"{}"
+
+
 class Admission:
     """Checks the drafts of one batch; what it has to look up, it looks up once for all of them."""
 
     def __init__(self, categories: Mapping[str, CategoryInfo], slugs: Iterable[str | None]) -> None:
         self.categories = categories
         self.now = datetime.now(UTC)
-        self._templates = catalogue.published_many([slug for slug in set(slugs) if slug and storable(slug)])
-        self._channels: dict[tuple[object, ...], tuple[str, ...]] = {}
+        self._templates = catalogue.published_many([slug for slug in set(slugs) if slug and is_storable(slug)])
+        self._terms: dict[_Names, Terms] = {}
+        self._written: tuple[object, bytes] = (None, NOTHING)
 
     def admit(self, draft: Draft) -> Admitted | list[FieldError]:
         """The draft with its names resolved, or everything that is wrong with it."""
-        errors = self._scalars(draft)
-        category = self.categories.get(draft.category)
-        if category is None:
-            errors.append(FieldError("/category", "unknown", f"There is no category {draft.category!r}."))
-        template, content = self._content(draft, errors)
-        if errors or category is None:
-            return errors
-        available = template.channels if template else frozenset(content or ())
-        channels = self._resolve_channels(draft, category, available, errors)
-        if errors:
-            return errors
-        priority = str(draft.priority or category.default_priority)
-        return Admitted(draft, category, template, content, channels, priority)
-
-    def _scalars(self, draft: Draft) -> list[FieldError]:
         errors: list[FieldError] = []
-        if draft.priority is not None and draft.priority not in _PRIORITIES:
-            allowed = ", ".join(Priority.values)
-            errors.append(FieldError("/priority", "invalid", f"Priority is one of {allowed}."))
-        for name, value in (("data", draft.data), ("metadata", draft.metadata)):
-            if value:
-                errors.extend(_check_json(name, value))
-        if draft.dedup_key and not (len(draft.dedup_key) <= 128 and storable(draft.dedup_key)):
+        data = self._json("data", draft.data, errors) if draft.data else NOTHING
+        metadata = self._json("metadata", draft.metadata, errors) if draft.metadata else NOTHING
+        if draft.dedup_key and not (len(draft.dedup_key) <= 128 and is_storable(draft.dedup_key)):
             message = "A dedup key has at most 128 characters of valid Unicode and no NUL."
             errors.append(FieldError("/dedup_key", "invalid", message))
         if draft.send_at is not None or draft.expires_at is not None:
             errors.extend(self._check_times(draft))
-        return errors
+        content = _inline(draft, errors)
+        names: _Names = (
+            draft.category,
+            draft.template,
+            draft.priority,
+            None if draft.channels is None else tuple(draft.channels),
+            None if content is None else frozenset(content),
+        )
+        terms = self._terms.get(names) or self._resolve(names, errors)
+        if errors or terms is None:
+            return errors
+        self._terms[names] = terms
+        return Admitted(draft, terms, data, metadata, None if content is None else _dumps(content))
+
+    def _json(self, name: str, value: Mapping[str, object], errors: list[FieldError]) -> bytes:
+        """An object as JSON. A campaign says the same to everybody: the object it gave last is not written again."""
+        if value is self._written[0]:
+            return self._written[1]
+        if (raw := _checked_json(name, value, errors)) is None:
+            return NOTHING
+        self._written = (value, raw)
+        return raw
 
     def _check_times(self, draft: Draft) -> list[FieldError]:
         for name, value in (("send_at", draft.send_at), ("expires_at", draft.expires_at)):
@@ -103,44 +121,44 @@ class Admission:
             return [FieldError("/expires_at", "too_early", "It expires before it could be sent.")]
         return []
 
-    def _content(
-        self, draft: Draft, errors: list[FieldError]
-    ) -> tuple[PublishedTemplate | None, Mapping[str, Mapping[str, str]] | None]:
-        if (draft.template is None) == (draft.content is None):
-            errors.append(FieldError("/template", "one_of", "Give either a template or content, not both or neither."))
-            return None, None
-        if draft.template is not None:
-            return self._template(draft.template, errors), None
-        try:
-            return None, normalise_inline(draft.content or {})
-        except ContentInvalid as error:
-            errors.extend(error.errors)
-            return None, None
-
-    def _template(self, slug: str, errors: list[FieldError]) -> PublishedTemplate | None:
-        found = self._templates.get(slug)
-        if found is None:
-            errors.append(FieldError("/template", "unknown", f"There is no published template {slug!r}."))
-        return found
-
-    def _resolve_channels(
-        self, draft: Draft, category: CategoryInfo, available: frozenset[str], errors: list[FieldError]
-    ) -> tuple[str, ...]:
-        asked = None if draft.channels is None else tuple(draft.channels)
-        memo = (asked, category.id, available)
-        if (known := self._channels.get(memo)) is not None:
-            return known
+    def _resolve(self, names: _Names, errors: list[FieldError]) -> Terms | None:
+        """What these names stand for; None when something is wrong, here or with the draft before."""
+        slug, template_slug, priority, asked, inline = names
+        if priority is not None and priority not in _PRIORITIES:
+            allowed = ", ".join(Priority.values)
+            errors.append(FieldError("/priority", "invalid", f"Priority is one of {allowed}."))
+        category = self.categories.get(slug)
+        if category is None:
+            errors.append(FieldError("/category", "unknown", f"There is no category {slug!r}."))
+        template = None if template_slug is None else self._templates.get(template_slug)
+        if template is None and template_slug is not None:
+            errors.append(FieldError("/template", "unknown", f"There is no published template {template_slug!r}."))
+        if errors or category is None:
+            return None
+        available = template.channels if template else inline or frozenset()
         errors.extend(_check_channels(asked, available))
         if errors:
-            return ()
-        channels = tuple(str(c) for c in (asked or category.channels) if c in available)
+            return None
+        channels = tuple(str(channel) for channel in (asked or category.channels) if channel in available)
         if not channels:
-            errors.append(
-                FieldError("/channels", "no_content", "The content covers none of the channels of this category.")
-            )
-            return ()
-        self._channels[memo] = channels
-        return channels
+            message = "The content covers none of the channels of this category."
+            errors.append(FieldError("/channels", "no_content", message))
+            return None
+        return Terms(category, template, channels, str(priority or category.default_priority))
+
+
+def _inline(draft: Draft, errors: list[FieldError]) -> Mapping[str, Mapping[str, str]] | None:
+    """The inline content by channel; None for a draft that names a template."""
+    if (draft.template is None) == (draft.content is None):
+        errors.append(FieldError("/template", "one_of", "Give either a template or content, not both or neither."))
+        return None
+    if draft.content is None:
+        return None
+    try:
+        return normalise_inline(draft.content)
+    except ContentInvalid as error:
+        errors.extend(error.errors)
+        return None
 
 
 def _check_channels(asked: Sequence[str] | None, available: frozenset[str]) -> list[FieldError]:
@@ -160,18 +178,27 @@ def _check_channels(asked: Sequence[str] | None, available: frozenset[str]) -> l
     return errors
 
 
-def _check_json(name: str, value: object) -> list[FieldError]:
+def _checked_json(name: str, value: object, errors: list[FieldError]) -> bytes | None:
     if not isinstance(value, Mapping):
-        return [FieldError(f"/{name}", "invalid", "Must be an object.")]
+        errors.append(FieldError(f"/{name}", "invalid", "Must be an object."))
+        return None
     try:
-        raw = orjson.dumps(value)
+        raw = _dumps(value)
     except (TypeError, ValueError):
-        return [FieldError(f"/{name}", "invalid", "Must be an object of plain JSON values with valid Unicode text.")]
+        message = "Must be an object of plain JSON values with valid Unicode text."
+        errors.append(FieldError(f"/{name}", "invalid", message))
+        return None
     if len(raw) > MAX_JSON_BYTES:
-        return [FieldError(f"/{name}", "too_large", f"At most {MAX_JSON_BYTES} bytes as JSON.")]
+        errors.append(FieldError(f"/{name}", "too_large", f"At most {MAX_JSON_BYTES} bytes as JSON."))
+        return None
     if rb"\u0000" in raw and _has_nul(value):  # a backslash before it makes it six harmless characters
-        return [FieldError(f"/{name}", "invalid", "NUL characters cannot be stored.")]
-    return []
+        errors.append(FieldError(f"/{name}", "invalid", "NUL characters cannot be stored."))
+        return None
+    return raw
+
+
+def _dumps(value: Mapping[str, object]) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 def _has_nul(value: object) -> bool:

@@ -18,16 +18,18 @@ callers' keys always.
 import time
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
-from hashlib import blake2b
-from typing import Any, NamedTuple, cast
+from itertools import groupby
+from typing import cast
 from uuid import UUID
 
+import msgspec
 import structlog
 from django.db import OperationalError
 from django.db.backends.utils import CursorWrapper
 
 from core import ids, redis
-from notifications.bulk import uuid_array
+from core.ids import Key
+from core.postgresql.direct import KeyArray
 from notifications.choices import Status
 
 #: How long an acceptance waits for others that are saying the same. They take milliseconds; only a host that calls
@@ -51,62 +53,71 @@ BEGIN = """
     SELECT now(), held.lock, pg_advisory_xact_lock(held.lock)
       FROM (SELECT ((extract(epoch FROM now()) * 1000000)::bigint << 12) # pg_backend_pid() AS lock) held
 """
-#: Sets each mark that is free, the caller's own or known to be void, in order; answers for the others whose they are.
+#: Sets each mark that is free, the caller's own or known to be void, in order. Answers for the others, one after the
+#: other, with the place and the mark that is there. What all marks need comes as one argument each, cut up here: the
+#: lock, the ids, the void marks (or nothing), and then the windows in milliseconds, each with how many it is for.
 _MARK = """
-local answers, n = {}, #KEYS
-for i = 1, n do
-  local id, ms, void = ARGV[1 + i], ARGV[1 + n + i], ARGV[1 + 2 * n + i]
-  local mark = id .. ARGV[1]
-  local found = redis.call('SET', KEYS[i], mark, 'PX', ms, 'NX', 'GET')
-  if found and (found == void or string.sub(found, 1, 16) == id) then
-    redis.call('SET', KEYS[i], mark, 'PX', ms)
-    found = false
+local lock, ids, voids = ARGV[1], ARGV[2], ARGV[3]
+local answers, i = {}, 0
+for window = 4, #ARGV, 2 do
+  local ms = ARGV[window]
+  for _ = 1, ARGV[window + 1] do
+    i = i + 1
+    local id = string.sub(ids, 16 * i - 15, 16 * i)
+    local mark = id .. lock
+    local found = redis.call('SET', KEYS[i], mark, 'PX', ms, 'NX', 'GET')
+    if found and (found == string.sub(voids, 24 * i - 23, 24 * i) or string.sub(found, 1, 16) == id) then
+      redis.call('SET', KEYS[i], mark, 'PX', ms)
+      found = false
+    end
+    if found then
+      answers[#answers + 1] = i
+      answers[#answers + 1] = found
+    end
   end
-  answers[i] = found or ''
 end
 return answers
 """
-#: Those on the record, and whether they reach somebody.
+#: Those on the record, and whether they reach somebody. Parameters: statuses, ids, the range their deliveries are in.
 _REACHING = """
-    SELECT notification_id, bool_or(status = ANY(%s)) FROM notifications_delivery
-     WHERE notification_id = ANY(%s::uuid[]) AND id >= %s AND id < %s GROUP BY notification_id
+    SELECT notification_id, bool_or(status = ANY($1::text[])) FROM notifications_delivery
+     WHERE notification_id = ANY($2::uuid[]) AND id >= $3 AND id < $4 GROUP BY notification_id
 """
+#: Parameters: recipients, categories, keys, seconds; the lowest id, RECENT, live or test, statuses.
 _BY_KEY = """
     SELECT ask.n, said.id
-      FROM unnest(%(recipients)s::uuid[], %(categories)s::int[], %(keys)s::text[], %(seconds)s::int[])
+      FROM unnest($1::uuid[], $2::int[], $3::text[], $4::int[])
            WITH ORDINALITY AS ask (recipient_id, category_id, dedup_key, seconds, n),
            LATERAL (
                SELECT n.id
                  FROM (SELECT * FROM notifications_notification
-                        WHERE recipient_id = ask.recipient_id AND id >= %(since)s ORDER BY id DESC LIMIT %(recent)s) n
-                WHERE n.dedup_key = ask.dedup_key AND n.category_id = ask.category_id AND n.is_test = %(is_test)s
+                        WHERE recipient_id = ask.recipient_id AND id >= $5 ORDER BY id DESC LIMIT $6) n
+                WHERE n.dedup_key = ask.dedup_key AND n.category_id = ask.category_id AND n.is_test = $7
                   AND n.created_at > now() - ask.seconds * interval '1 second'
                   AND EXISTS (SELECT FROM notifications_delivery d
-                               WHERE d.notification_id = n.id AND d.id >= %(since)s AND d.status = ANY(%(counts)s))
+                               WHERE d.notification_id = n.id AND d.id >= $5 AND d.status = ANY($8::text[]))
                 LIMIT 1
            ) said
 """
+#: Bytes of a mark: the id of its notification, then the lock.
+_ID, _MARK_LENGTH = 16, 24
 
 
-class Ask(NamedTuple):
-    """Was this said already? `mark` is `mark_of` it, `seconds` the category's window, `dedup_key` the caller's."""
+class Ask(msgspec.Struct, frozen=True, gc=False):
+    """Was this said already? `mark` is 16 bytes, the same for the same things said: to whom, about what, and how;
+    `seconds` the category's window, `dedup_key` the caller's."""
 
-    notification_id: UUID
-    recipient_id: UUID
+    notification_id: Key
+    recipient_id: Key
     category_id: int
     mark: bytes
     seconds: int
     dedup_key: str
 
 
-def mark_of(said: str) -> bytes:
-    """16 bytes, the same for the same things said: to whom, about what, and how."""
-    return blake2b(said.encode(), digest_size=16).digest()
-
-
-def detail_of(first: UUID) -> str:
+def detail_of(first: Key) -> str:
     """What the event of a duplicate says."""
-    return f"{_DUPLICATE_OF}{first}"
+    return f"{_DUPLICATE_OF}{ids.uuid(first)}"
 
 
 def first_of(details: Iterable[str]) -> UUID | None:
@@ -123,7 +134,7 @@ class DeduplicationService:
 
     def firsts(
         self, cursor: CursorWrapper, asks: Sequence[Ask], *, lock: int, now: datetime, is_test: bool
-    ) -> dict[UUID, UUID]:
+    ) -> dict[Key, Key]:
         """The duplicates among these: notification id -> id of the first, on the record or earlier in the batch.
 
         `now` and `lock` are what BEGIN answered in this transaction. It is READ COMMITTED: under a stricter isolation
@@ -132,7 +143,7 @@ class DeduplicationService:
         """
         if not asks:
             return {}
-        found: dict[UUID, UUID] = {}
+        found: dict[Key, Key] = {}
         try:
             self._by_mark(cursor, asks, lock, found)
         except redis.RedisError as error:
@@ -143,76 +154,83 @@ class DeduplicationService:
         )
         return {id: found.get(first, first) for id, first in found.items()}
 
-    def _by_mark(self, cursor: CursorWrapper, asks: Sequence[Ask], lock: int, found: dict[UUID, UUID]) -> None:
+    def _by_mark(self, cursor: CursorWrapper, asks: Sequence[Ask], lock: int, found: dict[Key, Key]) -> None:
         own = {ask.notification_id for ask in asks}
         void: dict[bytes, bytes] = {}
         deadline = time.monotonic() + WAIT_SECONDS
-        while asks:
-            taken = [(ask, mark) for ask, mark in zip(asks, _mark(asks, lock, void), strict=True) if mark]
-            firsts = {ask.notification_id: UUID(bytes=mark[:16]) for ask, mark in taken}
-            others = {first: mark for (_, mark), first in zip(taken, firsts.values(), strict=True) if first not in own}
+        while asks and (taken := _mark(asks, lock, void)):
+            firsts = {ask.notification_id: mark[:_ID] for ask, mark in taken}
+            others = {mark[:_ID]: mark for _, mark in taken if mark[:_ID] not in own}
             known = own | _settled(cursor, others, deadline)
             found.update((id, first) for id, first in firsts.items() if first in known)
             void.update((ask.mark, mark) for ask, mark in taken if ask.notification_id not in found)
             asks = [ask for ask, _ in taken if ask.notification_id not in found]
 
-    def _within(self, asks: Sequence[Ask], found: dict[UUID, UUID]) -> None:
+    def _within(self, asks: Sequence[Ask], found: dict[Key, Key]) -> None:
         """The duplicates inside the batch: for these nobody need be asked."""
-        seen: dict[bytes, UUID] = {}
+        seen: dict[bytes, Key] = {}
         for ask in asks:
             first = seen.setdefault(ask.mark, ask.notification_id)
             if first != ask.notification_id:
                 found.setdefault(ask.notification_id, first)
 
     def _by_key(
-        self, cursor: CursorWrapper, asks: Sequence[Ask], now: datetime, is_test: bool, found: dict[UUID, UUID]
+        self, cursor: CursorWrapper, asks: Sequence[Ask], now: datetime, is_test: bool, found: dict[Key, Key]
     ) -> None:
         if not asks:
             return
         longest = timedelta(seconds=max(ask.seconds for ask in asks))
-        parameters: dict[str, Any] = {
-            "recipients": uuid_array(ask.recipient_id for ask in asks),
-            "categories": [ask.category_id for ask in asks],
-            "keys": [ask.dedup_key for ask in asks],
-            "seconds": [ask.seconds for ask in asks],
-            "since": ids.floor(now - longest - _CLOCK_MARGIN),
-            "recent": RECENT,
-            "is_test": is_test,
-            "counts": _COUNTS,
-        }
+        parameters = [
+            KeyArray.of(ask.recipient_id for ask in asks),
+            [ask.category_id for ask in asks],
+            [ask.dedup_key for ask in asks],
+            [ask.seconds for ask in asks],
+            ids.floor(now - longest - _CLOCK_MARGIN),
+            RECENT,
+            is_test,
+            _COUNTS,
+        ]
         cursor.execute(_BY_KEY, parameters)
         found.update((asks[n - 1].notification_id, first) for n, first in cursor.fetchall())
 
 
-def _mark(asks: Sequence[Ask], lock: int, void: dict[bytes, bytes]) -> list[bytes]:
-    """Per ask an empty answer, when it is now marked as ours, or the mark of whoever was first."""
-    space = redis.key("dedup").encode() + b":"
-    arguments: list[bytes | int] = [lock.to_bytes(8, "big", signed=True)]
-    arguments += [ask.notification_id.bytes for ask in asks]
-    arguments += [ask.seconds * 1000 for ask in asks]
-    if void:
-        arguments += [void.get(ask.mark, b"") for ask in asks]
+def _mark(asks: Sequence[Ask], lock: int, void: dict[bytes, bytes]) -> list[tuple[Ask, bytes]]:
+    """Those that are not marked as ours now, each with the mark of whoever was first. Once `void` is not empty, it
+    has a mark for each that is asked."""
+    space = redis.key("dedup", "").encode()
+    arguments: list[bytes | int] = [
+        lock.to_bytes(_MARK_LENGTH - _ID, "big", signed=True),
+        b"".join([ask.notification_id for ask in asks]),
+        b"".join([void[ask.mark] for ask in asks]) if void else b"",
+    ]
+    for seconds, alike in groupby(asks, _window):
+        arguments += (seconds * 1000, len(list(alike)))
     script = redis.client().register_script(_MARK)
-    return cast(list[bytes], script([space + ask.mark for ask in asks], arguments))
+    answers = iter(cast(list[int | bytes], script([space + ask.mark for ask in asks], arguments)))
+    return [(asks[cast(int, place) - 1], cast(bytes, mark)) for place, mark in zip(answers, answers, strict=True)]
 
 
-def _settled(cursor: CursorWrapper, marks: dict[UUID, bytes], deadline: float) -> set[UUID]:
+def _window(ask: Ask) -> int:
+    return ask.seconds
+
+
+def _settled(cursor: CursorWrapper, marks: dict[Key, bytes], deadline: float) -> set[Key]:
     """Which of these notifications count, once the transactions that may yet bring them have ended. One that is on the
     record needs no waiting, and no lock: a batch may meet a thousand that were given up."""
     reaching = _reaching(cursor, marks)
-    locks = {int.from_bytes(mark[16:], "big", signed=True) for first, mark in marks.items() if first not in reaching}
+    locks = {int.from_bytes(mark[_ID:], "big", signed=True) for first, mark in marks.items() if first not in reaching}
     if locks:
         _wait(cursor, sorted(locks), deadline - time.monotonic())
         reaching |= _reaching(cursor, marks.keys() - reaching.keys())
     return {first for first, counts in reaching.items() if counts}
 
 
-def _reaching(cursor: CursorWrapper, notification_ids: Collection[UUID]) -> dict[UUID, bool]:
+def _reaching(cursor: CursorWrapper, notification_ids: Collection[Key]) -> dict[Key, bool]:
     if not notification_ids:
         return {}
     since = ids.floor(ids.made_at(min(notification_ids)) - _CLOCK_MARGIN)
     until = ids.floor(ids.made_at(max(notification_ids)) + _CLOCK_MARGIN)
-    cursor.execute(_REACHING, [_COUNTS, uuid_array(notification_ids), since, until])
+    cursor.execute(_REACHING, [_COUNTS, KeyArray.of(notification_ids), since, until])
     return dict(cursor.fetchall())
 
 
@@ -223,9 +241,9 @@ def _wait(cursor: CursorWrapper, locks: list[int], seconds: float) -> None:
         raise OperationalError("Others kept saying the same thing; try again.")
     cursor.execute("SELECT current_setting('statement_timeout')")
     (before,) = cursor.fetchone()
-    cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{max(1, round(seconds * 1000))}ms"])
-    cursor.execute("SELECT pg_advisory_xact_lock_shared(lock) FROM unnest(%s::bigint[]) lock", [locks])
-    cursor.execute("SELECT set_config('statement_timeout', %s, true)", [before])
+    cursor.execute("SELECT set_config('statement_timeout', $1, true)", [f"{max(1, round(seconds * 1000))}ms"])
+    cursor.execute("SELECT pg_advisory_xact_lock_shared(lock) FROM unnest($1::bigint[]) lock", [locks])
+    cursor.execute("SELECT set_config('statement_timeout', $1, true)", [before])
 
 
 def _warn(error: Exception) -> None:

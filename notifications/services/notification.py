@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.backends.utils import CursorWrapper
 
-from notifications import bulk
+from core import ids
+from core.ids import Key
+from core.postgresql.direct import KeyArray, direct_cursor
 from notifications.drafts import MAX_DRAFTS, Accepted, Draft
 from notifications.errors import DraftsRejected, FieldError
 from notifications.services import deduplication
 from notifications.services.acceptance import Batch
-from notifications.services.admission import Admission, Admitted, storable
+from notifications.services.admission import Admission, Admitted
 from notifications.services.deduplication import DeduplicationService
 from notifications.services.tracking import DeliveryTracker
 from preferences.services import PreferencesService, Reach
@@ -37,17 +39,17 @@ class NotificationService:
         if not drafts:
             return []
         plans = self._plan(drafts)
-        guarded = any(admitted.category.dedup_seconds for admitted, _ in plans)
-        with transaction.atomic(), connection.cursor() as cursor:
+        guarded = any(admitted.terms.category.dedup_seconds for admitted, _ in plans)
+        with transaction.atomic(), direct_cursor() as cursor:
             cursor.execute(deduplication.BEGIN if guarded else "SELECT now(), 0")
             now, lock = cursor.fetchone()[:2]
             known = _already_recorded(cursor, drafts)
             batch = Batch(source, is_test, now)
-            items = [known.get(admitted.draft.id) or batch.item(admitted, reach) for admitted, reach in plans]
-            asks = [ask for item in items if not isinstance(item, UUID) and (ask := batch.ask(item)) is not None]
+            items = batch.items(plans)
+            asks = [ask for item in items if item.id not in known and (ask := batch.ask(item)) is not None]
             firsts = DeduplicationService().firsts(cursor, asks, lock=lock, now=now, is_test=is_test)
             accepted = [
-                Accepted(item, 0, 0, existed=True) if isinstance(item, UUID) else batch.add(item, firsts.get(item.id))
+                Accepted(item.id, 0, 0, existed=True) if item.id in known else batch.add(item, firsts.get(item.id))
                 for item in items
             ]
             batch.write(cursor)
@@ -66,7 +68,7 @@ class NotificationService:
             raise DraftsRejected({MAX_DRAFTS: [FieldError("", "too_many", f"At most {MAX_DRAFTS} in one call.")]})
         categories = self.preferences.categories({draft.category for draft in drafts})
         admission = Admission(categories, (draft.template for draft in drafts))
-        reaches = self.preferences.reach([draft.recipient for draft in drafts if storable(draft.recipient)])
+        reaches = self.preferences.reach([draft.recipient for draft in drafts])
         plans: list[tuple[Admitted, Reach]] = []
         errors: dict[int, list[FieldError]] = {}
         for index, draft in enumerate(drafts):
@@ -87,10 +89,10 @@ class NotificationService:
         return plans
 
 
-def _already_recorded(cursor: CursorWrapper, drafts: Sequence[Draft]) -> dict[UUID | None, UUID]:
+def _already_recorded(cursor: CursorWrapper, drafts: Sequence[Draft]) -> set[Key]:
     """Which deterministic ids stand on the record: a chunk that is run again adds nothing."""
-    given = [draft.id for draft in drafts if draft.id is not None]
+    given = [ids.key(draft.id) for draft in drafts if draft.id is not None]
     if not given:
-        return {}
-    cursor.execute("SELECT id FROM notifications_notification WHERE id = ANY(%s::uuid[])", [bulk.uuid_array(given)])
-    return {row[0]: row[0] for row in cursor.fetchall()}
+        return set()
+    cursor.execute("SELECT id FROM notifications_notification WHERE id = ANY($1::uuid[])", [KeyArray.of(given)])
+    return {row[0] for row in cursor.fetchall()}

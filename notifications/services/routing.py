@@ -1,19 +1,22 @@
 """Which channels a message takes to a person, or the reason why not. Pure: values in, values out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from uuid import UUID
+from functools import cache
 
+import msgspec
+
+from core.ids import Key
 from notifications.choices import Channel, SkipReason
 from preferences.services import CategoryInfo, Reach
 
+_PUSH = Channel.PUSH.value
 
-@dataclass(frozen=True, slots=True)
-class Route:
+
+class Route(msgspec.Struct, frozen=True, gc=False):
     """One delivery to be: a channel, for push the device, and a reason when it ends before it starts."""
 
     channel: str
-    device: UUID | None = None
+    device: Key | None = None
     skip: str = ""
 
 
@@ -33,8 +36,14 @@ def route(reach: Reach, category: CategoryInfo, channels: Sequence[str]) -> list
         skip = refusal(reach, category, channel)
         if not skip and not reach.has_address(channel):
             skip = SkipReason.NO_ADDRESS.value
-        if skip or channel != Channel.PUSH:
-            routes.append(Route(channel, None, skip))
+        if skip or channel != _PUSH:
+            routes.append(_deviceless(channel, skip))
         else:
-            routes.extend(Route(channel, device) for device in reach.devices)
+            routes.extend([Route(channel, device) for device in reach.devices])
     return routes
+
+
+@cache
+def _deviceless(channel: str, skip: str) -> Route:
+    """One value for all: there are only so many channels and reasons."""
+    return Route(channel, None, skip)

@@ -31,6 +31,20 @@ WARN_EVERY_SECONDS = 60.0
 #: Keys in one round trip; more would not fit into the socket's time-out. Only imports come with more than a batch.
 MAX_KEYS = 1000
 
+#: Stands in the key: a process of another version must not take its values for ours, nor ours for its own.
+SHAPE = 2
+
+#: Keeps each value for so many seconds; with NX not where there is one already.
+_KEEP = """
+local seconds, condition = ARGV[1], ARGV[2]
+for i = 1, #KEYS do
+  if condition == 'NX' then
+    redis.call('SET', KEYS[i], ARGV[i + 2], 'EX', seconds, 'NX')
+  else
+    redis.call('SET', KEYS[i], ARGV[i + 2], 'EX', seconds)
+  end
+end
+"""
 _TOMBSTONE = b""
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Reach).decode
@@ -38,7 +52,7 @@ _log = structlog.get_logger(__name__)
 
 
 class ReachCache:
-    """Read with one MGET per batch, filled and dropped with one pipelined write. Never raises for Redis."""
+    """Read, filled and dropped in one round trip per batch. Never raises for Redis."""
 
     def __init__(self) -> None:
         self._warned_at = float("-inf")
@@ -48,7 +62,7 @@ class ReachCache:
         if not external_ids:
             return {}
         try:
-            values = cast(list[bytes | None], redis.client().mget([_key(external_id) for external_id in external_ids]))
+            values = cast(list[bytes | None], redis.client().mget(_keys(external_ids)))
         except redis.RedisError as error:
             self._failed(error)
             return {}
@@ -60,20 +74,20 @@ class ReachCache:
 
     def fill(self, found: Iterable[Reach]) -> None:
         """Keep these, except where a change has just dropped the key."""
-        self._write({reach.external_id: _encode(reach) for reach in found}, settings.PREFERENCE_CACHE_SECONDS, nx=True)
+        values = {reach.external_id: _encode(reach) for reach in found}
+        self._write(values, settings.PREFERENCE_CACHE_SECONDS, "NX")
 
     def drop(self, external_ids: Iterable[str]) -> None:
         """Forget these. A drop that is lost costs freshness, never an opt-out: the claim looks again."""
-        self._write(dict.fromkeys(external_ids, _TOMBSTONE), TOMBSTONE_SECONDS, nx=False)
+        self._write(dict.fromkeys(external_ids, _TOMBSTONE), TOMBSTONE_SECONDS, "")
 
-    def _write(self, values: dict[str, bytes], seconds: int, *, nx: bool) -> None:
-        items = list(values.items())
+    def _write(self, values: dict[str, bytes], seconds: int, condition: str) -> None:
+        keys, contents = _keys(values), list(values.values())
         try:
-            for start in range(0, len(items), MAX_KEYS):
-                with redis.client().pipeline(transaction=False) as pipeline:
-                    for external_id, value in items[start : start + MAX_KEYS]:
-                        pipeline.set(_key(external_id), value, ex=seconds, nx=nx)
-                    pipeline.execute()
+            keep = redis.client().register_script(_KEEP)
+            for start in range(0, len(keys), MAX_KEYS):
+                end = start + MAX_KEYS
+                keep(keys[start:end], [seconds, condition, *contents[start:end]])
         except redis.RedisError as error:
             self._failed(error)
 
@@ -84,8 +98,9 @@ class ReachCache:
             _log.warning("preference_cache_unavailable", error=type(error).__name__)
 
 
-def _key(external_id: str) -> str:
-    return redis.key("reach", external_id)
+def _keys(external_ids: Iterable[str]) -> list[str]:
+    space = redis.key(f"reach{SHAPE}", "")
+    return [space + external_id for external_id in external_ids]
 
 
 def _decoded(value: bytes) -> Reach | None:

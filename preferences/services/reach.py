@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from typing import Any
-from uuid import UUID
 
 import msgspec
-from django.db import connection
 
+from core.ids import Key
+from core.postgresql.direct import KeyArray, direct_cursor
 from preferences.choices import Channel
 from preferences.models import Suppression
 
@@ -18,28 +18,35 @@ _SELECT = f"""
 SELECT r.id, r.external_id, r.locale, r.timezone, r.email, r.phone,
        (SELECT (array_agg(t.id ORDER BY t.registered_at DESC))[1:{MAX_DEVICES}]
           FROM preferences_devicetoken t WHERE t.recipient_id = r.id AND t.retired_at IS NULL),
-       (SELECT array_agg(p.channel || ':' || coalesce(p.category_id::text, '*'))
-          FROM preferences_preference p WHERE p.recipient_id = r.id AND NOT p.enabled),
-       (SELECT array_agg(p.channel || ':' || coalesce(p.category_id::text, '*'))
-          FROM preferences_preference p WHERE p.recipient_id = r.id AND p.enabled)
-  FROM preferences_recipient r
+       said.off, said.on
+  FROM preferences_recipient r,
+       LATERAL (SELECT array_agg(p.channel || ':' || coalesce(p.category_id::text, '*')) FILTER (WHERE NOT p.enabled),
+                       array_agg(p.channel || ':' || coalesce(p.category_id::text, '*')) FILTER (WHERE p.enabled)
+                  FROM preferences_preference p WHERE p.recipient_id = r.id) said ("off", "on")
+"""
+_BY_EXTERNAL_ID = f"{_SELECT} WHERE r.external_id = ANY($1::text[])"
+_BY_ID = f"{_SELECT} WHERE r.id = ANY($1::uuid[])"
+_SUPPRESSED = """
+SELECT channel, address_hash FROM preferences_suppression
+ WHERE channel IN ('email', 'sms') AND address_hash = ANY($1::text[])
 """
 
 
-class Reach(msgspec.Struct, frozen=True, array_like=True):
+class Reach(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How one recipient may be reached. It holds no address, so it may be cached where addresses may not stand.
 
     `off` and `on` are preference rows as "<channel>:<category id>", or "<channel>:*" for a word on the whole channel.
     `devices` are the live device tokens, newest first. `suppressed` are channels whose address must not be used.
+    Whoever changes a field raises `SHAPE` in `cache.py`.
     """
 
-    id: UUID
+    id: Key
     external_id: str
     locale: str
     timezone: str
     has_email: bool
     has_phone: bool
-    devices: tuple[UUID, ...] = ()
+    devices: tuple[Key, ...] = ()
     off: frozenset[str] = frozenset()
     on: frozenset[str] = frozenset()
     suppressed: tuple[str, ...] = ()
@@ -65,25 +72,24 @@ class Reach(msgspec.Struct, frozen=True, array_like=True):
 
 def by_external_id(external_ids: Sequence[str]) -> list[Reach]:
     """The recipients of those ids that exist, from PostgreSQL in two queries."""
-    return _load(f"{_SELECT} WHERE r.external_id = ANY(%s)", external_ids)
+    return _load(_BY_EXTERNAL_ID, list(external_ids)) if external_ids else []
 
 
-def by_id(recipient_ids: Sequence[UUID]) -> list[Reach]:
+def by_id(recipient_ids: Sequence[Key]) -> list[Reach]:
     """The same, by primary key."""
-    return _load(f"{_SELECT} WHERE r.id = ANY(%s)", recipient_ids)
+    return _load(_BY_ID, KeyArray.of(recipient_ids)) if recipient_ids else []
 
 
-def _load(sql: str, keys: Sequence[object]) -> list[Reach]:
-    if not keys:
-        return []
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [list(keys)])
+def _load(sql: str, wanted: list[str] | KeyArray) -> list[Reach]:
+    with direct_cursor() as cursor:
+        cursor.execute(sql, [wanted])
         rows = cursor.fetchall()
-    suppressed = _suppressed(rows)
-    return [_reach(row, suppressed) for row in rows]
+    hashes = [_address_keys(row[4], row[5]) for row in rows]
+    suppressed = _suppressed(hashes)
+    return [_reach(row, keys, suppressed) for row, keys in zip(rows, hashes, strict=True)]
 
 
-def _reach(row: tuple[Any, ...], suppressed: frozenset[tuple[str, str]]) -> Reach:
+def _reach(row: tuple[Any, ...], addresses: list[tuple[str, str]], suppressed: frozenset[tuple[str, str]]) -> Reach:
     id, external_id, locale, timezone, email, phone, devices, off, on = row
     return Reach(
         id=id,
@@ -95,21 +101,17 @@ def _reach(row: tuple[Any, ...], suppressed: frozenset[tuple[str, str]]) -> Reac
         devices=tuple(devices or ()),
         off=frozenset(off or ()),
         on=frozenset(on or ()),
-        suppressed=tuple(key[0] for key in _address_keys(email, phone) if key in suppressed) if suppressed else (),
+        suppressed=tuple(key[0] for key in addresses if key in suppressed) if suppressed else (),
     )
 
 
-def _suppressed(rows: Iterable[tuple[Any, ...]]) -> frozenset[tuple[str, str]]:
-    """The (channel, address hash) pairs of these rows that are suppressed, in one query."""
-    hashes = [key[1] for row in rows for key in _address_keys(row[4], row[5])]
+def _suppressed(people: Iterable[list[tuple[str, str]]]) -> frozenset[tuple[str, str]]:
+    """The (channel, address hash) pairs of these people that are suppressed, in one query."""
+    hashes = [hash for addresses in people for _, hash in addresses]
     if not hashes:
         return frozenset()
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT channel, address_hash FROM preferences_suppression"
-            " WHERE channel IN ('email', 'sms') AND address_hash = ANY(%s)",
-            [hashes],
-        )
+    with direct_cursor() as cursor:
+        cursor.execute(_SUPPRESSED, [hashes])
         return frozenset(cursor.fetchall())
 
 

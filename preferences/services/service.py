@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import TypeVar
 from uuid import UUID
 
 import structlog
 from django.db import transaction
 
+from core import ids
+from core.ids import Key
 from preferences.errors import ValidationProblem
 from preferences.models import DeviceToken
 from preferences.services import addresses, choices, reach, recipients
@@ -17,6 +20,8 @@ from preferences.services.reach import Reach
 from preferences.validation import is_external_id
 
 log = structlog.get_logger(__name__)
+
+Id = TypeVar("Id", UUID, Key)
 
 #: Shared by every PreferencesService of the process.
 reach_cache = ReachCache()
@@ -33,7 +38,7 @@ class PreferencesService:
     def reach(self, external_ids: Sequence[str]) -> dict[str, Reach]:
         """How these recipients may be reached; unknown ids are absent.
 
-        One MGET, then for what is missing two queries and one pipelined SET, whatever the size of the batch.
+        One MGET, then for what is missing two queries and one write to Redis, whatever the size of the batch.
         """
         wanted = [external_id for external_id in dict.fromkeys(external_ids) if is_external_id(external_id)]
         found = reach_cache.get(wanted)
@@ -44,9 +49,11 @@ class PreferencesService:
             found.update((one.external_id, one) for one in read)
         return found
 
-    def reach_fresh(self, recipient_ids: Sequence[UUID]) -> dict[UUID, Reach]:
-        """The same straight from PostgreSQL, by primary key, in two queries: what the claim re-checks with."""
-        return {one.id: one for one in reach.by_id(recipient_ids)}
+    def reach_fresh(self, recipient_ids: Sequence[Id]) -> dict[Id, Reach]:
+        """The same straight from PostgreSQL, by primary key, in two queries: what the claim re-checks with. The answer
+        names each as it was asked for."""
+        found = {one.id: one for one in reach.by_id([ids.key(id) for id in recipient_ids])}
+        return {id: found[ids.key(id)] for id in recipient_ids if ids.key(id) in found}
 
     def categories(self, knowing: Iterable[str] = ()) -> Mapping[str, CategoryInfo]:
         """Every category by slug, at most 5 s old; 1 s when a slug in `knowing` is not among them."""

@@ -20,9 +20,14 @@ class CountingRedis:
         self._trips.append("mget")
         return self._client.mget(keys)
 
-    def pipeline(self, **options: Any) -> Any:
-        self._trips.append("pipeline")
-        return self._client.pipeline(**options)
+    def register_script(self, source: str) -> Any:
+        script = self._client.register_script(source)
+
+        def run(*arguments: Any) -> Any:
+            self._trips.append("script")
+            return script(*arguments)
+
+        return run
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from preferences.importing.rejects import safe_cell
 from preferences.importing.source import MAX_FIELD, MAX_LINE
 from preferences.models import Recipient
 from preferences.services import PreferencesService
+from preferences.services.cache import SHAPE
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -244,7 +245,7 @@ class TestRoutes:
         run("id,email\nann,ann@example.com\n")
 
         assert service.reach(["ann"])["ann"].has_email
-        assert redis.client().get(redis.key("reach", "bob"))
+        assert redis.client().get(redis.key(f"reach{SHAPE}", "bob"))
 
     def test_without_redis_the_import_goes_on(self, run, no_redis):
         factories.recipient("ann", email="")

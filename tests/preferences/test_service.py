@@ -11,6 +11,7 @@ from core import redis
 from preferences.errors import BatchRejected, ValidationProblem
 from preferences.models import DeviceToken, Preference, Recipient, Suppression
 from preferences.services import MAX_DEVICES, PreferenceChange, PreferencesService, RecipientInput
+from preferences.services.cache import SHAPE
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -34,11 +35,11 @@ class TestReach:
 
         reach = service.reach(["ann"])["ann"]
 
-        assert (reach.id, reach.locale, reach.timezone) == (person.id, "de-DE", "Europe/Berlin")
+        assert (reach.id, reach.locale, reach.timezone) == (person.id.bytes, "de-DE", "Europe/Berlin")
         assert (reach.has_email, reach.has_phone, reach.suppressed) == (True, False, ("email",))
-        assert reach.devices == tuple(DeviceToken.objects.values_list("id", flat=True))
+        assert reach.devices == tuple(id.bytes for id in DeviceToken.objects.values_list("id", flat=True))
         assert not reach.allows("email", category.id, False)
-        stored = redis.client().get(redis.key("reach", "ann"))
+        stored = redis.client().get(redis.key(f"reach{SHAPE}", "ann"))
         assert person.email.encode() not in stored
 
     def test_who_does_not_exist_is_absent_and_not_looked_up_when_impossible(self, service, django_assert_num_queries):
@@ -54,11 +55,11 @@ class TestReach:
 
         with django_assert_num_queries(2):
             missed = service.reach(ids)
-        assert round_trips == ["mget", "pipeline"]
+        assert round_trips == ["mget", "script"]
 
         with django_assert_num_queries(0):
             assert service.reach(ids) == missed
-        assert round_trips == ["mget", "pipeline", "mget"]
+        assert round_trips == ["mget", "script", "mget"]
         assert list(map(len, (missed, set(missed)))) == [count, count]
 
     def test_only_what_is_missing_is_read(self, service, django_assert_num_queries):
@@ -74,14 +75,14 @@ class TestReach:
     @pytest.mark.parametrize("value", [b"\xff\x00garbage", b"\x93\x01\x02\x03", b"null", b"\xc0"])
     def test_a_corrupt_value_is_a_miss(self, service, value):
         person = factories.recipient("ann")
-        redis.client().set(redis.key("reach", "ann"), value)
+        redis.client().set(redis.key(f"reach{SHAPE}", "ann"), value)
 
-        assert service.reach(["ann"])["ann"].id == person.id
+        assert service.reach(["ann"])["ann"].id == person.id.bytes
 
     def test_a_value_under_the_wrong_key_is_a_miss(self, service):
         factories.recipient("ann"), factories.recipient("bob")
         service.reach(["bob"])
-        redis.client().copy(redis.key("reach", "bob"), redis.key("reach", "ann"))
+        redis.client().copy(redis.key(f"reach{SHAPE}", "bob"), redis.key(f"reach{SHAPE}", "ann"))
 
         assert service.reach(["ann"])["ann"].external_id == "ann"
 
@@ -100,6 +101,8 @@ class TestReach:
             fresh = service.reach_fresh([person.id for person in people])
 
         assert {reach.locale for reach in fresh.values()} == {"fr"}
+        assert fresh.keys() == {person.id for person in people}
+        assert service.reach_fresh([people[0].id.bytes]).keys() == {people[0].id.bytes}
         assert service.reach_fresh([]) == {}
 
     def test_devices_are_the_live_ones_newest_first(self, service):
@@ -109,8 +112,8 @@ class TestReach:
             factories.device(person, registered_at=now - timedelta(days=age), retired_at=retired)
             for age, retired in ((3, None), (1, None), (0, now))
         )
-        assert service.reach(["ann"])["ann"].devices == (new.id, old.id)
-        assert gone.id not in service.reach(["ann"])["ann"].devices
+        assert service.reach(["ann"])["ann"].devices == (new.id.bytes, old.id.bytes)
+        assert gone.id.bytes not in service.reach(["ann"])["ann"].devices
 
 
 @pytest.mark.django_db(transaction=True)
@@ -255,7 +258,7 @@ class TestDevices:
 
         assert (again.id, again.label, again.retired_at, again.retired_reason) == (first.id, "Old phone", None, "")
         assert again.registered_at > first.registered_at
-        assert service.reach(["ann"])["ann"].devices == (first.id,)
+        assert service.reach(["ann"])["ann"].devices == (first.id.bytes,)
 
     def test_a_token_moves_to_who_registered_it_last_under_a_new_id(self, service):
         factories.recipient("ann", devices=0), factories.recipient("bob", devices=0)
@@ -266,7 +269,7 @@ class TestDevices:
 
         assert bobs.id != anns.id
         assert service.reach(["ann"])["ann"].devices == ()
-        assert service.reach(["bob"])["bob"].devices == (bobs.id,)
+        assert service.reach(["bob"])["bob"].devices == (bobs.id.bytes,)
         assert changed_at("ann") is not None
 
     def test_a_token_registered_since_is_not_retired(self, service):
