@@ -9,9 +9,9 @@ import time
 from collections import Counter
 from uuid import uuid4
 
-import msgspec
 import pytest
 from django.db import connection
+from msgspec.structs import replace
 
 from campaigns import selectors
 from campaigns.models import Campaign, CampaignStatus
@@ -208,7 +208,7 @@ class TestWhoIsIn:
         class OneVanishes(FanOut):
             def _draft(self, campaign, recipient_id, external_id):
                 draft = super()._draft(campaign, recipient_id, external_id)
-                return msgspec.structs.replace(draft, recipient=f"gone-{uuid4()}") if external_id == "person-4" else draft
+                return replace(draft, recipient=f"gone-{uuid4()}") if external_id == "person-4" else draft
 
         while OneVanishes(campaign.pk).step():
             pass
@@ -225,7 +225,7 @@ class TestWhoIsIn:
             def _draft(self, campaign, recipient_id, external_id):
                 draft = super()._draft(campaign, recipient_id, external_id)
                 gone = int(external_id.split("-")[1]) < 10
-                return msgspec.structs.replace(draft, recipient="gone") if gone else draft
+                return replace(draft, recipient="gone") if gone else draft
 
         while FirstTenVanish(campaign.pk).step():
             pass
