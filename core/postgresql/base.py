@@ -5,6 +5,7 @@ for an InternalError, as if the statement were to blame. Whoever waits out an ou
 """
 
 from types import TracebackType
+from typing import Any
 
 from django.db.backends.postgresql import base
 from django.db.backends.utils import CursorWrapper
@@ -12,7 +13,7 @@ from django.db.utils import DatabaseErrorWrapper, OperationalError
 from django.utils.functional import cached_property
 from psycopg.errors import ReadOnlySqlTransaction
 
-from core.postgresql.direct import DirectCursor
+from core.postgresql.direct import DirectCursor, adapting_keys
 
 
 class _Errors(DatabaseErrorWrapper):
@@ -31,6 +32,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
     @cached_property
     def wrap_database_errors(self) -> DatabaseErrorWrapper:
         return _Errors(self)
+
+    def get_connection_params(self) -> dict[str, Any]:
+        params: dict[str, Any] = super().get_connection_params()
+        return {**params, "context": adapting_keys(params["context"])}
 
     def direct_cursor(self) -> CursorWrapper:
         """See `core.postgresql.direct`."""

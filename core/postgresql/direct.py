@@ -7,13 +7,14 @@ Here ids are `core.ids.Key`, 16 bytes; statements use $1, $2 and a percent sign 
 """
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, Self
 
 import psycopg
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
 from psycopg.abc import Buffer
-from psycopg.adapt import Dumper
+from psycopg.adapt import AdaptersMap, Dumper
 from psycopg.postgres import types
 from psycopg.pq import Format
 from psycopg.types.string import ByteaBinaryLoader
@@ -54,8 +55,16 @@ class DirectCursor(psycopg.RawCursor[tuple[Any, ...]]):
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         super().__init__(connection)
         self.format = Format.BINARY
-        self.adapters.register_loader("uuid", ByteaBinaryLoader)
-        self.adapters.register_dumper(KeyArray, _KeyArrayDumper)
+
+
+@cache
+def adapting_keys(context: AdaptersMap) -> AdaptersMap:
+    """The same with keys, for connections to be made with. A cursor of Django's does not come by it: it asks for text.
+    Registered once here, because a cursor that registers something copies all there is."""
+    made = AdaptersMap(context)
+    made.register_loader("uuid", ByteaBinaryLoader)
+    made.register_dumper(KeyArray, _KeyArrayDumper)
+    return made
 
 
 def direct_cursor() -> CursorWrapper:
