@@ -21,7 +21,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
-from channels_app import catch_up, frames, handshake, identity, limits, live, state
+from channels_app import catch_up, frames, handshake, hub, identity, limits, live, state
 from channels_app.identity import Identity
 from channels_app.limits import Close
 from channels_app.threads import in_thread
@@ -41,7 +41,10 @@ class FeedConsumer(AsyncWebsocketConsumer):
         self.who: Identity | None = None
         self.joined = self.closed = False
         self.meter = limits.Meter(time.monotonic())
-        self.resynced_at = time.monotonic()
+        self.resynced_at = self.meter.heard_at
+        self.inbox: list[Mapping[str, Any]] = []  # told by the hub, not yet handled
+        self.turn = asyncio.Lock()  # one message at a time, the client's or the hub's
+        self.reading: asyncio.Task[None] | None = None
         self.last_seq = 0  # every item up to this number was sent
         self.version = 0  # every change up to this version was sent,
         self.ahead: set[int] = set()  # and these beyond it
@@ -51,13 +54,43 @@ class FeedConsumer(AsyncWebsocketConsumer):
     # --- the frame around it ------------------------------------------------------------------------------------
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Unlike the parent's: no channel of its own on the layer, and no task that waits while nothing happens."""
+        self.scope, self.base_send = scope, send
         try:
-            await super().__call__(scope, receive, send)
+            self.hub = await hub.here()
+            while True:
+                message = await receive()
+                async with self.turn:
+                    await self.dispatch(message)
+        except StopConsumer:
+            pass
         except RedisError as error:  # no channel to listen on; the client falls back to asking the API
             log.warning("feed.no_channel_layer", error=type(error).__name__)
             await send({"type": "websocket.close", "code": Close.TRY_LATER})
         finally:
             self._let_go()
+
+    def tell(self, message: Mapping[str, Any]) -> None:
+        """A message of the channel layer. Beyond the bound it is dropped: its number or version will be missed."""
+        if not self.closed and len(self.inbox) < limits.MAX_UNANSWERED:
+            self.inbox.append(message)
+            if self.reading is None:
+                self.reading = asyncio.get_running_loop().create_task(self._read())
+
+    async def _read(self) -> None:
+        try:
+            async with self.turn:
+                while self.inbox:
+                    messages, self.inbox = self.inbox, []
+                    for message in messages:
+                        await self.dispatch(message)
+        except StopConsumer:
+            pass
+        except Exception:
+            log.exception("feed.socket_failed")
+            await self._leave(Close.TRY_LATER)
+        finally:
+            self.reading = None
 
     async def dispatch(self, message: Mapping[str, Any]) -> None:
         """Like the parent's, without its hop to another thread per message: connections are closed by `in_thread`."""
@@ -73,10 +106,7 @@ class FeedConsumer(AsyncWebsocketConsumer):
     async def websocket_disconnect(self, message: Mapping[str, Any]) -> None:
         self.closed = True
         if self.joined and self.who is not None:
-            try:
-                await self.channel_layer.group_discard(live.group(self.who.recipient_id), self.channel_name)
-            except RedisError as error:
-                log.info("feed.group_not_left", error=type(error).__name__)
+            await self.hub.leave(self.who.recipient_id, self)
         raise StopConsumer
 
     async def connect(self) -> None:
@@ -86,7 +116,7 @@ class FeedConsumer(AsyncWebsocketConsumer):
         self._watch(limits.IDLE_SECONDS)
         if asked.origin is handshake.Origin.FOREIGN:
             return await self._leave(Close.ORIGIN)
-        self.who = await in_thread(handshake.identify, asked)
+        self.who = await self._identify(asked)
         if self.who is None:
             return await self._leave(Close.UNAUTHENTICATED)
         if self.open_sockets[self.who.recipient_id] >= settings.FEED_SOCKETS_PER_RECIPIENT:
@@ -94,8 +124,18 @@ class FeedConsumer(AsyncWebsocketConsumer):
         self.open_sockets[self.who.recipient_id] += 1
         self.joined = True
         # Join before reading: what is committed from here on is published to us, what came before is read.
-        await self.channel_layer.group_add(live.group(self.who.recipient_id), self.channel_name)
-        await self._greet(await self._since())
+        await self.hub.join(self.who.recipient_id, self)
+        since = parse_qs(self.scope["query_string"].decode("latin-1")).get("since", [""])[0]
+        await self._greet(catch_up.place(self.who.recipient_id, since))
+
+    async def _identify(self, asked: handshake.Handshake) -> Identity | None:
+        """The recipient, by ticket, or on our own pages by session. Uses the ticket up; `RedisError` when nobody can
+        tell whether it was used."""
+        if asked.ticket:
+            return await self.hub.redeeming.ask(asked.ticket)
+        if asked.origin is handshake.Origin.OWN:
+            return await in_thread(identity.from_headers, asked.headers)
+        return None
 
     # --- what the client says ------------------------------------------------------------------------------------
 
@@ -123,10 +163,13 @@ class FeedConsumer(AsyncWebsocketConsumer):
         if time.monotonic() - self.resynced_at < limits.RESYNC_SECONDS:
             return
         self.resynced_at = time.monotonic()
-        if self.who is None or not await in_thread(identity.still_here, self.who):
+        if self.who is None:
+            return
+        now = await self.hub.looking.ask(self.who.claim)
+        if now.who != self.who:
             return await self._leave(Close.UNAUTHENTICATED)  # signed out, erased, or the token ran out
-        if await in_thread(catch_up.version_of, self._me()) != self.version:
-            await self._greet(self.last_seq)
+        if now.version != self.version:
+            await self._greet(catch_up.Place(self.who.recipient_id, after=self.last_seq))
 
     # --- what the channel layer says ---------------------------------------------------------------------------
 
@@ -162,37 +205,23 @@ class FeedConsumer(AsyncWebsocketConsumer):
             await self._say(message["counts"])
 
     async def _fill_gap(self) -> None:
-        missed = await in_thread(catch_up.catch_up, self._me(), self.last_seq)
+        missed = await self.hub.catching_up.ask(catch_up.Place(self._me(), after=self.last_seq))
         if missed.reset:
-            await self._hello(missed, reset=True)
+            await self._hello(missed)
         await self._send_missed(missed)
 
     # --- what we say --------------------------------------------------------------------------------------------
 
-    async def _since(self) -> int | None:
-        """Where the client left off: `?since=<id of the newest item it has>`, or 0 for a client that has none. An id
-        that is not among its items makes it start over; None means nothing was asked for."""
-        asked = parse_qs(self.scope["query_string"].decode("latin-1")).get("since", [""])[0]
-        if not asked:
-            return None
-        if asked == "0":
-            return 0
-        try:
-            found = await in_thread(catch_up.seq_of, self._me(), UUID(asked))
-        except ValueError:
-            found = None
-        return -1 if found is None else found
-
-    async def _greet(self, after: int | None) -> None:
-        """`hello`, then what was missed after a number (-1: an unknown place, so a reset)."""
-        missed = await in_thread(catch_up.catch_up, self._me(), None if after == -1 else after)
-        await self._hello(missed, reset=missed.reset or after == -1)
+    async def _greet(self, place: catch_up.Place) -> None:
+        """`hello`, then what was missed."""
+        missed = await self.hub.catching_up.ask(place)
+        await self._hello(missed)
         await self._send_missed(missed)
 
-    async def _hello(self, missed: catch_up.Missed, *, reset: bool) -> None:
+    async def _hello(self, missed: catch_up.Missed) -> None:
         self.version = self.counts_version = missed.counts.version
         self.ahead = {version for version in self.ahead if version > self.version}
-        await self._say(frames.hello(missed.counts, missed.latest, reset=reset))
+        await self._say(frames.hello(missed.counts, missed.latest, reset=missed.reset))
 
     async def _send_missed(self, missed: catch_up.Missed) -> None:
         for _, frame in missed.items:
@@ -224,6 +253,7 @@ class FeedConsumer(AsyncWebsocketConsumer):
         if self.watchdog is not None:
             self.watchdog.cancel()
         if self.joined and self.who is not None:
+            self.hub.forget(self.who.recipient_id, self)
             self.open_sockets[self.who.recipient_id] -= 1
             if self.open_sockets[self.who.recipient_id] <= 0:
                 del self.open_sockets[self.who.recipient_id]

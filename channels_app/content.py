@@ -68,6 +68,8 @@ def _data(message: OutboundMessage) -> Mapping[str, object]:
 
 def _text(value: str) -> str:
     """Without what PostgreSQL cannot store: NUL and halves of surrogate pairs."""
+    if value.isascii() and "\x00" not in value:
+        return value.strip()
     return value.replace("\x00", "").encode("utf-8", "replace").decode().strip()
 
 

@@ -17,6 +17,7 @@ from core.api.rendering import dumps
 
 #: Fields of an item that change after it was stored.
 STATES = ("seen_at", "read_at", "archived_at", "snoozed_until")
+_UNTOUCHED = dict.fromkeys(STATES)
 
 
 def item_payload(item: FeedItem) -> dict[str, Any]:
@@ -50,18 +51,19 @@ def item(row: FeedItem) -> str:
 def new_item(stored: Stored) -> str:
     """The frame of an item that was just inserted, without reading it back."""
     new = stored.item
-    row = FeedItem(
-        id=new.id,
-        seq=stored.seq,
-        category=new.category,
-        title=new.title,
-        body=new.body,
-        link=new.link,
-        icon=new.icon,
-        data=dict(new.data),
-        created_at=stored.created_at,
-    )
-    return item(row)
+    payload = {
+        "id": new.id,
+        "seq": stored.seq,
+        "category": new.category,
+        "title": new.title,
+        "body": new.body,
+        "link": new.link,
+        "icon": new.icon,
+        "data": new.data,
+        "created_at": stored.created_at,
+        **_UNTOUCHED,
+    }
+    return _text({"type": "item", "item": payload})
 
 
 def counts(value: Counts) -> str:

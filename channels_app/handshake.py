@@ -14,8 +14,6 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
-from channels_app import identity, tickets
-
 PROTOCOL = "carillon.feed"
 
 
@@ -47,16 +45,6 @@ def read(scope: Mapping[str, Any]) -> Handshake:
         ticket=ticket,
         headers=headers,
     )
-
-
-def identify(handshake: Handshake) -> identity.Identity | None:
-    """The recipient, by ticket, or on our own pages by session. Reads the database. Uses the ticket up, so it is asked
-    once; `RedisError` when nobody can tell whether it was used."""
-    if handshake.ticket:
-        return tickets.redeem(handshake.ticket)
-    if handshake.origin is Origin.OWN:
-        return identity.from_headers(handshake.headers)
-    return None
 
 
 def _origin(headers: Mapping[bytes, bytes]) -> Origin:

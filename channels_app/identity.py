@@ -1,7 +1,7 @@
 """Whose feed it is: decided here, from a session or a feed token, never from what the browser asks for."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from importlib import import_module
@@ -38,6 +38,10 @@ class Identity:
     until: float = field(default=0.0, compare=False)
     session_key: str = field(default="", compare=False, repr=False)
 
+    @property
+    def claim(self) -> "Claim":
+        return Claim(self.recipient_id, self.until, self.session_key)
+
 
 @dataclass(frozen=True, slots=True)
 class FeedToken:
@@ -62,13 +66,32 @@ def from_token(token: str) -> Identity | None:
     return find(recipient_id, until=float(issued_at + settings.FEED_TOKEN_SECONDS))
 
 
-def still_here(who: Identity) -> bool:
-    """Whether what let them in holds yet: the token's time, the session, the recipient. Reads the database."""
-    if who.until and who.until <= time.time():
-        return False
-    if who.session_key:
-        return from_session(_stored_session(who.session_key)) == who
-    return find(who.recipient_id) == who
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What let somebody in before: a token that runs out at `until`, or a session."""
+
+    recipient_id: UUID
+    until: float
+    session_key: str
+
+
+def find_all(claims: Sequence[Claim | None]) -> list[Identity | None]:
+    """Who they are, where what let them in holds yet: the token's time, the session, the recipient. One query for all,
+    and one for each session."""
+    now = time.time()
+    tokens = {claim.recipient_id for claim in claims if claim is not None and not claim.session_key}
+    names = dict(Recipient.objects.filter(id__in=tokens).values_list("id", "external_id")) if tokens else {}
+
+    def who(claim: Claim | None) -> Identity | None:
+        if claim is None or 0 < claim.until <= now:
+            return None
+        if claim.session_key:
+            found = from_session(_stored_session(claim.session_key))
+            return found if found is not None and found.recipient_id == claim.recipient_id else None
+        name = names.get(claim.recipient_id)
+        return Identity(claim.recipient_id, name, until=claim.until) if name is not None else None
+
+    return [who(claim) for claim in claims]
 
 
 def from_request(request: HttpRequest) -> Identity | None:

@@ -45,7 +45,8 @@ def publish(messages: Mapping[UUID, Mapping[str, Any]]) -> None:
     try:
         pipeline = redis.client().pipeline(transaction=False)
         for recipient_id, message in messages.items():
-            pipeline.publish(_redis_channel(recipient_id), layer.serialize(message))
+            addressed = {**message, "to": recipient_id.bytes}  # see `channels_app.hub`
+            pipeline.publish(_redis_channel(recipient_id), layer.serialize(addressed))
         pipeline.execute()
     except redis.RedisError as error:
         log.warning("feed.publish_failed", recipients=len(messages), error=type(error).__name__)

@@ -3,13 +3,14 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import orjson
-from django.db import connection, transaction
+from django.db import transaction
 
-from notifications.bulk import uuid_array
+from core.ids import Key
+from core.postgresql.direct import KeyArray, direct_cursor
+from notifications import bulk
 
 #: Counting stops here: nobody reads a badge past it, and a feed of a million unread items costs the same.
 COUNT_CAP = 1000
@@ -20,7 +21,7 @@ COUNT_CAP = 1000
 _ALLOCATE = """
     INSERT INTO channels_app_feedcursor AS c (recipient_id, last_seq, version)
     SELECT r.id, n.items, 1
-      FROM json_to_recordset(%s) AS n (recipient_id uuid, items bigint)
+      FROM unnest($1::uuid[], $2::bigint[]) AS n (recipient_id, items)
       JOIN preferences_recipient r ON r.id = n.recipient_id
      ORDER BY r.id
        FOR KEY SHARE OF r
@@ -29,22 +30,20 @@ _ALLOCATE = """
 """
 
 #: A second statement, so that its snapshot is younger than the locks: it sees what a concurrent send of the same
-#: deliveries has committed, and inserts nothing twice.
-_INSERT = """
-    INSERT INTO channels_app_feeditem (id, recipient_id, seq, category, title, body, link, icon, data, created_at)
-    SELECT i.id, i.recipient_id, i.base + row_number() OVER (PARTITION BY i.recipient_id ORDER BY i.n),
-           i.category, i.title, i.body, i.link, i.icon, i.data, clock_timestamp()
-      FROM json_to_recordset(%s) AS i (n int, id uuid, recipient_id uuid, base bigint, category text, title text,
-                                       body text, link text, icon text, data jsonb)
-     WHERE NOT EXISTS (SELECT FROM channels_app_feeditem f WHERE f.id = i.id)
-    RETURNING id, recipient_id, seq, created_at
+#: deliveries has committed, which is then not copied. The items' moment comes with it.
+_KNOWN = """
+    SELECT clock_timestamp(), ARRAY(SELECT id FROM channels_app_feeditem WHERE id = ANY($1))
 """
+
+_COLUMNS = "id, recipient_id, seq, category, title, body, link, icon, data, created_at"
+_HEAD = bulk.head(_COLUMNS)
+_BIGINT = (8).to_bytes(4)
 
 #: Numbers that a second send did not use go back before anyone can see them.
 _GIVE_BACK = """
     UPDATE channels_app_feedcursor c
        SET last_seq = c.last_seq - n.unused, version = c.version - CASE WHEN n.idle THEN 1 ELSE 0 END
-      FROM json_to_recordset(%s) AS n (recipient_id uuid, unused bigint, idle boolean)
+      FROM unnest($1::uuid[], $2::bigint[], $3::boolean[]) AS n (recipient_id, unused, idle)
      WHERE c.recipient_id = n.recipient_id
 """
 
@@ -57,8 +56,8 @@ _COUNTS = """
              FROM (SELECT seen_at FROM channels_app_feeditem f
                     WHERE f.recipient_id = c.recipient_id AND f.read_at IS NULL AND f.archived_at IS NULL
                       AND (f.snoozed_until IS NULL OR f.snoozed_until <= now())
-                    ORDER BY f.seq DESC LIMIT %s) s) k
-     WHERE c.recipient_id = ANY(%s::uuid[])
+                    ORDER BY f.seq DESC LIMIT $1) s) k
+     WHERE c.recipient_id = ANY($2)
 """
 
 
@@ -108,64 +107,69 @@ class Counts:
 def insert(items: Sequence[NewItem]) -> Insertion:
     """Store items that are not there yet, numbered per recipient in the given order, in one transaction.
 
-    Two statements for any batch, three when some of it was there already. Idempotent by id.
+    Two statements and a COPY for any batch, and one more when some of it was there already. Idempotent by id.
     """
-    unique = {item.id: item for item in items}
+    unique = {item.id.bytes: item for item in items}
     wanted: dict[UUID, int] = {}
     for item in unique.values():
         wanted[item.recipient_id] = wanted.get(item.recipient_id, 0) + 1
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_ALLOCATE, [_json([{"recipient_id": id, "items": n} for id, n in wanted.items()])])
-        allocated = cursor.fetchall()
-        bases = {id: last - wanted[id] for id, last, _ in allocated}
-        lines = [_line(n, item, bases) for n, item in enumerate(unique.values()) if item.recipient_id in bases]
-        cursor.execute(_INSERT, [_json(lines)])
-        stored = [Stored(unique[row[0]], row[2], row[3]) for row in cursor.fetchall()]
-        if len(stored) < len(lines):
-            used: dict[UUID, int] = dict.fromkeys(bases, 0)
-            for one in stored:
-                used[one.item.recipient_id] += 1
-            unused = [
-                {"recipient_id": id, "unused": wanted[id] - n, "idle": n == 0}
-                for id, n in used.items()
-                if n < wanted[id]
-            ]
-            cursor.execute(_GIVE_BACK, [_json(unused)])
+    people = {id.bytes: id for id in wanted}
+    with transaction.atomic(), direct_cursor() as cursor:
+        cursor.execute(_ALLOCATE, [KeyArray.of(people), list(wanted.values())])
+        allocated = [(people[key], last, version) for key, last, version in cursor.fetchall()]
+        cursor.execute(_KNOWN, [KeyArray.of(unique)])
+        now, known = cursor.fetchone()
+        numbers = {id: last - wanted[id] for id, last, _ in allocated}  # the last one given away
+        for key in known:
+            del unique[key]
+        stored: list[Stored] = []
+        for item in unique.values():
+            if item.recipient_id in numbers:
+                numbers[item.recipient_id] += 1
+                stored.append(Stored(item, numbers[item.recipient_id], now))
+        moment = bulk.moment_field(now)
+        bulk.copy_rows(cursor, "channels_app_feeditem", _COLUMNS, [_row(one, moment) for one in stored])
+        if known:
+            unused = {id: last - numbers[id] for id, last, _ in allocated if numbers[id] < last}
+            idle = [n == wanted[id] for id, n in unused.items()]
+            cursor.execute(_GIVE_BACK, [KeyArray.of(id.bytes for id in unused), list(unused.values()), idle])
     stored.sort(key=lambda one: one.seq)
-    return Insertion(stored, {id: version for id, _, version in allocated}, wanted.keys() - bases.keys())
+    return Insertion(stored, {id: version for id, _, version in allocated}, wanted.keys() - numbers.keys())
+
+
+def _row(one: Stored, moment: bytes) -> bytes:
+    item = one.item
+    texts = (item.category, item.title, item.body, item.link, item.icon)
+    return b"".join(
+        (
+            _HEAD,
+            *(bulk.KEY, item.id.bytes, bulk.KEY, item.recipient_id.bytes, _BIGINT, one.seq.to_bytes(8)),
+            *map(bulk.text_field, texts),
+            _jsonb_field(item.data),
+            moment,
+        )
+    )
+
+
+def _jsonb_field(value: Mapping[str, object]) -> bytes:
+    """Of jsonb: the version of its format, and JSON."""
+    raw = orjson.dumps(value) if value else b"{}"
+    return (len(raw) + 1).to_bytes(4) + b"\1" + raw
 
 
 def counts(recipients: Collection[UUID]) -> dict[UUID, Counts]:
     """The counts of feeds, in one query; someone without a feed is absent."""
     if not recipients:
         return {}
-    with connection.cursor() as cursor:
-        cursor.execute(_COUNTS, [COUNT_CAP, uuid_array(recipients)])
+    people: dict[Key, UUID] = {id.bytes: id for id in recipients}
+    with direct_cursor() as cursor:
+        cursor.execute(_COUNTS, [COUNT_CAP, KeyArray.of(people)])
         return {
-            id: Counts(unseen=unseen, unread=unread, version=version, last_seq=last_seq)
-            for id, last_seq, version, unseen, unread in cursor.fetchall()
+            people[key]: Counts(unseen=unseen, unread=unread, version=version, last_seq=last_seq)
+            for key, last_seq, version, unseen, unread in cursor.fetchall()
         }
 
 
 def counts_of(recipient_id: UUID) -> Counts:
     """One recipient's counts; all zero for someone who never got an item."""
     return counts([recipient_id]).get(recipient_id, Counts())
-
-
-def _line(n: int, item: NewItem, bases: Mapping[UUID, int]) -> dict[str, Any]:
-    return {
-        "n": n,
-        "id": item.id,
-        "recipient_id": item.recipient_id,
-        "base": bases[item.recipient_id],
-        "category": item.category,
-        "title": item.title,
-        "body": item.body,
-        "link": item.link,
-        "icon": item.icon,
-        "data": item.data,
-    }
-
-
-def _json(rows: Sequence[Mapping[str, Any]]) -> str:
-    return orjson.dumps(rows).decode()

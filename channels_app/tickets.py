@@ -7,16 +7,16 @@ Redis, and the client asks the API until it is back.
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import cast
 from uuid import UUID
 
 import orjson
 from django.utils import timezone
 
 from channels_app import identity
-from channels_app.identity import Identity
+from channels_app.identity import Claim, Identity
 from core import redis
 
 #: Time to open a socket in after asking. Whoever reads a ticket later, in a log or a dump, reads waste.
@@ -41,12 +41,19 @@ def issue(who: Identity) -> Ticket:
 
 def redeem(ticket: str) -> Identity | None:
     """Who may open a socket with it, the first time; None ever after, and for what is no ticket. Raises RedisError."""
-    held = cast(bytes | None, redis.client().getdel(_key(ticket)))
-    if held is None:
-        return None
-    holder = orjson.loads(held)
-    who = identity.find(UUID(holder["recipient"]), until=holder["until"], session_key=holder["session"])
-    return who if who is not None and identity.still_here(who) else None
+    return redeem_all([ticket])[0]
+
+
+def redeem_all(offered: Sequence[str]) -> list[Identity | None]:
+    """The same for several, in their order."""
+    pipeline = redis.client().pipeline(transaction=False)
+    for ticket in offered:
+        pipeline.getdel(_key(ticket))
+    found: list[bytes | None] = pipeline.execute()
+    holders = [orjson.loads(held) if held is not None else None for held in found]
+    return identity.find_all(
+        [holder and Claim(UUID(holder["recipient"]), holder["until"], holder["session"]) for holder in holders]
+    )
 
 
 def _key(ticket: str) -> str:

@@ -1,0 +1,105 @@
+"""Which sockets of this process wait for which person's messages: one subscription a person, one reader for all.
+
+The channel layer would give every socket a channel, a queue and a task of its own, and every person's group a
+subscription besides. Here the process has one channel, which joins the group of whoever has a socket open; a message
+names its person (`live.publish`), and goes to that person's sockets.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Protocol
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+import structlog
+from channels.layers import get_channel_layer
+
+from channels_app import catch_up, live, standing, tickets
+from channels_app.catch_up import Missed, Place
+from channels_app.identity import Claim, Identity
+from channels_app.standing import Standing
+from channels_app.together import Together
+from core.redis import RedisError
+
+log = structlog.get_logger(__name__)
+
+
+class Listener(Protocol):
+    """A socket, as the hub knows it."""
+
+    def tell(self, message: Mapping[str, Any]) -> None:
+        """Take a message. Must not wait and must not raise: the next socket's turn comes when it returns."""
+        ...
+
+
+class Hub:
+    """The sockets of one event loop, and what they ask the database together."""
+
+    def __init__(self, layer: Any) -> None:
+        self._layer = layer
+        self._channel = ""
+        self._sockets: dict[UUID, set[Listener]] = {}
+        self._reader: asyncio.Task[None] | None = None
+        self._starting = asyncio.Lock()
+        self.redeeming: Together[str, Identity | None] = Together(tickets.redeem_all)
+        self.catching_up: Together[Place, Missed] = Together(catch_up.catch_up)
+        self.looking: Together[Claim, Standing] = Together(standing.look)
+
+    async def start(self) -> None:
+        """Listen, if nobody does yet. Raises RedisError."""
+        async with self._starting:
+            if self._reader is None:
+                self._channel = await self._layer.new_channel()
+                self._reader = asyncio.get_running_loop().create_task(self._read(self._channel))
+
+    async def join(self, recipient_id: UUID, socket: Listener) -> None:
+        """From here on what is published for the person is told to the socket. Raises RedisError."""
+        self._sockets.setdefault(recipient_id, set()).add(socket)
+        await self._layer.group_add(live.group(recipient_id), self._channel)
+
+    def forget(self, recipient_id: UUID, socket: Listener) -> None:
+        """Tell the socket nothing more. The subscription stays until `leave`, or until a message comes for nobody."""
+        sockets = self._sockets.get(recipient_id, set())
+        sockets.discard(socket)
+        if not sockets:
+            self._sockets.pop(recipient_id, None)
+
+    async def leave(self, recipient_id: UUID, socket: Listener) -> None:
+        """Forget the socket, and with a person's last one their subscription."""
+        self.forget(recipient_id, socket)
+        await self._unsubscribe(recipient_id)
+
+    async def _unsubscribe(self, recipient_id: UUID) -> None:
+        if recipient_id in self._sockets:
+            return
+        try:
+            await self._layer.group_discard(live.group(recipient_id), self._channel)
+        except RedisError as error:
+            log.info("feed.group_not_left", error=type(error).__name__)
+
+    async def _read(self, channel: str) -> None:
+        while True:
+            try:
+                message = await self._layer.receive(channel)
+                recipient_id = UUID(bytes=message["to"])
+            except (KeyError, TypeError, ValueError) as error:
+                log.warning("feed.message_unreadable", error=type(error).__name__)
+                continue
+            sockets = self._sockets.get(recipient_id)
+            if sockets is None:
+                await self._unsubscribe(recipient_id)
+            for socket in tuple(sockets or ()):
+                socket.tell(message)
+
+
+_hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
+
+
+async def here() -> Hub:
+    """The hub of the running event loop, listening. Raises RedisError when it cannot."""
+    loop, layer = asyncio.get_running_loop(), get_channel_layer()
+    hub = _hubs.get(loop)
+    if hub is None or hub._layer is not layer:
+        hub = _hubs[loop] = Hub(layer)
+    await hub.start()
+    return hub
