@@ -13,7 +13,7 @@ import orjson
 from django.db.backends.utils import CursorWrapper
 
 from core.ids import Key
-from core.postgresql.direct import KEY_LENGTH, direct_cursor
+from core.postgresql.direct import KEY_LENGTH, KeyArray, direct_cursor
 
 NULL = r"\N"
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
@@ -119,13 +119,17 @@ def copy(cursor: CursorWrapper, table: str, columns: str, lines: Sequence[str]) 
         stream.write("\n".join(lines) + "\n")
 
 
-#: The outbox insert: lane, moment (null: now, by the database's clock) and ids; any number of rows in one statement.
+#: The outbox insert: all ids in one array, and per row lane, moment (null: now, by the database's clock), delay, and
+#: which of the ids are its own. Any number of rows in one statement.
 _SCHEDULE = """
     INSERT INTO notifications_outbox (channel, priority, due_at, delivery_ids, takes)
-    SELECT channel, priority, coalesce(due_at, now()) + coalesce(delay, 0) * interval '1 second', ids::uuid[], takes
-      FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::float8[], $5::text[], $6::int[])
-        AS row (channel, priority, due_at, delay, ids, takes)
+    SELECT channel, priority, coalesce(due_at, now()) + coalesce(delay, 0) * interval '1 second',
+           ($1::uuid[])[first:last], takes
+      FROM unnest($2::text[], $3::text[], $4::timestamptz[], $5::float8[], $6::int[], $7::int[], $8::int[])
+        AS row (channel, priority, due_at, delay, first, last, takes)
 """
+#: Channel, priority, moment, delay.
+_When = tuple[str, str, datetime | None, float | None]
 
 
 class Schedule:
@@ -133,14 +137,14 @@ class Schedule:
 
     def __init__(self, max_deliveries: int) -> None:
         self.max_deliveries = max_deliveries
-        self._lanes: dict[tuple[str, str, datetime | None, float | None], list[UUID | Key]] = {}
-        self._alone: list[tuple[str, str, datetime | None, float | None, str, int]] = []
+        self._lanes: dict[_When, list[Key]] = {}
+        self._alone: list[tuple[_When, Key]] = []
 
     def add(
         self,
         channel: str,
         priority: str,
-        delivery: UUID | Key,
+        delivery: Key,
         *,
         due_at: datetime | None = None,
         delay: float | None = None,
@@ -148,21 +152,22 @@ class Schedule:
         """Due at a moment (None: now), or `delay` seconds after it."""
         self._lanes.setdefault((channel, priority, due_at, delay), []).append(delivery)
 
-    def extend(
-        self, channel: str, priority: str, deliveries: Iterable[Key], *, due_at: datetime | None = None
-    ) -> None:
+    def extend(self, channel: str, priority: str, deliveries: Iterable[Key], *, due_at: datetime | None = None) -> None:
         """Many at once, due at a moment (None: now)."""
         self._lanes.setdefault((channel, priority, due_at, None), []).extend(deliveries)
 
-    def add_alone(self, channel: str, priority: str, delivery: UUID | Key, *, delay: float) -> None:
+    def add_alone(self, channel: str, priority: str, delivery: Key, *, delay: float) -> None:
         """In a row that is never put together with others: a suspect must not take its neighbours down again."""
-        self._alone.append((channel, priority, None, delay, uuid_array([delivery]), 1))
+        self._alone.append(((channel, priority, None, delay), delivery))
 
     def write(self) -> None:
-        rows = list(self._alone)
-        for (channel, priority, due_at, delay), ids in self._lanes.items():
-            for start in range(0, len(ids), self.max_deliveries):
-                rows.append((channel, priority, due_at, delay, uuid_array(ids[start : start + self.max_deliveries]), 0))
+        keys = [delivery for _, delivery in self._alone]
+        rows = [(*when, n, n, 1) for n, (when, _) in enumerate(self._alone, 1)]
+        for when, deliveries in self._lanes.items():
+            end = len(keys) + len(deliveries)
+            for first in range(len(keys) + 1, end + 1, self.max_deliveries):
+                rows.append((*when, first, min(first + self.max_deliveries - 1, end), 0))
+            keys += deliveries
         if rows:
             with direct_cursor() as cursor:
-                cursor.execute(_SCHEDULE, [list(column) for column in zip(*rows, strict=True)])
+                cursor.execute(_SCHEDULE, [KeyArray.of(keys), *(list(column) for column in zip(*rows, strict=True))])
