@@ -14,6 +14,7 @@ from django.utils.html import format_html
 
 from core.admin import BigTableAdmin, ReadOnlyMixin
 from notifications.admin import looks
+from notifications.admin.look_back import LookBackChangeList
 from preferences.models import Recipient
 
 
@@ -32,6 +33,9 @@ class RecordAdmin(ReadOnlyMixin, BigTableAdmin):
     detail_template: ClassVar[str] = ""
     #: Recipients of the page at hand, by id, attached to each row as `person`.
     search_exact = ("id",)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[LookBackChangeList]:
+        return LookBackChangeList
 
     def prepare_page(self, rows: Sequence[Any]) -> None:
         people = Recipient.objects.only("id", "external_id", "name").in_bulk({row.recipient_id for row in rows})

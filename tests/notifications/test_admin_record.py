@@ -12,7 +12,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from core import ids
-from notifications.admin import looks
+from notifications.admin import look_back, looks
+from notifications.admin.notification import NotificationAdmin
 from notifications.choices import Channel, EventType, FailureCode, SkipReason, Status
 from notifications.models import Delivery, Notification, OutboxMessage
 from notifications.models.dead_letter import DeadCause
@@ -50,6 +51,11 @@ def many_notifications() -> None:
                 [people, channel],
             )
         cursor.execute("ANALYZE notifications_notification, notifications_delivery, preferences_recipient")
+
+
+def from_campaign(row: Notification) -> Notification:
+    Notification.objects.filter(pk=row.pk).update(source="campaign:7")
+    return row
 
 
 def test_a_duplicate_links_to_the_first():
@@ -138,6 +144,35 @@ class TestManyRows:
         assert "of the last 7 days" in recent.content.decode()
         assert [row.pk for row in recent.context["cl"].result_list] == []
         assert [row.pk for row in wider.context["cl"].result_list] == [long_ago]
+
+    def test_a_filter_that_fits_little_looks_at_the_newest_rows_and_further_when_asked(self, monkeypatch):
+        monkeypatch.setattr(look_back, "STEPS", (2, 4))
+        factories.recipient("ada")
+        rare = from_campaign(notification("ada"))
+        fourth, *_ = [notification("ada") for _ in range(4)]
+        client = signed_in(may="everything")
+
+        near = client.get(page(Notification), {"source": "campaign:7"})
+        reach = near.context["cl"].reach
+        all_of_it = client.get(page(Notification) + near.context["cl"].further)
+
+        assert [row.pk for row in near.context["cl"].result_list] == []
+        assert reach == ids.made_at(fourth.pk)
+        assert "Look through 7 days" in near.content.decode()
+        assert [row.pk for row in all_of_it.context["cl"].result_list] == [rare.pk]
+        assert "of the last 7 days" in all_of_it.content.decode()
+
+    def test_a_filter_that_fits_much_fills_its_pages_and_says_nothing_of_a_bound(self, monkeypatch):
+        monkeypatch.setattr(look_back, "STEPS", (3, 5))
+        monkeypatch.setattr(NotificationAdmin, "list_per_page", 2)
+        factories.recipient("ada")
+        rows = [from_campaign(notification("ada")).pk for _ in range(6)][::-1]
+        client = signed_in(may="everything")
+
+        pages = [client.get(page(Notification), {"source": "campaign:7", "p": n}).context["cl"] for n in (1, 2)]
+
+        assert [[row.pk for row in cl.result_list] for cl in pages] == [rows[:2], rows[2:4]]
+        assert [cl.reach for cl in pages] == [None, None]
 
 
 class TestList:
