@@ -24,7 +24,6 @@ from notifications.services.admission import NOTHING, Admitted, Terms
 from notifications.services.deduplication import Ask, detail_of
 from notifications.services.recording import EVENT_COLUMNS, Why, event_rows
 from notifications.services.routing import Route, route
-from preferences.services import Reach
 
 #: Both begin with what a `Batch` says of each row, and end with what alike drafts have in common. The moment a row was
 #: made is its default: now, by the database's clock.
@@ -42,11 +41,10 @@ _DUPLICATE = SkipReason.DUPLICATE.value
 _THEN = b"\0"
 
 
-class Item(msgspec.Struct):
-    """An admitted draft with its person, its id and its routes."""
+class Item(msgspec.Struct, gc=False):
+    """An admitted draft with its id and its routes."""
 
     admitted: Admitted
-    reach: Reach
     id: Key
     routes: Sequence[Route]
 
@@ -96,16 +94,15 @@ class Batch:
         self._deliveries: list[bytes] = []
         self._skips: list[tuple[Key, EventType, int, Why]] = []
 
-    def items(self, plans: Sequence[tuple[Admitted, Reach]]) -> list[Item]:
+    def items(self, admitted: Sequence[Admitted]) -> list[Item]:
         """Each with its id, given or new, and its routes."""
         items = [
             Item(
-                admitted,
-                reach,
-                new if admitted.draft.id is None else ids.key(admitted.draft.id),
-                route(reach, admitted.terms.category, admitted.terms.channels),
+                one,
+                new if one.draft.id is None else ids.key(one.draft.id),
+                route(one.reach, one.terms.category, one.terms.channels),
             )
-            for (admitted, reach), new in zip(plans, ids.keys(len(plans)), strict=True)
+            for one, new in zip(admitted, ids.keys(len(admitted)), strict=True)
         ]
         self._new = iter(ids.keys(sum([len(item.routes) for item in items if item.admitted.draft.id is None])))
         return items
@@ -114,22 +111,22 @@ class Batch:
         """What deduplication is asked; None when the category wants none, or when it reaches nobody: that must not
         hold back one that does."""
         admitted, draft, category = item.admitted, item.admitted.draft, item.admitted.terms.category
-        if not category.dedup_seconds or all(way.skip for way in item.routes):
+        if not category.dedup_seconds or (item.routes[0].skip and all(way.skip for way in item.routes)):
             return None
         alike = self._alike_of(admitted.terms)
         if draft.dedup_key:
-            said = item.reach.id + alike.key_says + draft.dedup_key.encode()
+            said = item.admitted.reach.id + alike.key_says + draft.dedup_key.encode()
         else:
             moment = b"" if draft.send_at is None else str(draft.send_at.timestamp()).encode()
             words = (alike.wording_says, admitted.data, _THEN, admitted.content or b"", _THEN, moment)
-            said = item.reach.id + b"".join(words)
+            said = item.admitted.reach.id + b"".join(words)
         mark = blake2b(said, digest_size=16).digest()
-        return Ask(item.id, item.reach.id, category.id, mark, category.dedup_seconds, draft.dedup_key)
+        return Ask(item.id, item.admitted.reach.id, category.id, mark, category.dedup_seconds, draft.dedup_key)
 
     def add(self, item: Item, duplicate_of: Key | None) -> Accepted:
         """Put it with its deliveries into the rows; those of a duplicate are skipped."""
         admitted, draft, alike = item.admitted, item.admitted.draft, self._alike_of(item.admitted.terms)
-        owner = b"".join((KEY, item.id, KEY, item.reach.id))
+        owner = b"".join((KEY, item.id, KEY, item.admitted.reach.id))
         self._notifications.append(b"".join((_NOTIFICATION, owner, _own_fields(admitted), alike.fields)))
         alike.notifications += 1
         due_at = draft.send_at if draft.send_at is not None and draft.send_at > self.now else None

@@ -12,7 +12,7 @@ from notifications.drafts import MAX_JSON_BYTES, Draft
 from notifications.errors import ContentInvalid, FieldError
 from notifications.services.rendering import normalise_inline
 from notifications.services.templates import PublishedTemplate, catalogue
-from preferences.services import CategoryInfo
+from preferences.services import CategoryInfo, Reach
 
 #: A schedule further ahead than this is more likely a mistake in the year than a plan.
 MAX_AHEAD = timedelta(days=366)
@@ -42,11 +42,12 @@ class Terms(msgspec.Struct, eq=False):
     priority: str
 
 
-class Admitted(msgspec.Struct):
-    """A draft that passed. `data`, `metadata` and the inline content by channel are JSON, the same bytes for equal
-    objects."""
+class Admitted(msgspec.Struct, gc=False):
+    """A draft that passed, and its person. `data`, `metadata` and the inline content by channel are JSON, the same
+    bytes for equal objects."""
 
     draft: Draft
+    reach: Reach
     terms: Terms
     data: bytes
     metadata: bytes
@@ -62,8 +63,11 @@ NOTHING = b"{}"
 class Admission:
     """Checks the drafts of one batch; what it has to look up, it looks up once for all of them."""
 
-    def __init__(self, categories: Mapping[str, CategoryInfo], slugs: Iterable[str | None]) -> None:
+    def __init__(
+        self, categories: Mapping[str, CategoryInfo], reaches: Mapping[str, Reach], slugs: Iterable[str | None]
+    ) -> None:
         self.categories = categories
+        self.reaches = reaches
         self.now = datetime.now(UTC)
         self._templates = catalogue.published_many([slug for slug in set(slugs) if slug and is_storable(slug)])
         self._terms: dict[_Names, Terms] = {}
@@ -88,10 +92,12 @@ class Admission:
             None if content is None else frozenset(content),
         )
         terms = self._terms.get(names) or self._resolve(names, errors)
+        reach = self.reaches.get(draft.recipient)
+        if reach is None:
+            return [FieldError("/recipient", "unknown", f"There is no recipient {draft.recipient[:128]!r}."), *errors]
         if errors or terms is None:
             return errors
-        self._terms[names] = terms
-        return Admitted(draft, terms, data, metadata, None if content is None else _dumps(content))
+        return Admitted(draft, reach, terms, data, metadata, None if content is None else _dumps(content))
 
     def _json(self, name: str, value: Mapping[str, object], errors: list[FieldError]) -> bytes:
         """An object as JSON. A campaign says the same to everybody: the object it gave last is not written again."""
@@ -144,7 +150,8 @@ class Admission:
             message = "The content covers none of the channels of this category."
             errors.append(FieldError("/channels", "no_content", message))
             return None
-        return Terms(category, template, channels, str(priority or category.default_priority))
+        terms = self._terms[names] = Terms(category, template, channels, str(priority or category.default_priority))
+        return terms
 
 
 def _inline(draft: Draft, errors: list[FieldError]) -> Mapping[str, Mapping[str, str]] | None:

@@ -1,6 +1,6 @@
 """Acceptance: from drafts to rows, for a batch. One item is a batch of one."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from django.db import transaction
@@ -8,7 +8,7 @@ from django.db.backends.utils import CursorWrapper
 
 from core import ids
 from core.ids import Key
-from core.postgresql.direct import KeyArray, direct_cursor
+from core.postgresql.direct import direct_cursor
 from notifications.drafts import MAX_DRAFTS, Accepted, Draft
 from notifications.errors import DraftsRejected, FieldError
 from notifications.services import deduplication
@@ -16,7 +16,10 @@ from notifications.services.acceptance import Batch
 from notifications.services.admission import Admission, Admitted
 from notifications.services.deduplication import DeduplicationService
 from notifications.services.tracking import DeliveryTracker
-from preferences.services import PreferencesService, Reach
+from notifications.services.tracking_sql import of_record
+from preferences.services import PreferencesService
+
+_GIVEN = "SELECT id FROM notifications_notification WHERE id = ANY($1::uuid[]) AND id BETWEEN $2 AND $3"
 
 
 class NotificationService:
@@ -38,14 +41,14 @@ class NotificationService:
         """
         if not drafts:
             return []
-        plans = self._plan(drafts)
-        guarded = any(admitted.terms.category.dedup_seconds for admitted, _ in plans)
+        admitted = self._admitted(drafts)
+        guarded = any(one.terms.category.dedup_seconds for one in admitted)
         with transaction.atomic(), direct_cursor() as cursor:
             cursor.execute(deduplication.BEGIN if guarded else "SELECT now(), 0")
             now, lock = cursor.fetchone()[:2]
             known = _already_recorded(cursor, drafts)
             batch = Batch(source, is_test, now)
-            items = batch.items(plans)
+            items = batch.items(admitted)
             asks = [ask for item in items if item.id not in known and (ask := batch.ask(item)) is not None]
             firsts = DeduplicationService().firsts(cursor, asks, lock=lock, now=now, is_test=is_test)
             accepted = [
@@ -63,36 +66,19 @@ class NotificationService:
         """
         return DeliveryTracker().cancel(notification_id)
 
-    def _plan(self, drafts: Sequence[Draft]) -> list[tuple[Admitted, Reach]]:
+    def _admitted(self, drafts: Sequence[Draft]) -> list[Admitted]:
         if len(drafts) > MAX_DRAFTS:
             raise DraftsRejected({MAX_DRAFTS: [FieldError("", "too_many", f"At most {MAX_DRAFTS} in one call.")]})
         categories = self.preferences.categories({draft.category for draft in drafts})
-        admission = Admission(categories, (draft.template for draft in drafts))
         reaches = self.preferences.reach([draft.recipient for draft in drafts])
-        plans: list[tuple[Admitted, Reach]] = []
-        errors: dict[int, list[FieldError]] = {}
-        for index, draft in enumerate(drafts):
-            found = admission.admit(draft)
-            reach = reaches.get(draft.recipient)
-            faults = found if isinstance(found, list) else []
-            if reach is None:
-                faults = [
-                    FieldError("/recipient", "unknown", f"There is no recipient {draft.recipient[:128]!r}."),
-                    *faults,
-                ]
-            if faults:
-                errors[index] = faults
-            elif reach is not None and isinstance(found, Admitted):
-                plans.append((found, reach))
+        admission = Admission(categories, reaches, {draft.template for draft in drafts})
+        answers = [admission.admit(draft) for draft in drafts]
+        errors = {index: answer for index, answer in enumerate(answers) if isinstance(answer, list)}
         if errors:
             raise DraftsRejected(errors)
-        return plans
+        return [answer for answer in answers if isinstance(answer, Admitted)]
 
 
-def _already_recorded(cursor: CursorWrapper, drafts: Sequence[Draft]) -> set[Key]:
+def _already_recorded(cursor: CursorWrapper, drafts: Sequence[Draft]) -> Collection[Key]:
     """Which deterministic ids stand on the record: a chunk that is run again adds nothing."""
-    given = [ids.key(draft.id) for draft in drafts if draft.id is not None]
-    if not given:
-        return set()
-    cursor.execute("SELECT id FROM notifications_notification WHERE id = ANY($1::uuid[])", [KeyArray.of(given)])
-    return {row[0] for row in cursor.fetchall()}
+    return of_record(cursor, _GIVEN, [ids.key(draft.id) for draft in drafts if draft.id is not None])

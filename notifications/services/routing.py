@@ -1,7 +1,7 @@
 """Which channels a message takes to a person, or the reason why not. Pure: values in, values out."""
 
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 
 import msgspec
 
@@ -29,21 +29,23 @@ def refusal(reach: Reach, category: CategoryInfo, channel: str) -> str:
     return ""
 
 
-def route(reach: Reach, category: CategoryInfo, channels: Sequence[str]) -> list[Route]:
+def route(reach: Reach, category: CategoryInfo, channels: tuple[str, ...]) -> Sequence[Route]:
     """The deliveries of one notification, in the order of `channels`: for push one per device."""
+    if reach.has_email and reach.has_phone and not (reach.off or reach.suppressed or _PUSH in channels):
+        return _to_all(channels)
     routes: list[Route] = []
     for channel in channels:
         skip = refusal(reach, category, channel)
         if not skip and not reach.has_address(channel):
             skip = SkipReason.NO_ADDRESS.value
         if skip or channel != _PUSH:
-            routes.append(_deviceless(channel, skip))
+            routes.append(Route(channel, None, skip))
         else:
             routes.extend([Route(channel, device) for device in reach.devices])
     return routes
 
 
-@cache
-def _deviceless(channel: str, skip: str) -> Route:
-    """One value for all: there are only so many channels and reasons."""
-    return Route(channel, None, skip)
+@lru_cache(maxsize=256)
+def _to_all(channels: tuple[str, ...]) -> tuple[Route, ...]:
+    """Most people have every address and nothing against any channel: one value serves them all."""
+    return tuple(Route(channel) for channel in channels)

@@ -12,10 +12,11 @@ from preferences.models import Suppression
 
 #: Devices of one person that get a push, the newest first. More are retired on registration: tokens pile up otherwise.
 MAX_DEVICES = 20
+_EMAIL, _SMS, _PUSH = Channel.EMAIL.value, Channel.SMS.value, Channel.PUSH.value
 
 #: One round trip whatever the batch: tokens and preferences come aggregated, by index, with their recipient.
 _SELECT = f"""
-SELECT r.id, r.external_id, r.locale, r.timezone, r.email, r.phone,
+SELECT r.id, r.external_id, r.email, r.phone,
        (SELECT (array_agg(t.id ORDER BY t.registered_at DESC))[1:{MAX_DEVICES}]
           FROM preferences_devicetoken t WHERE t.recipient_id = r.id AND t.retired_at IS NULL),
        said.off, said.on
@@ -35,20 +36,19 @@ SELECT channel, address_hash FROM preferences_suppression
 class Reach(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How one recipient may be reached. It holds no address, so it may be cached where addresses may not stand.
 
-    `off` and `on` are preference rows as "<channel>:<category id>", or "<channel>:*" for a word on the whole channel.
+    `off` and `on` are preference rows as "<channel>:<category id>", or "<channel>:*" for a word on the whole channel;
+    they are few, and an empty tuple costs nothing to read.
     `devices` are the live device tokens, newest first. `suppressed` are channels whose address must not be used.
     Whoever changes a field raises `SHAPE` in `cache.py`.
     """
 
     id: Key
     external_id: str
-    locale: str
-    timezone: str
     has_email: bool
     has_phone: bool
     devices: tuple[Key, ...] = ()
-    off: frozenset[str] = frozenset()
-    on: frozenset[str] = frozenset()
+    off: tuple[str, ...] = ()
+    on: tuple[str, ...] = ()
     suppressed: tuple[str, ...] = ()
 
     def allows(self, channel: str, category_id: int, is_required: bool) -> bool:
@@ -63,11 +63,11 @@ class Reach(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def has_address(self, channel: str) -> bool:
         """Whether there is anything to send to; the feed needs no address."""
-        if channel == Channel.EMAIL:
+        if channel == _EMAIL:
             return self.has_email
-        if channel == Channel.SMS:
+        if channel == _SMS:
             return self.has_phone
-        return bool(self.devices) if channel == Channel.PUSH else True
+        return bool(self.devices) if channel == _PUSH else True
 
 
 def by_external_id(external_ids: Sequence[str]) -> list[Reach]:
@@ -84,23 +84,21 @@ def _load(sql: str, wanted: list[str] | KeyArray) -> list[Reach]:
     with direct_cursor() as cursor:
         cursor.execute(sql, [wanted])
         rows = cursor.fetchall()
-    hashes = [_address_keys(row[4], row[5]) for row in rows]
+    hashes = [_address_keys(row[2], row[3]) for row in rows]
     suppressed = _suppressed(hashes)
     return [_reach(row, keys, suppressed) for row, keys in zip(rows, hashes, strict=True)]
 
 
 def _reach(row: tuple[Any, ...], addresses: list[tuple[str, str]], suppressed: frozenset[tuple[str, str]]) -> Reach:
-    id, external_id, locale, timezone, email, phone, devices, off, on = row
+    id, external_id, email, phone, devices, off, on = row
     return Reach(
         id=id,
         external_id=external_id,
-        locale=locale,
-        timezone=timezone,
         has_email=bool(email),
         has_phone=bool(phone),
         devices=tuple(devices or ()),
-        off=frozenset(off or ()),
-        on=frozenset(on or ()),
+        off=tuple(off or ()),
+        on=tuple(on or ()),
         suppressed=tuple(key[0] for key in addresses if key in suppressed) if suppressed else (),
     )
 
@@ -118,7 +116,7 @@ def _suppressed(people: Iterable[list[tuple[str, str]]]) -> frozenset[tuple[str,
 def _address_keys(email: str, phone: str) -> list[tuple[str, str]]:
     keys = []
     if email:
-        keys.append((Channel.EMAIL.value, Suppression.hash_of(email)))
+        keys.append((_EMAIL, Suppression.hash_of(email)))
     if phone:
-        keys.append((Channel.SMS.value, Suppression.hash_of(phone)))
+        keys.append((_SMS, Suppression.hash_of(phone)))
     return keys
