@@ -114,6 +114,16 @@ class TestADuplicate:
 
         assert (first.duplicate_of, again.duplicate_of, other.duplicate_of) == (None, first.id, None)
 
+    def test_is_found_in_a_batch_of_categories_with_windows_of_their_own(self) -> None:
+        factories.category("news", dedup_seconds=60)
+        kinds = ["orders", "news", "news", "orders", "news"]
+
+        found = send(*[draft(("ann", "ben")[n % 2], category=kind) for n, kind in enumerate(kinds)])
+
+        assert [each.duplicate_of for each in found] == [None, None, None, None, found[2].id]
+        lives = sorted(round(redis.client().pttl(mark) / 1000) for mark in redis.client().keys(redis.key("dedup:*")))
+        assert lives == [60, 60, 300, 300]
+
     def test_is_what_notify_answers(self) -> None:
         options: dict[str, Any] = {"template": "order-shipped", "data": {"order": "A1"}}
         first = notify(recipient="ann", category="orders", **options)

@@ -120,6 +120,42 @@ class TestAccept:
         }
         assert not Notification.objects.exists()
 
+    def test_a_fault_of_data_that_drafts_share_is_told_of_each(self, catalog):
+        factories.recipient("ann")
+        shared = {"text": "a\x00b"}
+
+        with pytest.raises(DraftsRejected) as refused:
+            send(draft("ann", data=shared), draft("ann", data=shared), draft("ann", metadata=shared))
+
+        pointers = {index: [error.pointer for error in errors] for index, errors in refused.value.errors.items()}
+        assert pointers == {0: ["/data"], 1: ["/data"], 2: ["/metadata"]}
+
+    def test_what_is_a_drafts_own_is_kept_apart_from_what_the_batch_shares(self, catalog):
+        factories.recipient("ann"), factories.recipient("bob", phone="")
+        later = timezone.now() + timedelta(hours=2)
+        words = {"title": "Hello", "body": "You"}
+
+        sent = send(
+            draft("ann", channels=["email"]),
+            draft("bob", channels=["email"], metadata={"n": 1}, expires_at=later),
+            draft("bob", channels=["sms", "email"], priority="high", send_at=later, dedup_key="k"),
+            draft("ann", channels=["email"], template=None, data={}, content=words),
+            source="api:own",
+            is_test=True,
+        )
+
+        rows = {row.pk: row for row in Notification.objects.all()}
+        plain, own, other, inline = (rows[one.id] for one in sent)
+        assert (plain.metadata, plain.expires_at, plain.send_at, plain.dedup_key) == ({}, None, None, "")
+        assert (own.metadata, own.expires_at, own.data) == ({"n": 1}, later, {"order": "A1"})
+        assert (other.priority, other.send_at, other.dedup_key) == ("high", later, "k")
+        assert (inline.template_version_id, inline.data, inline.content["email"]["subject"]) == (None, {}, "Hello")
+        assert {(row.source, row.is_test) for row in rows.values()} == {("api:own", True)}
+        assert [(one.deliveries, one.skipped) for one in sent] == [(1, 0), (1, 0), (1, 1), (1, 0)]
+        kinds = Delivery.objects.filter(notification=other).values_list("channel", "priority", "status", "skip_reason")
+        assert set(kinds) == {("sms", "high", "skipped", "no_address"), ("email", "high", "queued", "")}
+        assert {row.due_at == later for row in OutboxMessage.objects.filter(priority="high")} == {True}
+
     @pytest.mark.parametrize("text", ["tab\there", "line\nend\r", "back\\slash", "\\N", "quote\"'", "ünïcödé 🛎", ""])
     def test_any_text_survives_the_way_into_the_record(self, catalog, text):
         factories.recipient("ann")
