@@ -23,10 +23,16 @@ from core.ids import Key
 
 #: The length of a key, as PostgreSQL's binary formats put it before each value.
 KEY_LENGTH = (16).to_bytes(4)
-_UUID_OID = types["uuid"].oid
-#: One dimension, no nulls, of uuid.
-_HEAD = (1).to_bytes(4) + (0).to_bytes(4) + _UUID_OID.to_bytes(4)
 _LOWER_BOUND = (1).to_bytes(4)
+
+
+def _head(dimensions: int, element: str) -> bytes:
+    """Of an array in binary, without nulls."""
+    return dimensions.to_bytes(4) + bytes(4) + types[element].oid.to_bytes(4)
+
+
+_NO_KEYS, _KEYS = _head(0, "uuid"), _head(1, "uuid")
+_NO_TEXTS, _TEXTS = _head(0, "text"), _head(1, "text")
 
 
 class KeyArray(bytes):
@@ -36,16 +42,32 @@ class KeyArray(bytes):
     def of(cls, keys: Iterable[Key]) -> Self:
         found = list(keys)
         if not found:
-            return cls((0).to_bytes(4) + _HEAD[4:])
-        return cls(_HEAD + len(found).to_bytes(4) + _LOWER_BOUND + KEY_LENGTH + KEY_LENGTH.join(found))
+            return cls(_NO_KEYS)
+        return cls(_KEYS + len(found).to_bytes(4) + _LOWER_BOUND + KEY_LENGTH + KEY_LENGTH.join(found))
+
+
+class TextArray(bytes):
+    """Many strings as a text[] parameter of a `DirectCursor`: a list is looked at string by string, three times."""
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> Self:
+        found = [text.encode() for text in texts]
+        if not found:
+            return cls(_NO_TEXTS)
+        elements = [part for raw in found for part in (len(raw).to_bytes(4), raw)]
+        return cls(b"".join((_TEXTS, len(found).to_bytes(4), _LOWER_BOUND, *elements)))
 
 
 class _KeyArrayDumper(Dumper):
     format = Format.BINARY
     oid = types["uuid"].array_oid
 
-    def dump(self, obj: KeyArray) -> Buffer:
+    def dump(self, obj: Buffer) -> Buffer:
         return obj
+
+
+class _TextArrayDumper(_KeyArrayDumper):
+    oid = types["text"].array_oid
 
 
 class DirectCursor(psycopg.RawCursor[tuple[Any, ...]]):
@@ -64,6 +86,7 @@ def adapting_keys(context: AdaptersMap) -> AdaptersMap:
     made = AdaptersMap(context)
     made.register_loader("uuid", ByteaBinaryLoader)
     made.register_dumper(KeyArray, _KeyArrayDumper)
+    made.register_dumper(TextArray, _TextArrayDumper)
     return made
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from core.ids import Key
-from core.postgresql.direct import KeyArray, direct_cursor
+from core.postgresql.direct import KeyArray, TextArray, direct_cursor
 from preferences.choices import Channel
 from preferences.models import Suppression
 
@@ -72,7 +72,7 @@ class Reach(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 def by_external_id(external_ids: Sequence[str]) -> list[Reach]:
     """The recipients of those ids that exist, from PostgreSQL in two queries."""
-    return _load(_BY_EXTERNAL_ID, list(external_ids)) if external_ids else []
+    return _load(_BY_EXTERNAL_ID, TextArray.of(external_ids)) if external_ids else []
 
 
 def by_id(recipient_ids: Sequence[Key]) -> list[Reach]:
@@ -80,7 +80,7 @@ def by_id(recipient_ids: Sequence[Key]) -> list[Reach]:
     return _load(_BY_ID, KeyArray.of(recipient_ids)) if recipient_ids else []
 
 
-def _load(sql: str, wanted: list[str] | KeyArray) -> list[Reach]:
+def _load(sql: str, wanted: TextArray | KeyArray) -> list[Reach]:
     with direct_cursor() as cursor:
         cursor.execute(sql, [wanted])
         rows = cursor.fetchall()
@@ -109,7 +109,7 @@ def _suppressed(people: Iterable[list[tuple[str, str]]]) -> frozenset[tuple[str,
     if not hashes:
         return frozenset()
     with direct_cursor() as cursor:
-        cursor.execute(_SUPPRESSED, [hashes])
+        cursor.execute(_SUPPRESSED, [TextArray.of(hashes)])
         return frozenset(cursor.fetchall())
 
 

@@ -8,7 +8,7 @@ from django.db import DataError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from core import ids
-from core.postgresql.direct import KeyArray, direct_cursor, look_up_by_key
+from core.postgresql.direct import KeyArray, TextArray, direct_cursor, look_up_by_key
 from notifications import bulk
 
 pytestmark = pytest.mark.django_db
@@ -30,6 +30,13 @@ def test_keys_go_there_and_back(size: int) -> None:
     with direct_cursor() as cursor:
         cursor.execute("SELECT id, $1::uuid[] FROM unnest($1::uuid[]) id", [KeyArray.of(keys)])
         assert cursor.fetchall() == [(key, keys) for key in keys]
+
+
+@pytest.mark.parametrize("words", [[], [""], ["a", "ü 🙂", '"{\\,', "NULL"] * 100])
+def test_texts_go_there_and_back(words: list[str]) -> None:
+    with direct_cursor() as cursor:
+        cursor.execute("SELECT $1::text[], cardinality($1::text[])", [TextArray.of(words)])
+        assert cursor.fetchone() == (words, len(words))
 
 
 def test_a_percent_sign_is_just_that_and_times_are_aware() -> None:
