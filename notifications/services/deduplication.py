@@ -19,7 +19,7 @@ import time
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 import msgspec
@@ -29,7 +29,7 @@ from django.db.backends.utils import CursorWrapper
 
 from core import ids, redis
 from core.ids import Key
-from core.postgresql.direct import KeyArray
+from core.postgresql.direct import KeyArray, TextArray
 from notifications.choices import Status
 
 #: How long an acceptance waits for others that are saying the same. They take milliseconds; only a host that calls
@@ -180,10 +180,10 @@ class DeduplicationService:
         if not asks:
             return
         longest = timedelta(seconds=max(ask.seconds for ask in asks))
-        parameters = [
+        parameters: list[Any] = [
             KeyArray.of(ask.recipient_id for ask in asks),
             [ask.category_id for ask in asks],
-            [ask.dedup_key for ask in asks],
+            TextArray.of(ask.dedup_key for ask in asks),
             [ask.seconds for ask in asks],
             ids.floor(now - longest - _CLOCK_MARGIN),
             RECENT,
