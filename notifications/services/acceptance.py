@@ -42,7 +42,7 @@ _THEN = b"\0"
 
 
 class Item(msgspec.Struct, gc=False):
-    """An admitted draft with its id and its routes."""
+    """An admitted draft with its id and its routes. The collector need not look: nothing in it refers back."""
 
     admitted: Admitted
     id: Key
@@ -175,9 +175,8 @@ class Batch:
             counts[OutcomeKey(self.source, category_id, "", "", "accepted")] += alike.notifications
             for lane in alike.lanes.values():
                 outcome = EventType.SKIPPED.value if lane.skip else "queued"
-                counts[OutcomeKey(self.source, category_id, lane.channel, "", outcome, lane.skip)] += len(
-                    lane.deliveries
-                )
+                key = OutcomeKey(self.source, category_id, lane.channel, "", outcome, lane.skip)
+                counts[key] += len(lane.deliveries)
         return counts
 
 

@@ -44,7 +44,7 @@ class Terms(msgspec.Struct, eq=False):
 
 class Admitted(msgspec.Struct, gc=False):
     """A draft that passed, and its person. `data`, `metadata` and the inline content by channel are JSON, the same
-    bytes for equal objects."""
+    bytes for equal objects. The collector need not look: nothing in it refers back."""
 
     draft: Draft
     reach: Reach

@@ -39,7 +39,7 @@ class Reach(msgspec.Struct, frozen=True, array_like=True, gc=False):
     `off` and `on` are preference rows as "<channel>:<category id>", or "<channel>:*" for a word on the whole channel;
     they are few, and an empty tuple costs nothing to read.
     `devices` are the live device tokens, newest first. `suppressed` are channels whose address must not be used.
-    Whoever changes a field raises `SHAPE` in `cache.py`.
+    Whoever changes a field raises `SHAPE` in `cache.py`. The collector need not look: nothing in it refers back.
     """
 
     id: Key
