@@ -7,9 +7,10 @@ MAX_DEPTH. What is JSON and still cannot be taken is 422 with a pointer, what is
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from typing import IO, Any, NoReturn
+from collections.abc import Iterable, Iterator, Mapping
+from typing import IO, Any, NoReturn, TypeVar
 
+import msgspec
 import orjson
 from django.conf import settings
 from rest_framework.parsers import BaseParser
@@ -20,6 +21,12 @@ from core.api.problems import BodyTooLarge, FieldProblem, Invalid, MalformedJson
 MAX_DEPTH = 32
 _TOO_DEEP = f"At most {MAX_DEPTH} levels of objects and arrays are taken."
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
+#: What free-form values of most requests are made of: nothing that could be deep, or larger than an integer may be.
+_SIMPLE = frozenset({str, float, bool, type(None)})
+#: Levels that `plain` looks at.
+_PLAIN_LEVELS = 8
+
+Shape = TypeVar("Shape")
 
 
 class OrjsonParser(BaseParser):
@@ -48,6 +55,37 @@ def loads(body: bytes) -> Any:
     if not _harmless(document, suspect=b"\\u0000" in body):
         raise Invalid(list(_complaints(document)))
     return document
+
+
+def quickly(body: bytes, decoder: "msgspec.json.Decoder[Shape]") -> Shape | None:
+    """The document straight from its bytes, in a third of the time of `loads` and a conversion; None when it has to go
+    that way after all: something is wrong with it, or may be. Who takes the answer asks `plain` of every free-form
+    value in it. What passes both is the same by either way."""
+    if b"\\u0000" in body:
+        return None
+    try:
+        return decoder.decode(body)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return None
+
+
+def plain(values: Iterable[Any], levels: int = _PLAIN_LEVELS) -> bool:
+    """Whether these, and all that is in them, are surely not too deep, and no integer of more than 64 bits, of which
+    `loads` makes a float."""
+    kinds = set(map(type, values))
+    if kinds <= _SIMPLE:
+        return True
+    for value in values:
+        kind = type(value)
+        if kind is int:
+            if not -(2**63) <= value < 2**64:
+                return False
+        elif kind is dict or kind is list:
+            if not levels or not plain(value.values() if kind is dict else value, levels - 1):
+                return False
+        elif kind not in _SIMPLE:
+            return False
+    return True
 
 
 def _refusal(body: bytes, error: orjson.JSONDecodeError) -> Problem:

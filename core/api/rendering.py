@@ -34,8 +34,13 @@ def _plain(value: object) -> object:
     return str(value)
 
 
+def base_type(content_type: str | None) -> str:
+    """A media type without its parameters."""
+    return (content_type or "").partition(";")[0].strip().lower()
+
+
 class OrjsonRenderer(BaseRenderer):
-    """`application/json` for every answer of the API."""
+    """`application/json` for every answer of the API. A msgspec.Raw is one already."""
 
     media_type = "application/json"
     format = "json"
@@ -44,6 +49,8 @@ class OrjsonRenderer(BaseRenderer):
     def render(
         self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
     ) -> bytes:
+        if isinstance(data, msgspec.Raw):
+            return bytes(data)
         return b"" if data is None else dumps(data)
 
 
@@ -51,7 +58,7 @@ class AlwaysJson(BaseContentNegotiation):
     """The answer is JSON whatever `Accept` says: there is nothing to choose between, and a 406 helps nobody."""
 
     def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
-        base = (request.content_type or "").partition(";")[0].strip().lower()
+        base = base_type(request.content_type)
         return next((parser for parser in parsers if parser.media_type == base), None)
 
     def select_renderer(

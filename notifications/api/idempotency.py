@@ -20,12 +20,17 @@ class KeyReusedProblem(Problem):
     slug, title, status_code = "idempotency-key-reused", "The Idempotency-Key was used for another request", 422
 
 
+def is_key(text: str) -> bool:
+    """Whether this may be an Idempotency-Key."""
+    return _KEY.fullmatch(text) is not None
+
+
 def answer_once(request: Request, status: int, act: Callable[[], msgspec.Struct]) -> Response:
     """Act and answer; with a key, at most once. A repeated answer carries `Idempotent-Replayed: true`."""
     key = request.headers.get(HEADER)
     if key is None:
-        return Response(act(), status=status)
-    if not _KEY.fullmatch(key):
+        return Response(msgspec.Raw(msgspec.json.encode(act())), status=status)
+    if not is_key(key):
         raise BadRequest(f"{HEADER} has 1 to 255 printable ASCII characters without spaces.")
     seal = idempotency.fingerprint(str(request.method), request.path, request.data)
     try:

@@ -25,7 +25,8 @@ def url_of(notification_id: UUID) -> str:
 
 
 def accepted(one: Accepted) -> AcceptedNotification:
-    return AcceptedNotification(one.id, one.deliveries, one.skipped, url_of(one.id), one.duplicate_of)
+    id = one.id
+    return AcceptedNotification(id, one.deliveries, one.skipped, url_of(id), one.duplicate_of)
 
 
 def brief(row: Notification, deliveries: Sequence[Delivery], names: Names) -> NotificationBrief:

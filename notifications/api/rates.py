@@ -12,6 +12,9 @@ from core.api.problems import FieldProblem, Invalid, Problem, pointer
 from notifications.models import ApiKey
 from notifications.services.rate_limiter import KeyAllowance, RateLimiter
 
+#: In an ASGI scope: the KeyAllowance of a call that was counted before Django saw it.
+COUNTED = "carillon.counted"
+
 _limiter = RateLimiter()
 
 
@@ -22,8 +25,8 @@ class RateLimited(Problem):
 
 
 def count_call(request: HttpRequest, key: ApiKey) -> None:
-    """One call with this key, whatever becomes of it; raises RateLimited."""
-    allowance = _limiter.api_key(key.prefix)
+    """One call with this key, whatever becomes of it; raises RateLimited. Counted already, it is not counted again."""
+    allowance = getattr(request, "scope", {}).get(COUNTED) or _limiter.api_key(key.prefix)
     _tell(request, allowance)
     if not allowance.allowed:
         raise _refused(allowance, f"This API key has used up its limit of {allowance.limit:,}.")
@@ -57,9 +60,16 @@ def _refused(allowance: KeyAllowance, reason: str) -> RateLimited:
 
 def _tell(request: HttpRequest, allowance: KeyAllowance) -> None:
     """Put the key's standing on the answer, whoever makes it."""
-    if allowance.limit:
-        request.api_headers = {  # type: ignore[attr-defined]  # read by core.api.middleware
-            "RateLimit-Limit": str(allowance.limit),
-            "RateLimit-Remaining": str(allowance.remaining),
-            "RateLimit-Reset": str(math.ceil(allowance.reset)),
-        }
+    if told := standing(allowance):
+        request.api_headers = told  # type: ignore[attr-defined]  # read by core.api.middleware
+
+
+def standing(allowance: KeyAllowance) -> dict[str, str]:
+    """The headers that tell it; none for a key without a limit."""
+    if not allowance.limit:
+        return {}
+    return {
+        "RateLimit-Limit": str(allowance.limit),
+        "RateLimit-Remaining": str(allowance.remaining),
+        "RateLimit-Reset": str(math.ceil(allowance.reset)),
+    }

@@ -5,7 +5,9 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from msgspec import Meta, Struct
+from msgspec.json import Decoder
 
+from core.api.parsing import plain, quickly
 from notifications.choices import Channel, Priority, SkipReason, Status
 from notifications.drafts import Draft
 
@@ -36,6 +38,14 @@ class DraftBody(Struct, kw_only=True, forbid_unknown_fields=True):
     dedup_key: Annotated[str, Meta(max_length=128, description=_DEDUP_KEY)] = ""
     metadata: Annotated[dict[str, Any], Meta(description="Yours: stored and returned, never sent; at most 32 KB")] = {}
 
+    def is_plain(self) -> bool:
+        """See `core.api.parsing.plain`."""
+        return (
+            plain(self.data.values())
+            and (not self.content or plain(self.content.values()))
+            and (not self.metadata or plain(self.metadata.values()))
+        )
+
     def draft(self) -> Draft:
         return Draft(
             recipient=self.recipient,
@@ -56,6 +66,22 @@ class BulkBody(Struct, forbid_unknown_fields=True):
     """Up to 1,000 notifications, taken all or not at all."""
 
     notifications: Annotated[list[DraftBody], Meta(min_length=1, max_length=1000)]
+
+
+_draft = Decoder(DraftBody)
+_bulk = Decoder(BulkBody)
+
+
+def draft_of(body: bytes) -> DraftBody | None:
+    """A body that is in order, and plainly so; None for any other."""
+    read = quickly(body, _draft)
+    return read if read is not None and read.is_plain() else None
+
+
+def drafts_of(body: bytes) -> list[DraftBody] | None:
+    """Likewise of a bulk call."""
+    read = quickly(body, _bulk)
+    return read.notifications if read is not None and all(one.is_plain() for one in read.notifications) else None
 
 
 class AcceptedNotification(Struct):

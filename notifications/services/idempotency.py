@@ -6,7 +6,7 @@ request stores nothing, and the key can be used again for the corrected body.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -71,10 +71,46 @@ def once(api_key: ApiKey, key: str, request: str, act: Callable[[], Answer]) -> 
     return answer
 
 
+def hold(api_key: ApiKey, keys: Collection[str]) -> set[str]:
+    """For several requests in one transaction: which of these keys are free, each held until the transaction ends.
+
+    A key that another transaction holds, or under which anything was ever answered, is not among them.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT key FROM unnest(%s::text[], %s::bigint[]) AS ask(key, number)"
+            " WHERE pg_try_advisory_xact_lock(number)",
+            [list(keys), [_number(api_key, key) for key in keys]],
+        )
+        held = {key for (key,) in cursor.fetchall()}
+        # Asked only now: an answer that was committed before its key was let go is seen by this statement.
+        cursor.execute(
+            "SELECT key FROM notifications_idempotencyrecord WHERE api_key_id = %s AND key = ANY(%s)",
+            [api_key.pk, list(held)],
+        )
+        return held.difference(key for (key,) in cursor.fetchall())
+
+
+def remember(api_key: ApiKey, answers: Collection[tuple[str, str, int, bytes]]) -> None:
+    """Keep answers of this transaction: (key, fingerprint, status, JSON) each. Of keys that `hold` answered."""
+    keys, fingerprints, statuses, bodies = zip(*answers, strict=True)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO notifications_idempotencyrecord (api_key_id, key, fingerprint, status_code, body)"
+            " SELECT %s, key, fingerprint, status, body::jsonb"
+            " FROM unnest(%s::text[], %s::text[], %s::int[], %s::text[]) AS a(key, fingerprint, status, body)",
+            [api_key.pk, list(keys), list(fingerprints), list(statuses), [body.decode() for body in bodies]],
+        )
+
+
 def _lock(api_key: ApiKey, key: str) -> bool:
     """Hold the key until the transaction ends, unless another one does. Let go only after the commit is visible."""
-    digest = hashlib.sha256(f"idempotency:{api_key.pk}:{key}".encode()).digest()
-    number = int.from_bytes(digest[:8], "big", signed=True)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_number(api_key, key)])
         return bool(cursor.fetchone()[0])
+
+
+def _number(api_key: ApiKey, key: str) -> int:
+    """What PostgreSQL's advisory locks know the key by."""
+    digest = hashlib.sha256(f"idempotency:{api_key.pk}:{key}".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
