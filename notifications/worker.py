@@ -13,7 +13,7 @@ import asyncio
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import structlog
@@ -26,8 +26,8 @@ from notifications import registry
 from notifications.choices import MAYBE_TWICE, EventType, FailureCode, HoldReason
 from notifications.errors import RenderError
 from notifications.messaging.base import Verdict, WorkMessage
-from notifications.providers.base import Failure, OutboundMessage, Outcome, Provider
-from notifications.providers.failover import LIMITS, TRY_AGAIN, Failover, Held, NoGate, Pair, spread
+from notifications.providers.base import Failure, OutboundMessage, Outcome, Provider, Receipt
+from notifications.providers.failover import LIMITS, TRY_AGAIN, Answer, Failover, Held, NoGate, Pair, spread
 from notifications.providers.gate import Permit, ProviderGate
 from notifications.services.addresses import retire_invalid
 from notifications.services.claims import Claim, Result
@@ -129,24 +129,26 @@ class Worker:
 
     def _render(self, claims: Sequence[Claim]) -> tuple[list[Result], dict[bool, list[Pair]]]:
         """Finished messages, live and test traffic apart, and the failures of those that cannot be rendered."""
-        categories = self.preferences.categories_by_id(())
+        slugs = {id: category.slug for id, category in self.preferences.categories_by_id(()).items()}
         failed: list[Result] = []
-        outbound: dict[bool, list[Pair]] = {}
+        outbound: dict[bool, list[Pair]] = {False: [], True: []}
         for claim in claims:
-            category = categories.get(claim.category_id)
             try:
-                message = _message(claim, category.slug if category else "")
+                content = _content(claim)
             except RenderError as error:
                 detail = vendor_text(error, claim.address)
                 failed.append(Result(claim, EventType.FAILED, code=FailureCode.RENDER_ERROR.value, detail=detail))
             else:
-                outbound.setdefault(claim.is_test, []).append((claim, message))
+                message = _message(claim, content, slugs.get(claim.category_id, ""))
+                outbound[claim.is_test].append((claim, message))
         return failed, outbound
 
     def _send(self, channel: str, priority: str, is_test: bool, pairs: list[Pair], deadline: float) -> list[Result]:
+        if not pairs:
+            return []
         failover = Failover(NO_GATE if is_test else self.gate, self._call)
         answers = failover.send(registry.chain(channel, is_test=is_test), pairs, deadline, priority=priority)
-        return [self._result(answer.claim, answer.provider, answer.outcome, answer.passed_on) for answer in answers]
+        return [self._result(answer) for answer in answers]
 
     def _call(self, provider: Provider, messages: Sequence[OutboundMessage]) -> list[Outcome]:
         """One provider call. No transaction is open here: a slow provider must not hold rows."""
@@ -166,14 +168,15 @@ class Worker:
             return [Failure(FailureCode.INTERNAL, temporary=True, detail="Wrong number of outcomes.")] * len(messages)
         return outcomes
 
-    def _result(self, claim: Claim, provider: str, outcome: Outcome | Held, passed_on: str = "") -> Result:
+    def _result(self, answer: Answer) -> Result:
+        claim, provider, outcome = answer.claim, answer.provider, answer.outcome
+        if isinstance(outcome, Receipt):
+            message_id = _message_id(outcome, claim.address)
+            code, doubt = (MAYBE_TWICE, _doubt(claim)) if claim.doubts else ("", "")
+            detail = f"{doubt} {answer.passed_on}".strip() if doubt or answer.passed_on else ""
+            return Result(claim, EventType.SENT, provider, code, detail, message_id)
         if isinstance(outcome, Held):
             return self._held(claim, provider, outcome.reason, outcome.wait)
-        if not isinstance(outcome, Failure):
-            message_id = vendor_text(outcome.provider_message_id, claim.address)[:MAX_MESSAGE_ID]
-            code, doubt = (MAYBE_TWICE, _doubt(claim)) if claim.doubts else ("", "")
-            detail = " ".join(filter(None, (doubt, passed_on)))
-            return Result(claim, EventType.SENT, provider, code, detail, provider_message_id=message_id)
         code, detail = outcome.code.value, vendor_text(outcome.detail, claim.address)
         if not outcome.temporary:
             return Result(claim, EventType.FAILED, provider, code, detail)
@@ -251,22 +254,32 @@ def _doubt(claim: Claim) -> str:
     return f"{word}: it may arrive twice."
 
 
-def _message(claim: Claim, category: str) -> OutboundMessage:
-    """The rendered message. Raises RenderError."""
+def _message_id(receipt: Receipt, address: str) -> str:
+    """A provider's name for a message, fit for the record. Nearly all are plain and need nothing."""
+    name = str(receipt.provider_message_id)  # a library may have made it a number
+    if not (name.isascii() and name.isprintable()) or address in name:
+        name = vendor_text(name, address)
+    return name[:MAX_MESSAGE_ID]
+
+
+def _content(claim: Claim) -> Mapping[str, str]:
+    """What the message says. Raises RenderError."""
     if claim.content is not None:
-        content = claim.content[claim.channel]
-    elif claim.version_id is not None:
-        recipient = {
-            "external_id": claim.external_id,
-            "name": claim.name,
-            "locale": claim.locale,
-            "timezone": claim.timezone,
-            "attributes": claim.attributes,
-        }
-        context = {**claim.data, "recipient": recipient}
-        content = catalogue.render(claim.version_id, claim.channel, claim.locale, context)
-    else:
+        return claim.content[claim.channel]
+    if claim.version_id is None:
         raise RenderError("The content was erased.")
+    context = claim.data  # parsed for this claim alone
+    context["recipient"] = {
+        "external_id": claim.external_id,
+        "name": claim.name,
+        "locale": claim.locale,
+        "timezone": claim.timezone,
+        "attributes": claim.attributes,
+    }
+    return catalogue.render(claim.version_id, claim.channel, claim.locale, context)
+
+
+def _message(claim: Claim, content: Mapping[str, str], category: str) -> OutboundMessage:
     return OutboundMessage(
         delivery_key=claim.id,
         notification_key=claim.notification_id,

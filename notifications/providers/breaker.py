@@ -14,17 +14,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import structlog
 
 from core import redis
 from notifications.providers import circuit as pure
 from notifications.providers.circuit import Answer, Circuit, Report, Rules, Tally
+from notifications.services.limit_scripts import Script
 
 log = structlog.get_logger(__name__)
 
-_SCRIPT = Path(__file__).with_name("circuit.lua").read_text()
+_SCRIPT = Script(Path(__file__).with_name("circuit.lua").read_text())
 #: What the script's texts stand for, where that is not a float.
 _READ: Mapping[str, Callable[[str], object]] = {
     "is_open": lambda text: text == "1",
@@ -119,9 +120,7 @@ class Breaker:
             rules.window, rules.min_calls, rules.failure_rate, rules.slow_rate, rules.slow_seconds,
             rules.open_seconds, rules.open_max, rules.probe_seconds, rules.pause_max, *given,
         ]  # fmt: skip
-        script = redis.client().register_script(_SCRIPT)
-        keys = [_key(provider), _tallies_key(provider)]
-        answer = cast(list[bytes], script(keys=keys, args=arguments))  # type: ignore[arg-type]  # numbers go as text
+        answer: list[bytes] = _SCRIPT(redis.client(), [_key(provider), _tallies_key(provider)], arguments)
         event, why, wait, *rest = answer
         if event == b"opened":
             log.warning("breaker.opened", provider=provider, why=why.decode(), seconds=round(float(wait), 1))

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
 
 from django.conf import settings
 
 from core import ids, redis
+from core.ids import Key
 from notifications.choices import EventType, HoldReason, Priority, SkipReason
 from notifications.services.claims import Claim, Result
 from notifications.services.rate_limiter import RateLimiter, RecipientAsk
@@ -17,6 +17,8 @@ from preferences.services import LOOK_BACK_SECONDS, CategoryInfo, PreferencesSer
 #: time, up to settings.RETRY_CAP_SECONDS. Every time is a claim and an event: a million held for an hour would be 120
 #: million of both.
 REDIS_AWAY_SECONDS = 30.0
+
+_CRITICAL = Priority.CRITICAL.value
 
 
 class Gates:
@@ -37,7 +39,6 @@ class Gates:
         results: list[Result] = []
         passed: list[Claim] = []
         for claim in claims:
-            reason = ""
             if claim.cancelled or not claim.recipient_known:
                 reason = SkipReason.CANCELLED.value
             elif claim.expired:
@@ -46,14 +47,17 @@ class Gates:
                 reason = refused[claim.id]
             elif not claim.address:
                 reason = SkipReason.NO_ADDRESS.value
-            if reason:
-                results.append(Result(claim, EventType.SKIPPED, code=reason))
             else:
                 passed.append(claim)
-        limited, passed = self._limit(passed, categories)
-        return results + limited, passed
+                continue
+            results.append(Result(claim, EventType.SKIPPED, code=reason))
+        stopped = self._stopped(passed, categories)
+        if stopped:
+            results += stopped.values()
+            passed = [claim for claim in passed if claim.id not in stopped]
+        return results, passed
 
-    def _refused(self, claims: Sequence[Claim], categories: Mapping[int, CategoryInfo]) -> dict[Any, str]:
+    def _refused(self, claims: Sequence[Claim], categories: Mapping[int, CategoryInfo]) -> dict[Key, str]:
         """Opt-outs and suppressions since acceptance. Only recipients whose preferences moved are looked at again.
 
         The margin covers what acceptance may have read from a cache that missed its invalidation.
@@ -67,32 +71,33 @@ class Gates:
         if not changed:
             return {}
         fresh = self.preferences.reach_fresh(list({ids.uuid(claim.recipient_id) for claim in changed}))
-        refused = {}
+        refused: dict[Key, str] = {}
         for claim in changed:
             reach, category = fresh.get(ids.uuid(claim.recipient_id)), categories.get(claim.category_id)
             if reach is not None and category is not None and (reason := refusal(reach, category, claim.channel)):
                 refused[claim.id] = reason
         return refused
 
-    def _limit(
-        self, claims: Sequence[Claim], categories: Mapping[int, CategoryInfo]
-    ) -> tuple[list[Result], list[Claim]]:
-        """Critical messages and test traffic are exempt from what a person may get."""
+    def _stopped(self, claims: Sequence[Claim], categories: Mapping[int, CategoryInfo]) -> dict[Key, Result]:
+        """Whom a limit stops, and whom nobody can count. Critical messages and test traffic are exempt."""
         counted = [
-            (claim, categories[claim.category_id])
+            claim
             for claim in claims
-            if claim.priority != Priority.CRITICAL and not claim.is_test and claim.category_id in categories
+            if claim.priority != _CRITICAL and not claim.is_test and claim.category_id in categories
         ]
-        asks = [RecipientAsk(claim.recipient_id, category.slug, claim.notification_id) for claim, category in counted]
-        # Always asked: the limits are then known to this process before a provider's is asked, past all waiting.
-        verdicts = self.limiter.recipients(asks)
-        uncounted = any(category.is_marketing for _, category in counted) and not redis.writable()
-        stopped: dict[Any, Result] = {}
-        for (claim, category), verdict in zip(counted, verdicts, strict=True):
+        # Always looked at: the limits are then known to this process before a provider's is asked, past all waiting.
+        are_limited = self.limiter.limits_people()
+        marketing = {id for id, category in categories.items() if category.is_marketing}
+        uncounted = any(claim.category_id in marketing for claim in counted) and not redis.writable()
+        if not are_limited and not uncounted:
+            return {}
+        asks = [RecipientAsk(c.recipient_id, categories[c.category_id].slug, c.notification_id) for c in counted]
+        stopped: dict[Key, Result] = {}
+        for claim, verdict in zip(counted, self.limiter.recipients(asks), strict=True):
             if verdict is False:
                 stopped[claim.id] = Result(claim, EventType.SKIPPED, code=SkipReason.RATE_LIMITED.value)
-            elif category.is_marketing and (uncounted or verdict is None):
+            elif claim.category_id in marketing and (uncounted or verdict is None):
                 reason = HoldReason.REDIS_AWAY.value
                 wait = min(settings.RETRY_CAP_SECONDS, REDIS_AWAY_SECONDS * 2.0 ** min(claim.holds, 32))
                 stopped[claim.id] = Result(claim, EventType.HELD, code=reason, retry_in=wait)
-        return list(stopped.values()), [claim for claim in claims if claim.id not in stopped]
+        return stopped

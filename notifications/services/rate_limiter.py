@@ -113,6 +113,10 @@ class RateLimiter:
         granted, *waits = answer
         return Allowance(granted, max(0, *waits) / 1_000_000, lowest(waits, list(frames.values())))
 
+    def limits_people(self) -> bool:
+        """Whether any limit is on what a person may get. If none is, there is nothing to ask `recipients`."""
+        return any(scope == LimitScope.RECIPIENT for scope, _ in limit_cache.all())
+
     def recipients(self, asks: Sequence[RecipientAsk]) -> list[bool | None]:
         """Per ask, whether the person may get it: by the limit of its category and by the overall one.
 

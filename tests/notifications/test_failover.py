@@ -418,6 +418,9 @@ class FullLimiter(RateLimiter):
         self.verdict = verdict
         self.asked: list[RecipientAsk] = []
 
+    def limits_people(self) -> bool:
+        return True
+
     def recipients(self, asks: Sequence[RecipientAsk]) -> list[bool | None]:
         self.asked += asks
         return [self.verdict] * len(asks)

@@ -96,8 +96,7 @@ def test_a_strange_message_id_is_kept_as_far_as_it_can_be(settings):
 
 
 def test_words_that_do_not_fit_the_record_are_dropped_and_the_send_is_kept(provider, monkeypatch):
-    monkeypatch.setattr(worker, "vendor_text", lambda text, *_: "y" * 500)  # longer than a message id may be
-    monkeypatch.setattr(worker, "MAX_MESSAGE_ID", 500)
+    monkeypatch.setattr(worker, "_message_id", lambda *_: "y" * 500)  # longer than a message id may be
     queued("ann")
 
     assert work() == [Verdict.DONE]

@@ -1,7 +1,7 @@
 """From rendered text to a field that is safe to hand to a transport."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -37,13 +37,13 @@ def cleaner(name: str, spec: FieldSpec) -> Callable[[str], str]:
     return run
 
 
-def settles(spec: FieldSpec, literal: str) -> bool:
-    """Whether all of this text stays wherever it stands in the field, but for space at the field's ends. Of printable
-    text all does; of a link nobody knows before it is whole."""
+def settles(spec: FieldSpec, literals: Iterable[str]) -> bool:
+    """Whether nothing but space at its ends is ever cleaned off a field of these texts and of printable values.
+    Nobody knows that of a link before it is whole."""
     if spec.kind is Kind.LINK:
         return False
     characters = _line_characters if spec.kind is Kind.LINE else _text_characters
-    return characters(literal) == literal
+    return all(characters(literal) == literal for literal in literals)
 
 
 def _well_formed(text: str) -> str:

@@ -1,14 +1,15 @@
 """Template text to functions. Plain `{{ a.b }}` templates take a path of their own, an order of magnitude faster.
 
 Of a plain template nothing is left to do for each message but to look up what it names, once for all fields, and to
-put that into its text: the rest is checked and cleaned when it is compiled. Values are looked at all together, and one
-by one, or the finished text, only where one of them holds a character that needs it.
+join that with its literals: these are checked when it is compiled. Values are looked at all together, and one by one,
+or the finished text is, only where one of them holds a character that needs it.
 """
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain, zip_longest
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 from liquid.stringify import to_liquid_string
 
@@ -21,6 +22,8 @@ Context = Mapping[str, object]
 FieldRenderer = Callable[[Context], str]
 Program = Callable[[Context], dict[str, str]]
 Path = tuple[str, ...]
+#: Of a plain template: a literal, or the path of a value.
+Part = str | Path
 
 _SLOT = re.compile(r"\{\{[ \n\t\r]*([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)[ \n\t\r]*\}\}")
 #: In the text between slots: a sign of Liquid, or a brace that touches a slot and might belong to it.
@@ -35,23 +38,18 @@ _MAX_SLOTS = 64
 _SPECIAL = re.compile("[&<>\"']")
 
 
-class Plain(NamedTuple):
-    """A template of literals with a path between each two."""
-
-    literals: list[str]
-    paths: list[Path]
-
-
-def _plain(source: str) -> Plain | None:
-    """None when it takes Liquid to read it."""
-    parts = _SLOT.split(source)
-    literals, paths = parts[::2], [tuple(name.split(".")) for name in parts[1::2]]
+def _plain(source: str) -> list[Part] | None:
+    """The parts of a template that are not empty; None when it takes Liquid to read it."""
+    found = _SLOT.split(source)
+    literals, paths = found[::2], [tuple(name.split(".")) for name in found[1::2]]
     is_plain = (
         len(paths) <= _MAX_SLOTS
         and not any(map(_MARKUP.search, literals))
         and not any(_WORDS.intersection(path) for path in paths)
     )
-    return Plain(literals, paths) if is_plain else None
+    if not is_plain:
+        return None
+    return [part for pair in zip_longest(literals, paths) for part in pair if part]
 
 
 def compile_field(source: str, html: bool) -> FieldRenderer:
@@ -62,11 +60,11 @@ def compile_field(source: str, html: bool) -> FieldRenderer:
     plain = _plain(source)
     if plain is None:
         return sandbox.compile_liquid(source, html=html)
-    if not plain.paths:
+    if not any(map(_is_path, plain)):
         return lambda _context: source
-    values = _Values(plain.paths, html=html)
-    mould, pick = _mould(plain, values)
-    return lambda context: mould % pick(values.of(context)[1])
+    parts = _Parts(plain, html=html)
+    pick = parts.picker(plain)
+    return lambda context: "".join(pick(parts.of(context)[1]))
 
 
 def compile_content(channel: str, fields: Mapping[str, str]) -> Program:
@@ -75,7 +73,7 @@ def compile_content(channel: str, fields: Mapping[str, str]) -> Program:
     Raises RenderError for a source that is not a template, and for one that no data could make a field of.
     """
     program = _Program()
-    plain: dict[str, Plain] = {}
+    plain: dict[str, list[Part]] = {}
     for name, spec in FIELDS[channel].items():
         source = fields.get(name)
         if not source:
@@ -83,7 +81,7 @@ def compile_content(channel: str, fields: Mapping[str, str]) -> Program:
                 raise RenderError(f"{channel} has no {name}")
         elif (found := _plain(source)) is None:
             program.add_guarded(name, spec, source)
-        elif found.paths:
+        elif any(map(_is_path, found)):
             plain[name] = found
         else:
             program.add_constant(name, spec, source)
@@ -91,18 +89,30 @@ def compile_content(channel: str, fields: Mapping[str, str]) -> Program:
     return program.render
 
 
-class _Values:
-    """What a message's data has for some paths: each looked up once, whichever fields it goes to."""
+def _is_path(part: Part) -> bool:
+    return isinstance(part, tuple)
 
-    def __init__(self, paths: Iterable[Path], *, html: bool) -> None:
-        self.paths = sorted(set(paths), key=lambda path: (len(path) > 1, path))
+
+class _Parts:
+    """What plain templates are put together from: the values that a message's data has for their paths, each looked up
+    once whichever fields it goes to, and the literals, which are the same for every message."""
+
+    def __init__(self, parts: Iterable[Part], *, html: bool) -> None:
+        known = set(parts)
+        paths = sorted((part for part in known if isinstance(part, tuple)), key=lambda path: (len(path) > 1, path))
+        self._literals = sorted(part for part in known if isinstance(part, str))
+        self._place = {part: n for n, part in enumerate([*paths, *self._literals])}
         self._html = html
-        self._names = [path[0] for path in self.paths if len(path) == 1]
+        self._names = [path[0] for path in paths if len(path) == 1]
         self._pick = _picker(self._names)
-        self._deep = [(path[0], path[1:]) for path in self.paths if len(path) > 1]
+        self._deep = [(path[0], path[1:]) for path in paths if len(path) > 1]
+
+    def picker(self, template: Sequence[Part]) -> Callable[[Sequence[str]], tuple[str, ...]]:
+        """Takes the parts of this template, in its order, out of all of them."""
+        return _picker([self._place[part] for part in template])
 
     def of(self, context: Context) -> tuple[list[str], list[str], bool]:
-        """In the order of `paths` as text and, where HTML was asked for, escaped; and whether all are printable."""
+        """All parts, the values as text and, where HTML was asked for, escaped; and whether all of these print."""
         values: list[Any]
         try:
             values = [*self._pick(context)]
@@ -118,8 +128,11 @@ class _Values:
             values.append(value)
         texts = [value if type(value) is str else _text(value) for value in values]
         together = "".join(texts)
-        escaped = [_escaped(value) for value in values] if self._html and _SPECIAL.search(together) else texts
-        return texts, escaped, together.isprintable()
+        parts = texts + self._literals
+        escaped = parts
+        if self._html and _SPECIAL.search(together):
+            escaped = [_escaped(value) for value in values] + self._literals
+        return parts, escaped, together.isprintable()
 
 
 def _picker(keys: Sequence[Any]) -> Callable[[Any], tuple[Any, ...]]:
@@ -145,20 +158,14 @@ def _escaped(value: object) -> str:
     return text.replace('"', "&#34;").replace("'", "&#39;")
 
 
-def _mould(plain: Plain, values: _Values) -> tuple[str, Callable[[Sequence[str]], tuple[str, ...]]]:
-    """A format, and what takes its arguments out of all values."""
-    mould = "%s".join(literal.replace("%", "%%") for literal in plain.literals)
-    return mould, _picker([values.paths.index(path) for path in plain.paths])
-
-
 class _Program:
     """The fields of one channel's content, by how much is left to do for each message."""
 
     def __init__(self) -> None:
         self._constants: dict[str, str] = {}
-        self._values = _Values([], html=False)
-        #: Name, required, HTML, format, its arguments, the length up to which nothing is left to clean, cleaner.
-        self._moulds: list[tuple[Any, ...]] = []
+        self._parts = _Parts([], html=False)
+        #: Name, required, HTML, the picker of its parts, the length up to which nothing is left to clean, cleaner.
+        self._plain: list[tuple[Any, ...]] = []
         self._guarded: list[tuple[str, bool, FieldRenderer, Callable[[str], str]]] = []
 
     def add_constant(self, name: str, spec: FieldSpec, text: str) -> None:
@@ -167,16 +174,14 @@ class _Program:
         elif spec.required:
             raise _empty(name)
 
-    def add_plain(self, specs: Mapping[str, FieldSpec], fields: Mapping[str, Plain]) -> None:
-        paths = (path for plain in fields.values() for path in plain.paths)
-        self._values = _Values(paths, html=any(specs[name].html for name in fields))
+    def add_plain(self, specs: Mapping[str, FieldSpec], fields: Mapping[str, list[Part]]) -> None:
+        self._parts = _Parts(chain.from_iterable(fields.values()), html=any(specs[name].html for name in fields))
         for name, plain in fields.items():
             spec = specs[name]
-            settled = all(settles(spec, literal) for literal in plain.literals)
-            limit = spec.max_length if settled else -1
-            self._moulds.append(
-                (name, spec.required, spec.html, *_mould(plain, self._values), limit, cleaner(name, spec))
-            )
+            literals = [part for part in plain if isinstance(part, str)]
+            limit = spec.max_length if settles(spec, literals) else -1
+            pick = self._parts.picker(plain)
+            self._plain.append((name, spec.required, spec.html, pick, limit, cleaner(name, spec)))
 
     def add_guarded(self, name: str, spec: FieldSpec, source: str) -> None:
         try:
@@ -187,9 +192,9 @@ class _Program:
 
     def render(self, context: Context) -> dict[str, str]:
         content = self._constants.copy()
-        texts, escaped, is_printable = self._values.of(context)
-        for name, required, html, mould, pick, limit, clean in self._moulds:
-            text = (mould % pick(escaped if html else texts)).strip()
+        parts, escaped, is_printable = self._parts.of(context)
+        for name, required, html, pick, limit, clean in self._plain:
+            text = "".join(pick(escaped if html else parts)).strip()
             if not is_printable or len(text) > limit:
                 text = clean(text)
             if text:

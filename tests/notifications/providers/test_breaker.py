@@ -7,13 +7,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from redis.commands.core import Script
 from redis.exceptions import ReadOnlyError
 
 from core import redis
 from notifications.providers import circuit as pure
 from notifications.providers.breaker import Breaker
 from notifications.providers.circuit import Answer, Circuit, Report, Rules
+from notifications.services.limit_scripts import Script
 
 START = 1_000_000.0
 
