@@ -50,10 +50,12 @@ def main() -> int:
         with environment(options.transport, **fixed):
             import django
 
+            from core import collector
             from core.postgresql.direct import look_up_by_key
 
             django.setup()
-            look_up_by_key()  # as the fan-out of campaigns does
+            look_up_by_key()
+            collector.relax()  # both as the fan-out of campaigns does
             result = run(options, journal)
     print(json.dumps(result))
     return 0 if result["lost"] == 0 and result["checked"] else 1

@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand
 from django.db import connection
 
 from campaigns.runner import OUTAGES, Runner
+from core import collector
 from core.postgresql.direct import look_up_by_key
 from core.shutdown import Shutdown
 
@@ -20,6 +21,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         look_up_by_key()
+        collector.relax()
         shutdown, runner = Shutdown(), Runner()
         pause = BACKOFF[0]
         log.info("campaigns_started", chunk=settings.CAMPAIGN_CHUNK, outbox_limit=settings.CAMPAIGN_OUTBOX_LIMIT)

@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as DatabaseError
 from django.db import connection
 
+from core import collector
 from core.postgresql.direct import look_up_by_key
 from core.shutdown import Shutdown
 from notifications import messaging
@@ -28,6 +29,7 @@ class Command(BaseCommand):
                 " To send it through RabbitMQ, set BROKER_URL, for example amqp://user:password@host:5672/%2F."
             )
         look_up_by_key()
+        collector.relax()
         shutdown = Shutdown()
         publisher = messaging.publisher()
         try:

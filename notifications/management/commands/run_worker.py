@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
-from core import supervisor
+from core import collector, supervisor
 from core.postgresql.direct import look_up_by_key
 from core.shutdown import Shutdown
 from notifications import messaging
@@ -49,6 +49,7 @@ class Command(BaseCommand):
 def serve(channel: str, priorities: list[str]) -> None:
     """One worker process: consume until asked to stop."""
     look_up_by_key()
+    collector.relax()
     shutdown = Shutdown()
     worker = Worker(stopping=lambda: shutdown.requested)
     consumer = messaging.consumer(channel, priorities)
