@@ -81,19 +81,19 @@ class TestManyRows:
         hour_ago = f"{timezone.now() - timedelta(hours=1):%Y-%m-%dT%H:%M}"
         category = str(Category.objects.get().pk)
         asked = [
-            (Notification, {}, 50),
-            (Notification, {"p": "20"}, 50),
+            (Notification, {}, 25),
+            (Notification, {"p": "20"}, 25),
             (Notification, {"q": str(one.pk)}, 1),
             (Notification, {"q": str(own.pk)}, 1),
-            (Notification, {"q": person}, 50),
-            (Notification, {"recipient": person}, 50),
-            (Notification, {"created_from": hour_ago}, 50),
-            (Notification, {"category": category, "source": "campaign:1"}, 50),
-            (Delivery, {}, 50),
+            (Notification, {"q": person}, 25),
+            (Notification, {"recipient": person}, 25),
+            (Notification, {"created_from": hour_ago}, 25),
+            (Notification, {"category": category, "source": "campaign:1"}, 25),
+            (Delivery, {}, 25),
             (Delivery, {"q": str(own.pk)}, 1),
             (Delivery, {"q": str(one.pk)}, 2),
-            (Delivery, {"q": person}, 50),
-            (Delivery, {"channel__exact": "email"}, 50),
+            (Delivery, {"q": person}, 25),
+            (Delivery, {"channel__exact": "email"}, 25),
         ]
 
         for model, query, rows in asked:
