@@ -196,7 +196,7 @@ class TestDeviceTokens:
     def test_retiring_asks_first_and_drops_the_cached_reach(self):
         person = factories.recipient("ada", devices=1)
         device = DeviceToken.objects.get()
-        assert PreferencesService().reach(["ada"])["ada"].devices == (device.pk,)
+        assert PreferencesService().reach(["ada"])["ada"].devices == (device.pk.bytes,)
         client = signed_in(may="everything")
         ticked = {"action": "retire", "_selected_action": [str(device.pk)]}
 

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from core import ids
 from preferences.models import DeviceToken
 from preferences.services import PreferencesService
 from tests import factories
@@ -25,7 +26,8 @@ def test_a_registered_device_is_reached_and_its_token_not_shown(api: Api) -> Non
     assert response.status_code == 201
     assert TOKEN not in response.content.decode()
     assert TOKEN not in api.get("recipients/user-42/device-tokens/").content.decode()
-    assert [str(id) for id in PreferencesService().reach(["user-42"])["user-42"].devices] == [response.json()["id"]]
+    (device,) = PreferencesService().reach(["user-42"])["user-42"].devices
+    assert str(ids.uuid(device)) == response.json()["id"]
 
 
 def test_registering_again_changes_nothing(api: Api) -> None:
