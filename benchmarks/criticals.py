@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from msgspec.structs import replace
-
 from benchmarks import dataset
 
 #: The numbers of these orders start here, so that no draft of another part says the same.

@@ -26,8 +26,6 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from msgspec.structs import replace
-
 from benchmarks import books, criticals, dataset, processes
 from benchmarks.environment import environment, start, stop
 
