@@ -7,6 +7,7 @@ is final: the short way only ever says yes, and a test holds the two against eac
 """
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -28,14 +29,25 @@ _NON_GEOGRAPHIC = "001"
 def to_e164(text: str, region: str | None = None) -> str:
     """The E.164 form of a valid number, at most 16 characters. `region` (ISO 3166, for example "DE") is the country of
     numbers written without one. Raises ValidationProblem."""
-    short = text.translate(_SEPARATORS)
-    if short.isascii():
-        if short[:1] == "+" and short[1:].isdigit():
-            if _fits(short[1:]):
-                return short
-        elif region and short.isdigit() and (national := _national(short, region)):
-            return national
-    return _by_libphonenumber(text, region)
+    return _clean(text.translate(_SEPARATORS), region) or _by_libphonenumber(text, region)
+
+
+def clean_to_e164(texts: Sequence[str], region: str | None = None) -> list[str | None]:
+    """The E.164 form of each, and None where `to_e164` has to look closer. An empty text stays empty."""
+    short = "\n".join(texts).translate(_SEPARATORS).split("\n")
+    if len(short) != len(texts):  # one of them has a line break
+        short = [text.translate(_SEPARATORS) for text in texts]
+    return [text and _clean(plain, region) for text, plain in zip(texts, short, strict=True)]
+
+
+def _clean(short: str, region: str | None) -> str | None:
+    """The E.164 form of a number without separators, when nothing about it is open to reading."""
+    if not short.isascii():
+        return None
+    if short[:1] == "+":
+        digits = short[1:]
+        return short if digits.isdigit() and _fits(digits) else None
+    return _national(short, region) if region and short.isdigit() else None
 
 
 def _by_libphonenumber(text: str, region: str | None) -> str:
@@ -56,15 +68,13 @@ def _by_libphonenumber(text: str, region: str | None) -> str:
 
 def _fits(digits: str) -> bool:
     """Whether "<country code><national number>" is valid as it stands."""
-    for length in (1, 2, 3):  # no country code begins another
-        rule = _rule(digits[:length])
-        if rule is not None:
-            valid, prefix = rule
-            national = digits[length:]
-            if prefix is not None and (stripped := prefix.match(national)) and stripped.end():
-                return False
-            return valid.fullmatch(national) is not None
-    return False
+    rule = _rule_of(digits[:3])
+    if rule is None:
+        return False
+    national = digits[rule.code_length :]
+    if rule.prefix is not None and (stripped := rule.prefix.match(national)) and stripped.end():
+        return False
+    return rule.valid.fullmatch(national) is not None
 
 
 def _national(digits: str, region: str) -> str | None:
@@ -104,9 +114,22 @@ def _home(region: str) -> _Home | None:
     )
 
 
+class _Rule(NamedTuple):
+    """What a national number of a country code looks like, and the prefix libphonenumber would strip from it."""
+
+    code_length: int
+    valid: re.Pattern[str]
+    prefix: re.Pattern[str] | None
+
+
 @cache
-def _rule(code: str) -> tuple[re.Pattern[str], re.Pattern[str] | None] | None:
-    """What a national number of this country code looks like, and the prefix libphonenumber would strip from it."""
+def _rule_of(start: str) -> _Rule | None:
+    """The rule of the country code that a number of these first three digits has: no code begins another."""
+    return next((rule for length in (1, 2, 3) if (rule := _rule(start[:length]))), None)
+
+
+@cache
+def _rule(code: str) -> _Rule | None:
     regions = COUNTRY_CODE_TO_REGION_CODE.get(int(code)) if code else None
     if not regions:
         return None
@@ -125,7 +148,7 @@ def _rule(code: str) -> tuple[re.Pattern[str], re.Pattern[str] | None] | None:
             forms.append(f"(?={general})(?:{'|'.join(kinds)})")
     main = PhoneMetadata.metadata_for_region_or_calling_code(int(code), regions[0])
     prefix = main.national_prefix_for_parsing if main else None
-    return (re.compile("|".join(forms) or r"(?!)"), re.compile(prefix) if prefix else None)
+    return _Rule(len(code), re.compile("|".join(forms) or r"(?!)"), re.compile(prefix) if prefix else None)
 
 
 def _form(kind: PhoneNumberDesc | None) -> str:

@@ -31,9 +31,9 @@ MAX_LABEL: Final = 100
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
-_PLAIN_EMAIL = re.compile(
-    r"(?=.{1,254}\Z)(?=[^@]{1,64}@)[A-Za-z0-9_%+-]+(?:\.[A-Za-z0-9_%+-]+)*"
-    r"@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}"
+_SHORT = 64
+_PLAIN_EMAIL = re.compile(  # of at most _SHORT characters, so that no part of it can be too long; possessive: 0.2 µs
+    r"[A-Za-z0-9_%+-]++(?:\.[A-Za-z0-9_%+-]++)*+@(?:[a-z0-9]++(?:-++[a-z0-9]++)*+\.)++[a-z]{2,63}"
 )
 _LANGUAGE_TAG = re.compile(  # RFC 5646, 2.1, without grandfathered tags and longer languages, which nobody registered
     r"(?P<language>[a-z]{2,3}(?:-[a-z]{3}){0,3})"
@@ -63,6 +63,11 @@ def external_id(value: object) -> str:
     return text
 
 
+def is_plain_email(text: str) -> bool:
+    """Whether this is beyond doubt an address, and its own normalised form. Most are."""
+    return len(text) <= _SHORT and _PLAIN_EMAIL.fullmatch(text) is not None
+
+
 def name(value: object) -> str:
     """At most 200 characters on one line: runs of white space become one space, a line break is refused (it could end
     a header). May be empty."""
@@ -73,18 +78,21 @@ def email(value: object) -> str:
     """An address as SMTP takes it, the domain in lower case; empty is no address. RFC 5322 lets a quoted local part
     hold control characters; no mail system takes them, and here they are refused."""
     text = _text(value).strip()
-    if not text or _PLAIN_EMAIL.fullmatch(text):
+    if not text or is_plain_email(text):
         return text
     if not text.isprintable():
         raise ValidationProblem("invalid_email", "This is not a valid email address.")
     local, _, domain = text.rpartition("@")
+    lowered = f"{local}@{domain.lower()}"
+    if is_plain_email(lowered):
+        return lowered
     if len(text) > MAX_EMAIL or len(local.encode(errors="replace")) > MAX_LOCAL_PART:
         raise ValidationProblem("too_long", f"At most {MAX_EMAIL} characters, {MAX_LOCAL_PART} before the @.")
     try:
         _check_email(text)
     except ValidationError:
         raise ValidationProblem("invalid_email", "This is not a valid email address.") from None
-    return f"{local}@{domain.lower()}"
+    return lowered
 
 
 def phone(value: object, region: str | None = None) -> str:

@@ -1,34 +1,24 @@
-"""Records of a CSV file as rows for the database: the header as a plan, then one fast pass per record."""
+"""Records of a CSV file as rows for the database: the header as a plan, then one pass per column of a batch."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Final
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from itertools import compress
+from operator import itemgetter
+from typing import Any, Final
 
 import orjson
 
-from core.ids import uuid7
+from core.ids import keys
 from preferences import validation
 from preferences.errors import ValidationProblem
-from preferences.importing.source import UNREADABLE, Record, SourceError
+from preferences.importing.columns import EXTERNAL_ID, Column, attribute_column, known_columns, one_line
+from preferences.importing.source import UNREADABLE, Chunk, SourceError
 
 MAX_COLUMNS: Final = 200
 #: Other spellings of the known columns, after lower-casing and with blanks and dashes as underscores.
 ALIASES: Final = {"id": "external_id", "time_zone": "timezone", "e_mail": "email", "language": "locale"}
 #: The known columns in the order of a row, after its key.
 FIELDS: Final = ("name", "email", "phone", "locale", "timezone")
-
-#: Characters of all attributes of a row that cannot reach the limit on their bytes, whatever they are.
-_SURELY_SMALL: Final = validation.MAX_ATTRIBUTES_BYTES // 16
-
-
-@dataclass(slots=True)
-class Row:
-    """One recipient of a batch. Empty cells and missing attributes leave what is there as it is."""
-
-    external_id: str
-    cells: list[str]
-    attributes: dict[str, str]
 
 
 class Rejected(Exception):
@@ -40,46 +30,130 @@ class Rejected(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Batch:
+    """Records on their way to the database: `rows` of them in COPY's text format, one per external id, of `records`
+    that were taken. Beside them those that were not, by line, and the last line of all."""
+
+    copy: bytes
+    rows: int
+    records: int
+    rejected: list[tuple[int, Rejected]]
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """What each column of this file is, and how a record of it is read."""
+    """What each column of this file is, and how records of it are read."""
 
     width: int
     key: int
-    known: tuple[tuple[int, int, str, Callable[[str], str]], ...]  # cell, place in FIELDS, column, check
-    custom: tuple[tuple[int, str], ...]  # cell, attribute
+    known: tuple[tuple[int, int, str, Column], ...]  # cell, place in FIELDS, name, how it is checked
+    custom: tuple[int, ...]  # cells
+    attributes: Column  # checks those cells together, and makes JSON of them
 
-    def read(self, record: Record) -> Row:
-        """The row of a record. Raises Rejected with the first thing wrong with it."""
-        cells = record.cells
-        if record.problem:
-            raise Rejected("", "", "unreadable", record.problem)
-        if len(cells) != self.width:
-            cells = self._trimmed(cells)
-        try:
-            external_id = validation.external_id(cells[self.key])
-        except ValidationProblem as problem:
-            raise Rejected("", "external_id", problem.code, problem.message) from None
-        values = [""] * len(FIELDS)
-        for cell, place, column, check in self.known:
-            if text := cells[cell].strip():
+    def read(self, chunk: Chunk) -> Batch:
+        """The rows of these records. Empty cells and missing attributes leave what is there as it is."""
+        reading = _Reading(chunk, self.width)
+        cells = [list(map(str.strip, column)) for column in zip(*reading.rows, strict=True)] or [[]] * self.width
+        blank = [""] * len(reading.rows)
+        external_ids = reading.check_ids(cells[self.key])
+        values = [blank] * len(FIELDS)
+        for cell, place, name, column in self.known:
+            values[place] = reading.check(name, column, cells[cell])
+        attributes = blank
+        if self.custom:
+            together = list(zip(*(cells[cell] for cell in self.custom), strict=True))
+            attributes = reading.check("attributes", self.attributes, together)
+        taken = reading.without_rejected([external_ids, *values, attributes])
+        merged = _merged(taken)
+        return Batch(_copy_text(merged), len(merged[0]), len(taken[0]), reading.rejected(), chunk.last_line)
+
+
+class _Reading:
+    """The records of a chunk that have a cell for each column, and what is wrong with which."""
+
+    def __init__(self, chunk: Chunk, width: int) -> None:
+        self.lines, self.rows = chunk.lines, chunk.rows
+        self.ids: list[str] = []
+        self._unfit = [(line, Rejected("", "", "unreadable", problem)) for line, problem in chunk.unreadable]
+        self._bad: dict[int, Rejected] = {}
+        self._fit(width)
+
+    def check_ids(self, cells: Sequence[str]) -> list[str]:
+        """The external ids, by which rejected records are named from then on."""
+        self.ids = [""] * len(cells)
+        self.ids = self.check("external_id", EXTERNAL_ID, cells)
+        return self.ids
+
+    def check(self, name: str, column: Column, cells: Sequence[Any]) -> list[str]:
+        """The values of a column. Where there is none the record is rejected, unless it is already."""
+        values: list[Any] = column.quick(cells)
+        for index in [index for index, value in enumerate(values) if value is None]:
+            values[index] = ""
+            if index not in self._bad:
                 try:
-                    values[place] = check(text)
+                    values[index] = column.check(cells[index])
                 except ValidationProblem as problem:
-                    raise Rejected(external_id, column, problem.code, problem.message) from None
-        custom = {name: text for cell, name in self.custom if (text := cells[cell].strip())} if self.custom else {}
-        written = "".join(custom.values())
-        if len(written) > _SURELY_SMALL or not written.isprintable():
-            try:
-                validation.attributes(custom)
-            except ValidationProblem as problem:
-                raise Rejected(external_id, "attributes", problem.code, problem.message) from None
-        return Row(external_id, values, custom)
+                    self._bad[index] = Rejected(self.ids[index], name, problem.code, problem.message)
+        return values
 
-    def _trimmed(self, cells: list[str]) -> list[str]:
-        """The cells without blank ones beyond the header. Raises Rejected for any other number of cells."""
-        if len(cells) > self.width and not any(cell.strip() for cell in cells[self.width :]):
-            return cells[: self.width]
-        raise Rejected("", "", "field_count", f"{self.width} fields expected, {len(cells)} found.")
+    def without_rejected(self, columns: list[list[str]]) -> list[list[str]]:
+        """The columns without the records that were rejected."""
+        return _kept(columns, self._bad) if self._bad else columns
+
+    def rejected(self) -> list[tuple[int, Rejected]]:
+        """By line, each with the first thing wrong with it."""
+        bad = [(self.lines[index], rejected) for index, rejected in self._bad.items()]
+        return sorted(self._unfit + bad, key=itemgetter(0))
+
+    def _fit(self, width: int) -> None:
+        """Leave out the records with another number of cells; blank ones beyond the header do not count."""
+        wrong = [index for index, cells in enumerate(self.rows) if len(cells) != width]
+        for index in reversed(wrong):
+            cells = self.rows[index]
+            if len(cells) > width and not any(cell.strip() for cell in cells[width:]):
+                del cells[width:]
+                continue
+            message = f"{width} fields expected, {len(cells)} found."
+            self._unfit.append((self.lines.pop(index), Rejected("", "", "field_count", message)))
+            del self.rows[index]
+
+
+def _kept(columns: list[list[str]], gone: Container[int]) -> list[list[str]]:
+    keep = [index not in gone for index in range(len(columns[0]))]
+    return [list(compress(column, keep)) for column in columns]
+
+
+def _merged(columns: list[list[str]]) -> list[list[str]]:
+    """One row per external id, which is the first column; a later one wins cell by cell."""
+    external_ids, *values, attributes = columns
+    if len(set(external_ids)) == len(external_ids):
+        return columns
+    first: dict[str, int] = {}
+    gone = set()
+    for index, external_id in enumerate(external_ids):
+        at = first.setdefault(external_id, index)
+        if at != index:
+            gone.add(index)
+            for column in values:
+                column[at] = column[index] or column[at]
+            attributes[at] = _both(attributes[at], attributes[index])
+    return _kept(columns, gone)
+
+
+def _both(earlier: str, later: str) -> str:
+    """The attributes of two rows of one person."""
+    if not (earlier and later):
+        return earlier or later
+    return orjson.dumps(orjson.loads(earlier) | orjson.loads(later)).decode()
+
+
+def _copy_text(columns: list[list[str]]) -> bytes:
+    """The rows behind new ids in COPY's text format, empty for null. No value holds a tab or a line break: checked, or
+    JSON."""
+    new = [key.hex() for key in keys(len(columns[0]))]
+    lines = map("\t".join, zip(new, *columns, strict=True))
+    return "".join([f"{line}\n" for line in lines]).replace("\\", "\\\\").encode()
 
 
 def plan(header: Sequence[str], *, region: str | None = None) -> Plan:
@@ -91,74 +165,39 @@ def plan(header: Sequence[str], *, region: str | None = None) -> Plan:
         raise SourceError("The header holds NUL bytes. If the file is UTF-16, pass --encoding utf-16-le.")
     if len(names) > MAX_COLUMNS:
         raise SourceError(f"The header has {len(names)} columns; at most {MAX_COLUMNS} are read.")
-    columns = _columns(names)
-    checks: dict[str, Callable[[str], str]] = {
-        "name": lambda text: validation.name(_one_line(text)),
-        "email": validation.email,
-        "phone": lambda text: validation.phone(text.lstrip("'"), region),  # spreadsheets write '+49 to keep the plus
-        "locale": lru_cache(maxsize=1024)(validation.locale),
-        "timezone": lru_cache(maxsize=1024)(validation.timezone),
-    }
-    place = {name: index for index, name in enumerate(FIELDS)}
+    fields = _columns(names)
+    checks = known_columns(region)
+    custom = [cell for cell, name in enumerate(fields) if name != "external_id" and name not in FIELDS]
     return Plan(
-        width=len(columns),
-        key=columns.index("external_id"),
-        known=tuple((cell, place[name], name, checks[name]) for cell, name in enumerate(columns) if name in place),
-        custom=tuple((cell, name) for cell, name in enumerate(columns) if name not in place and name != "external_id"),
+        width=len(fields),
+        key=fields.index("external_id"),
+        known=tuple(
+            (cell, FIELDS.index(name), name, checks[name]) for cell, name in enumerate(fields) if name in checks
+        ),
+        custom=tuple(custom),
+        attributes=attribute_column([fields[cell] for cell in custom]),
     )
-
-
-def _one_line(text: str) -> str:
-    """A spreadsheet's cell of two lines is meant as one."""
-    return " ".join(text.split())
 
 
 def _columns(names: Sequence[str]) -> list[str]:
     """What each column is: a known field, or an attribute by its own name."""
     known = {"external_id", *FIELDS}
     plain = [name.lower().replace(" ", "_").replace("-", "_") for name in names]
-    columns = []
+    fields = []
     for number, (name, word) in enumerate(zip(names, plain, strict=True), start=1):
         alias = ALIASES.get(word, word)
         if alias in known and (word == alias or alias not in plain):
-            columns.append(alias)
+            fields.append(alias)
             continue
         try:
-            columns.append(validation.attribute_key(_one_line(name)))
+            fields.append(validation.attribute_key(one_line(name)))
         except ValidationProblem as problem:
             raise SourceError(f"Column {number} of the header: {problem.message}") from None
-    if "external_id" not in columns:
+    if "external_id" not in fields:
         hint = next((mark for mark in (";", "\t", "|", ",") if any(mark in name for name in names)), "")
         advice = f" Is the delimiter {hint!r}? Pass --delimiter." if hint and len(names) == 1 else ""
         raise SourceError(f"The header has no column external_id (or id).{advice}")
-    twice = sorted({name for name in columns if columns.count(name) > 1})
+    twice = sorted({name for name in fields if fields.count(name) > 1})
     if twice:
         raise SourceError(f"The header names a column twice: {', '.join(twice)}.")
-    return columns
-
-
-@dataclass(slots=True)
-class Batch:
-    """Rows on their way to the database, one per external id; a later record wins cell by cell."""
-
-    rows: dict[str, Row] = field(default_factory=dict)
-    records: int = 0
-
-    def add(self, row: Row) -> None:
-        self.records += 1
-        earlier = self.rows.setdefault(row.external_id, row)
-        if earlier is not row:
-            cells = [new or old for new, old in zip(row.cells, earlier.cells, strict=True)]
-            self.rows[row.external_id] = Row(row.external_id, cells, {**earlier.attributes, **row.attributes})
-
-    def copy_text(self) -> bytes:
-        """The rows in COPY's text format, empty for null. No value holds a tab or a line break: checked, or JSON."""
-        lines = [
-            "\t".join((str(uuid7()), row.external_id, *row.cells, _json(row.attributes) if row.attributes else "\n"))
-            for row in self.rows.values()
-        ]
-        return "".join(lines).replace("\\", "\\\\").encode()
-
-
-def _json(attributes: dict[str, str]) -> str:
-    return orjson.dumps(attributes, option=orjson.OPT_APPEND_NEWLINE).decode()
+    return fields

@@ -1,9 +1,14 @@
-"""A CSV file as records with their physical lines, however untidy the file is, in bounded memory."""
+"""A CSV file as records with their physical lines, however untidy the file is, in bounded memory.
+
+The file is read a block at a time, and what happens for each line happens in C: splitting, and the `csv` module.
+"""
 
 import codecs
 import csv
-from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from io import StringIO
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self, TextIO
@@ -11,11 +16,14 @@ from typing import Final, NamedTuple, Self, TextIO
 #: Characters of one field, and of one physical line.
 MAX_FIELD: Final = 16 * 1024
 MAX_LINE: Final = 64 * 1024
+#: Characters of a record over all its lines: more than all its columns can hold.
+MAX_RECORD: Final = 4 * 1024 * 1024
 #: A file beyond this is a mistake, or wants splitting.
 MAX_FILE_BYTES: Final = 8 * 1024**3
 #: What stands for a byte that means nothing in the file's encoding. No field may hold it, so its row is rejected.
 UNREADABLE: Final = "\x00"
 
+_BLOCK: Final = 256 * 1024
 _BOMS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
@@ -35,6 +43,24 @@ class Record(NamedTuple):
     line: int
     cells: list[str]
     problem: str = ""
+
+
+@dataclass(slots=True)
+class Chunk:
+    """Records that follow each other: the line each begins on and its cells; beside them those that could not be read,
+    with the reason. Blank ones are passed over."""
+
+    lines: list[int] = field(default_factory=list)
+    rows: list[list[str]] = field(default_factory=list)
+    unreadable: list[tuple[int, str]] = field(default_factory=list)
+
+    @property
+    def records(self) -> int:
+        return len(self.rows) + len(self.unreadable)
+
+    @property
+    def last_line(self) -> int:
+        return max(self.lines[-1] if self.lines else 0, self.unreadable[-1][0] if self.unreadable else 0)
 
 
 class _Repair:
@@ -63,7 +89,7 @@ codecs.register_error("carillon-unreadable", _unreadable)
 
 
 class Source:
-    """An open CSV file; a context manager. Iterating gives its records; blank lines are passed over."""
+    """An open CSV file; a context manager. Iterating gives its records one by one, `take` many at a time."""
 
     def __init__(self, path: Path, *, delimiter: str = ",", encoding: str = "auto") -> None:
         try:
@@ -75,6 +101,9 @@ class Source:
             raise SourceError(f"{path}: {error.strerror}.") from None
         self._delimiter = delimiter
         self._repaired_before = _repair.count
+        self._blocks = _Blocks(self._file)
+        csv.field_size_limit(MAX_FIELD)
+        self._begin([], before=0)
 
     def __enter__(self) -> Self:
         return self
@@ -93,67 +122,83 @@ class Source:
         return _repair.count - self._repaired_before
 
     def __iter__(self) -> Iterator[Record]:
-        """The records. One that cannot be read costs its first line only: reading goes on with the line after it, so a
-        quote that is never closed does not take its neighbours along."""
-        lines = _Lines(self._file)
-        csv.field_size_limit(MAX_FIELD)
-        reader = csv.reader(lines, delimiter=self._delimiter, strict=True)
-        while True:
-            first = lines.begin()
+        while (chunk := self.take(1)).records:
+            yield from (Record(line, cells) for line, cells in zip(chunk.lines, chunk.rows, strict=True))
+            yield from (Record(line, [], problem) for line, problem in chunk.unreadable)
+
+    def take(self, limit: int) -> Chunk:
+        """The next records, at most so many; none at the end. One that cannot be read costs its first line only:
+        reading goes on with the line after it, so a quote that is never closed does not take its neighbours along."""
+        chunk = Chunk()
+        while (room := limit - chunk.records) > 0 and (self._next < len(self._lines) or self._more()):
             try:
-                cells = next(reader)
-            except StopIteration:
-                return
+                self._read(chunk, room)
             except (csv.Error, _LineTooLong) as error:
-                lines.push_back()
-                yield Record(first, [], _reason(error))
-                continue
+                if self._is_cut_off(error) and self._more():
+                    continue
+                chunk.unreadable.append((self._before + self._next + 1, _reason(error)))
+                self._begin(self._lines[self._next + 1 :], before=self._before + self._next + 1)
+        return chunk
+
+    def _begin(self, lines: list[str], *, before: int) -> None:
+        """Read these lines, which so many others come before in the file. A record begins with the first."""
+        self._lines, self._before, self._next = lines, before, 0
+        long = max(map(len, lines), default=0) >= MAX_LINE
+        self._reader = csv.reader(_guarded(lines) if long else lines, delimiter=self._delimiter, strict=True)
+
+    def _read(self, chunk: Chunk, room: int) -> None:
+        """Records of the lines at hand. `_next` is the place of the line on which the next one begins."""
+        reader, lines, rows, first = self._reader, chunk.lines, chunk.rows, self._before + 1
+        for cells in islice(reader, room):
             if any(cells):
-                yield Record(first, cells)
+                lines.append(first + self._next)
+                rows.append(cells)
+            self._next = reader.line_num
+
+    def _is_cut_off(self, error: Exception) -> bool:
+        """Whether the record may go on beyond the lines at hand."""
+        return isinstance(error, csv.Error) and self._reader.line_num == len(self._lines)
+
+    def _more(self) -> bool:
+        """Put further lines behind those that no record was made of. Whether there were any, and room for them."""
+        rest = self._lines[self._next :]
+        if sum(map(len, rest)) > MAX_RECORD or not (lines := self._blocks.read()):
+            return False
+        self._begin(rest + lines, before=self._before + self._next)
+        return True
 
 
 class _LineTooLong(Exception):
     """A physical line is longer than MAX_LINE."""
 
 
-class _Lines:
-    """Physical lines with their numbers, able to take back those of the current record."""
+def _guarded(lines: list[str]) -> Iterator[str]:
+    for line in lines:
+        if len(line) >= MAX_LINE:
+            raise _LineTooLong
+        yield line
+
+
+class _Blocks:
+    """The physical lines of a file with their ends, some thousands at a time. Of a line beyond MAX_LINE so much."""
 
     def __init__(self, file: TextIO) -> None:
-        self._readline = file.readline
-        self._again: deque[str] = deque()
-        self._taken: list[str] = []
-        self._number = 0
+        self._file = file
+        self._tail = ""
+        self._ended = False
 
-    def begin(self) -> int:
-        """A record begins: the number of its first line."""
-        self._taken.clear()
-        return self._number + 1
-
-    def push_back(self) -> None:
-        """Hand out the lines of this record again, without its first."""
-        self._again.extendleft(reversed(self._taken[1:]))
-        self._number -= max(len(self._taken) - 1, 0)
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> str:
-        line = self._again.popleft() if self._again else self._readline(MAX_LINE)
-        if not line:
-            raise StopIteration
-        self._number += 1
-        self._taken.append(line)
-        if len(line) == MAX_LINE:
-            self._skip_rest(line)
-            raise _LineTooLong
-        return line
-
-    def _skip_rest(self, line: str) -> None:
-        if self._again:
-            return
-        while len(line) == MAX_LINE and line[-1] not in "\r\n":
-            line = self._readline(MAX_LINE)
+    def read(self) -> list[str]:
+        """The next lines; none at the end of the file."""
+        lines: list[str] = []
+        while not lines and not self._ended:
+            text = self._file.read(_BLOCK)
+            self._ended = not text
+            lines = StringIO(self._tail + text, newline="").readlines()
+            self._tail = ""
+            if lines and not self._ended and lines[-1][-1] != "\n":  # a line feed may follow a carriage return
+                last = lines.pop()
+                self._tail = last if len(last) <= MAX_LINE else last[: MAX_LINE - 1] + last[-1]
+        return lines
 
 
 def _open(path: Path, encoding: str) -> TextIO:

@@ -38,11 +38,19 @@ def insert_new(source: str) -> str:
 
 def update_changed(source: str, attributes: str) -> str:
     """SQL that applies the rows of `source` to the recipients that exist and differ, and answers their external ids.
-    `attributes` is the SQL for the new attributes. `preferences_changed_at` moves only where an address did."""
+    `attributes` is the SQL for the new attributes. `preferences_changed_at` moves only where an address did.
+
+    A lock is a write, so whoever does not differ is not locked either: they are most of a file that is imported again.
+    """
+    differs = " OR ".join([f"coalesce(i.{name}, r.{name}) <> r.{name}" for name in _FIELDS if name != "attributes"])
+    differs = f"({differs} OR {attributes} <> r.attributes)"
     return f"""
         WITH locked AS MATERIALIZED (
-            SELECT r.id, i.name, i.email, i.phone, i.locale, i.timezone, i.attributes::jsonb AS attributes
-              FROM {source} JOIN preferences_recipient r ON r.external_id = i.external_id
+            SELECT r.id, i.name, i.email, i.phone, i.locale, i.timezone, i.attributes
+              FROM (SELECT i.external_id, i.name, i.email, i.phone, i.locale, i.timezone,
+                           i.attributes::jsonb AS attributes FROM {source}) i
+              JOIN preferences_recipient r ON r.external_id = i.external_id
+             WHERE {differs}
              ORDER BY r.external_id FOR NO KEY UPDATE OF r
         )
         UPDATE preferences_recipient r
@@ -54,10 +62,7 @@ def update_changed(source: str, attributes: str) -> str:
                    WHEN coalesce(i.email, r.email) <> r.email OR coalesce(i.phone, r.phone) <> r.phone
                    THEN clock_timestamp() ELSE r.preferences_changed_at END
           FROM locked i
-         WHERE r.id = i.id AND (
-               coalesce(i.name, r.name) <> r.name OR coalesce(i.email, r.email) <> r.email
-            OR coalesce(i.phone, r.phone) <> r.phone OR coalesce(i.locale, r.locale) <> r.locale
-            OR coalesce(i.timezone, r.timezone) <> r.timezone OR {attributes} <> r.attributes)
+         WHERE r.id = i.id AND {differs}
         RETURNING r.external_id"""
 
 

@@ -137,7 +137,7 @@ def test_what_is_no_email_is_refused(written):
 @given(st.emails(), st.text(max_size=20))
 def test_the_short_way_for_emails_takes_nothing_that_djangos_validator_refuses(good, noise):
     for text in (good, noise + good, good + noise):
-        if validation._PLAIN_EMAIL.fullmatch(text):
+        if validation.is_plain_email(text):
             validation._check_email(text)
 
 
