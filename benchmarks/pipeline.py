@@ -6,16 +6,17 @@
 
 Everything a production send does is on: routing by real preferences, duplicates, limits, circuits, durable commits,
 publisher confirms, quorum queues, rendering, events and counts by minute. The provider is simulated and instant, and
-journals every call. One process accepts in batches, as a campaign's fan-out does, and holds back while IN_FLIGHT are
+journals every call. Two processes accept in batches, as two fan-outs of campaigns do, and hold back while IN_FLIGHT are
 under way. At the end every row is held against every other and against the provider's journal. The last line is one
 JSON object; the exit code is 1 when a single notification is not accounted for.
 
 CPU is that of each stage's processes, user and system, servers included, in microseconds per notification; "load" is
-the benchmark's own making of drafts, which happens in the process that accepts.
+the benchmark's own making of drafts, which happens in the processes that accept.
 """
 
 import argparse
 import json
+import multiprocessing
 import os
 import signal
 import sys
@@ -67,6 +68,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--warm-up", type=float, default=8.0, help="seconds under load before it begins")
     parser.add_argument("--notifications", type=int, default=0, help="so many instead, measured from first to last")
     parser.add_argument("--workers", type=int, default=2, help="worker processes")
+    parser.add_argument("--feeders", type=int, default=2, help="processes that accept, in the steady state")
     parser.add_argument("--transport", choices=["rabbitmq", "database"], default="rabbitmq")
     parser.add_argument("--recipients", type=int, default=100_000)
     parser.add_argument("--channel", default="email", choices=["email", "sms", "push", "in_app"])
@@ -86,6 +88,7 @@ class Window:
     seconds: float = 0.0
     cpu: dict[str, float] = field(default_factory=dict)
     busy: float = 0.0
+    load: float = 0.0
 
     def open(self, ended: int) -> None:
         self.ended, self.seconds, self.cpu, self.busy = ended, time.monotonic(), self._cpu(), processes.busy_seconds()
@@ -101,12 +104,12 @@ class Window:
 
 
 class Load:
-    """The drafts, and how long it took to make them (CPU seconds of the thread)."""
+    """The drafts, and how long it took to make them (CPU seconds of the thread). Those of different feeders differ."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
-        self.total = options.notifications or 1 << 40
+    def __init__(self, options: argparse.Namespace, feeder: int = 0) -> None:
+        total = options.notifications or 1 << 40
         size = 1 if options.rate else options.chunk
-        self._chunks = dataset.drafts(self.total, options.recipients, (options.channel,), size)
+        self._chunks = dataset.drafts(total, options.recipients, (options.channel,), size, offset=feeder << 40)
         self.seconds = 0.0
 
     def __iter__(self) -> Iterator[list[Any]]:
@@ -129,7 +132,7 @@ def run(options: argparse.Namespace, journal: Path) -> dict[str, Any]:
 
     def groups() -> dict[str, list[int]]:
         return {
-            "accept": [os.getpid()],
+            "accept": [os.getpid(), *(process.pid for process in feeders.processes if process.pid)],
             "relay": processes.family(relay.pid) if relay else [],
             "workers": processes.family(workers.pid),
             "postgres": processes.postgres(connection.settings_dict["NAME"]),
@@ -137,18 +140,21 @@ def run(options: argparse.Namespace, journal: Path) -> dict[str, Any]:
             "rabbitmq": processes.named("beam.smp"),
         }
 
-    window, load = Window(groups), Load(options)
+    feeders, window = Feeders(options), Window(groups)
     try:
         time.sleep(4.0)  # let them import and connect: this measures the flow, not Python's start
         if options.notifications:
-            accepted = accept_all(options, load, window, lambda: kill_one(workers.pid) if options.kill else None)
+            accepted = accept_all(
+                options, Load(options), window, lambda: kill_one(workers.pid) if options.kill else None
+            )
         else:
-            accepted = accept_steadily(options, load, window)
+            accepted = accept_steadily(options, feeders, window)
         finished = wait_for_the_end(accepted)
         if options.notifications:
             window.close(accepted)
         memory = {name: round(processes.peak_rss_mb(pids)) for name, pids in groups().items() if pids}
     finally:
+        feeders.stopping.set()
         codes = [stop(process) for process in (workers, relay) if process is not None]
         connection.close()
     return {
@@ -157,7 +163,7 @@ def run(options: argparse.Namespace, journal: Path) -> dict[str, Any]:
         "notifications": accepted,
         "workers": options.workers,
         **({"rate_per_s": options.rate} if options.rate else {}),
-        **figures(window, load),
+        **figures(window),
         **latencies(),
         "peak_rss_mb": memory,
         "killed": bool(options.kill),
@@ -166,9 +172,9 @@ def run(options: argparse.Namespace, journal: Path) -> dict[str, Any]:
     }
 
 
-def figures(window: Window, load: Load) -> dict[str, Any]:
+def figures(window: Window) -> dict[str, Any]:
     """Rates and costs inside the window."""
-    cpu = {"load": load.seconds, **window.cpu, "accept": window.cpu["accept"] - load.seconds}
+    cpu = {"load": window.load, **window.cpu, "accept": window.cpu["accept"] - window.load}
     micros = {name: round(seconds / window.ended * 1e6, 1) for name, seconds in cpu.items()}
     return {
         "measured_s": round(window.seconds, 1),
@@ -186,7 +192,6 @@ def accept_all(options: argparse.Namespace, load: Load, window: Window, halfway:
 
     service = NotificationService()
     window.open(0)
-    load.seconds = 0.0
     began, done, fired = time.monotonic(), 0, False
     for chunk in load:
         if options.rate:
@@ -196,33 +201,73 @@ def accept_all(options: argparse.Namespace, load: Load, window: Window, halfway:
         if not fired and done * 2 >= options.notifications:
             fired = True
             halfway()
+    window.load = load.seconds
     return done
 
 
-def accept_steadily(options: argparse.Namespace, load: Load, window: Window) -> int:
-    """At full speed, with IN_FLIGHT at most under way, until the window has been open for --seconds; how many."""
-    from notifications.services.notification import NotificationService
+class Feeders:
+    """Processes that accept at full speed, with IN_FLIGHT at most under way, until they are told to stop."""
 
-    service, accepted, over, looked = NotificationService(), 0, 0, 0.0
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.ended = multiprocessing.Value("q", 0)
+        self.stopping = multiprocessing.Event()
+        self.accepted = [multiprocessing.Value("q", 0) for _ in range(options.feeders)]
+        self.load = [multiprocessing.Value("d", 0.0) for _ in range(options.feeders)]
+        self.processes = [
+            multiprocessing.Process(target=self._feed, args=(options, n), daemon=True) for n in range(options.feeders)
+        ]
+
+    def start(self) -> None:
+        from django.db import connection
+
+        connection.close()
+        connection.close_pool()  # type: ignore[attr-defined]  # of PostgreSQL's backend; a fork must not share it
+        for process in self.processes:
+            process.start()
+
+    def stop(self) -> None:
+        self.stopping.set()
+        for process in self.processes:
+            process.join()
+
+    def total(self) -> int:
+        return sum(count.value for count in self.accepted)
+
+    def load_seconds(self) -> float:
+        return sum(seconds.value for seconds in self.load)
+
+    def _feed(self, options: argparse.Namespace, number: int) -> None:
+        from notifications.services.notification import NotificationService
+
+        service, load = NotificationService(), Load(options, number)
+        for chunk in load:
+            while self.total() - self.ended.value >= IN_FLIGHT and not self.stopping.is_set():
+                time.sleep(0.005)
+            if self.stopping.is_set():
+                return
+            service.send(chunk, source="campaign:1")
+            self.accepted[number].value += len(chunk)
+            self.load[number].value = load.seconds
+
+
+def accept_steadily(options: argparse.Namespace, feeders: Feeders, window: Window) -> int:
+    """Feed until the window has been open for --seconds; how many were accepted. `window.load` is what making the
+    drafts took inside it."""
+    feeders.start()
     opens = time.monotonic() + options.warm_up
     closes = 0.0
-    for chunk in load:
-        while True:
-            now = time.monotonic()
-            if now - looked >= LOOK:
-                over, looked = ended(), now
-                if not closes and now >= opens:
-                    window.open(over)
-                    load.seconds, closes = 0.0, now + options.seconds
-                elif closes and now >= closes:
-                    window.close(over)
-                    return accepted
-            if accepted - over < IN_FLIGHT:
-                break
-            time.sleep(0.005)
-        service.send(chunk, source="campaign:1")
-        accepted += len(chunk)
-    raise AssertionError("the load ended")
+    while True:
+        time.sleep(LOOK)
+        feeders.ended.value = over = ended()
+        now = time.monotonic()
+        if not closes and now >= opens:
+            window.open(over)
+            window.load, closes = feeders.load_seconds(), now + options.seconds
+        elif closes and now >= closes:
+            window.close(over)
+            window.load = feeders.load_seconds() - window.load
+            feeders.stop()
+            return feeders.total()
 
 
 def kill_one(parent: int) -> None:
