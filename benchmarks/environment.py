@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -70,8 +71,9 @@ def _forget_redis() -> None:
     from core import redis
 
     client = redis.client()
-    for key in client.scan_iter(match=f"{os.environ['REDIS_PREFIX']}*", count=10_000):
-        client.unlink(key)
+    keys = client.scan_iter(match=f"{os.environ['REDIS_PREFIX']}*", count=10_000)
+    while some := list(islice(keys, 5_000)):
+        client.unlink(*some)
 
 
 def _forget_queues() -> None:
