@@ -27,15 +27,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import dataset, processes
+from benchmarks import books, dataset, processes
 from benchmarks.environment import environment, start, stop
 
-#: Seconds without any progress after which a run has failed.
-STALL = 180.0
 #: Accepted and not ended: beyond it the load waits, so that what is measured is a steady state and no growing backlog.
 IN_FLIGHT = 30_000
 #: Seconds between two looks at the counters.
 LOOK = 0.2
+#: Bytes of write-ahead log that the server has written so far.
+_WAL = "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')"
 
 
 def main() -> int:
@@ -89,15 +89,18 @@ class Window:
     cpu: dict[str, float] = field(default_factory=dict)
     busy: float = 0.0
     load: float = 0.0
+    wal: int = 0
 
     def open(self, ended: int) -> None:
         self.ended, self.seconds, self.cpu, self.busy = ended, time.monotonic(), self._cpu(), processes.busy_seconds()
+        self.wal = books.one(_WAL)
 
     def close(self, ended: int) -> None:
         now, cpu = time.monotonic(), self._cpu()
         self.ended, self.seconds = ended - self.ended, now - self.seconds
         self.cpu = {name: cpu[name] - self.cpu.get(name, 0.0) for name in cpu}
         self.busy = processes.busy_seconds() - self.busy
+        self.wal = books.one(_WAL) - self.wal
 
     def _cpu(self) -> dict[str, float]:
         return {name: processes.cpu_seconds(pids) for name, pids in self.groups().items()}
@@ -149,7 +152,7 @@ def run(options: argparse.Namespace, journal: Path) -> dict[str, Any]:
             )
         else:
             accepted = accept_steadily(options, feeders, window)
-        finished = wait_for_the_end(accepted)
+        finished = books.wait_until_finished(accepted)
         if options.notifications:
             window.close(accepted)
         memory = {name: round(processes.peak_rss_mb(pids)) for name, pids in groups().items() if pids}
@@ -157,6 +160,7 @@ def run(options: argparse.Namespace, journal: Path) -> dict[str, Any]:
         feeders.stopping.set()
         codes = [stop(process) for process in (workers, relay) if process is not None]
         connection.close()
+    account = books.account(accepted, journal)
     return {
         "benchmark": "pipeline",
         "transport": options.transport,
@@ -168,7 +172,9 @@ def run(options: argparse.Namespace, journal: Path) -> dict[str, Any]:
         "peak_rss_mb": memory,
         "killed": bool(options.kill),
         "exit_codes": codes,
-        **check(accepted, journal, finished),
+        **stored(accepted),
+        **account,
+        "checked": finished and account["checked"],
     }
 
 
@@ -181,6 +187,7 @@ def figures(window: Window) -> dict[str, Any]:
         "end_to_end_per_s": round(window.ended / window.seconds),
         "per_minute": round(window.ended / window.seconds * 60),
         "cpu_us_per_notification": {**micros, "all": round(sum(micros.values()), 1)},
+        "wal_bytes_per_notification": round(window.wal / window.ended),
         "cores_busy": round(window.busy / window.seconds, 2),
         "cores": os.cpu_count(),
     }
@@ -231,10 +238,10 @@ class Feeders:
             process.join()
 
     def total(self) -> int:
-        return sum(count.value for count in self.accepted)
+        return int(sum(count.value for count in self.accepted))
 
     def load_seconds(self) -> float:
-        return sum(seconds.value for seconds in self.load)
+        return float(sum(seconds.value for seconds in self.load))
 
     def _feed(self, options: argparse.Namespace, number: int) -> None:
         from notifications.services.notification import NotificationService
@@ -258,7 +265,7 @@ def accept_steadily(options: argparse.Namespace, feeders: Feeders, window: Windo
     closes = 0.0
     while True:
         time.sleep(LOOK)
-        feeders.ended.value = over = ended()
+        feeders.ended.value = over = books.finished()
         now = time.monotonic()
         if not closes and now >= opens:
             window.open(over)
@@ -277,33 +284,6 @@ def kill_one(parent: int) -> None:
     print(f"killed worker {victims[0]}", file=sys.stderr)
 
 
-def ended() -> int:
-    """Deliveries that were sent or skipped, by the counters."""
-    from django.db import connection
-
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT coalesce(sum(count), 0) FROM analytics_minutecount WHERE outcome IN ('sent', 'skipped')")
-        return int(cursor.fetchone()[0])
-
-
-def wait_for_the_end(expected: int) -> bool:
-    """Until no delivery is left unfinished, or nothing has moved for STALL seconds."""
-    from django.db import connection
-
-    last, moved = -1, time.monotonic()
-    while time.monotonic() - moved < STALL:
-        done = ended()
-        if done >= expected:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT count(*) FROM notifications_delivery WHERE status IN ('queued', 'sending')")
-                if cursor.fetchone()[0] == 0:
-                    return True
-        if done != last:
-            last, moved = done, time.monotonic()
-        time.sleep(0.1)
-    return False
-
-
 def latencies() -> dict[str, float]:
     """Milliseconds from acceptance to sent, from the record."""
     from django.db import connection
@@ -317,35 +297,22 @@ def latencies() -> dict[str, float]:
     return {"accept_to_sent_p50_ms": round(p50 * 1000), "accept_to_sent_p99_ms": round(p99 * 1000)}
 
 
-def check(expected: int, journal: Path, finished: bool) -> dict[str, Any]:
-    """Every notification, delivery, event, count and provider call against each other."""
+def stored(accepted: int) -> dict[str, float]:
+    """Bytes of the record's tables and indexes per notification, and the share of updates that touched no index."""
     from django.db import connection
 
-    from notifications.providers.journal import read_journal
-
-    def one(sql: str) -> int:
-        with connection.cursor() as cursor:
-            cursor.execute(sql)
-            return int(cursor.fetchone()[0] or 0)
-
-    notifications = one("SELECT count(*) FROM notifications_notification")
-    terminal = one("SELECT count(*) FROM notifications_delivery WHERE status IN ('sent', 'skipped')")
-    sent = one("SELECT count(*) FROM notifications_delivery WHERE status = 'sent'")
-    events = one(
-        "SELECT count(DISTINCT delivery_id) FROM notifications_deliveryevent WHERE type IN ('sent', 'skipped')"
-    )
-    sent_events = one("SELECT count(*) FROM notifications_deliveryevent WHERE type = 'sent'")
-    counted = one("SELECT sum(count) FROM analytics_minutecount WHERE outcome = 'sent'")
-    outbox = one("SELECT count(*) FROM notifications_outbox")
-    calls = read_journal(journal)
-    return {
-        "lost": expected - min(notifications, terminal, events),
-        "sent": sent,
-        "skipped": terminal - sent,
-        "duplicates": calls.accepted - calls.distinct,
-        "rows_checked": notifications + terminal + events,
-        "checked": finished and calls.distinct == sent and sent_events == counted and outbox == 0,
-    }
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relkind = 'r'"
+            " AND relname ~ '^notifications_(notification|delivery|deliveryevent)_'"
+        )
+        size = int(cursor.fetchone()[0])
+        cursor.execute(
+            "SELECT sum(n_tup_hot_upd)::float8 / greatest(sum(n_tup_upd), 1) FROM pg_stat_user_tables"
+            " WHERE relname ~ '^notifications_delivery_'"
+        )
+        hot = cursor.fetchone()[0]
+    return {"disk_bytes_per_notification": round(size / accepted), "hot_updates": round(hot or 0.0, 2)}
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import dataset
+from benchmarks.books import STALL
 from benchmarks.environment import environment, start, stop
-from benchmarks.pipeline import STALL
 
 FIRST, SECOND = "simulated_email", "simulated_email_backup"
 #: The share of a run that counts as its first pass: more than that waits for retries in bad weather.

@@ -17,7 +17,9 @@ from notifications.choices import EventType
 
 Row = tuple[Any, ...]
 
-_CLAIMED = "d.id, d.notification_id, d.recipient_id, d.device_token_id, d.attempts, d.holds, d.created_at, clock_timestamp()"
+_CLAIMED = (
+    "d.id, d.notification_id, d.recipient_id, d.device_token_id, d.attempts, d.holds, d.created_at, clock_timestamp()"
+)
 #: A restart of PostgreSQL may have kept a worker from recording in time: its lease is good for this long afterwards.
 GRACE_SECONDS = 20
 _LEASE_ENDS = f"greatest(lease_until, pg_postmaster_start_time() + interval '{GRACE_SECONDS} seconds')"
