@@ -54,6 +54,18 @@ def _forget_redis() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def _own_connection_options() -> Iterator[None]:
+    """A command that runs inside a test may say how it wants its plans (`look_up_by_key`): the next starts anew."""
+    options = connection.settings_dict["OPTIONS"]
+    before = dict(options)
+    yield
+    if options != before:
+        options.clear()
+        options.update(before)
+        connection.close_pool()  # type: ignore[attr-defined]  # of PostgreSQL's backend
+
+
+@pytest.fixture(autouse=True)
 def _own_redis_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees another's keys: a new prefix each."""
     prefix = f"{settings.REDIS_PREFIX}.{next(_tests)}"

@@ -89,9 +89,7 @@ def test_what_does_not_fit_is_an_error_of_djangos() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_process_that_looks_up_by_key_plans_once_and_never_scans(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Given settings as they were, to be put back
-    monkeypatch.setitem(connection.settings_dict, "OPTIONS", dict(connection.settings_dict["OPTIONS"]))
+def test_a_process_that_looks_up_by_key_plans_once_and_never_scans() -> None:
     statement = "EXPLAIN SELECT id FROM preferences_recipient WHERE id = ANY($1::uuid[])"
     try:
         look_up_by_key()
@@ -110,4 +108,3 @@ def test_a_process_that_looks_up_by_key_plans_once_and_never_scans(monkeypatch: 
         assert "Seq Scan" not in plan
     finally:
         connection.close()
-        connection.close_pool()

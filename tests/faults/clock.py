@@ -21,7 +21,7 @@ class _Kind(type(_Real)):  # type: ignore[misc]
 def shift(seconds: float) -> None:
     """From now on this process is `seconds` ahead of everybody else (negative: behind)."""
     offset = standard.timedelta(seconds=seconds)
-    real_time = time.time
+    real_time, real_time_ns = time.time, time.time_ns
 
     class Shifted(_Real, metaclass=_Kind):
         @classmethod
@@ -29,6 +29,7 @@ def shift(seconds: float) -> None:
             return _Real.now(tz) + offset
 
     time.time = lambda: real_time() + seconds
+    time.time_ns = lambda: real_time_ns() + int(seconds * 1e9)  # of which the keys of batches are made
     for name, module in list(sys.modules.items()):
         if name.startswith(_PACKAGES) and getattr(module, "datetime", None) is _Real:
             module.datetime = Shifted  # type: ignore[attr-defined]

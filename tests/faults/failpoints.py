@@ -88,13 +88,14 @@ def _poisoned_address(_fuse: _Fuse) -> None:
 
 
 def _poisoned_claim(path: Path) -> None:
+    from core.ids import uuid
     from notifications.services.tracking import DeliveryTracker
 
     claim = DeliveryTracker.claim
 
     def dying(self: Any, deliveries: Any, **lane: str) -> Any:
         poison = set(path.read_text().split()) if path.exists() else set()
-        if poison.intersection(map(str, deliveries)):
+        if poison.intersection(str(uuid(key)) for key in deliveries):
             die()
         return claim(self, deliveries, **lane)
 
@@ -126,6 +127,19 @@ def _after_commit(fuse: _Fuse) -> None:
         return answer
 
     idempotency.once = dying
+    _after_group_commit(fuse)
+
+
+def _after_group_commit(fuse: _Fuse) -> None:
+    from notifications.services.group_commit import GroupCommit
+
+    take = GroupCommit._take
+
+    def dying(self: Any, calls: Any) -> None:
+        take(self, calls)
+        fuse.burn()
+
+    GroupCommit._take = dying  # type: ignore[method-assign]
 
 
 _POINTS: dict[str, Callable[[_Fuse], None]] = {
