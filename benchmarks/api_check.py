@@ -17,14 +17,14 @@ WITH waiting AS MATERIALIZED (
     SELECT d.notification_id AS id,
            count(*) FILTER (WHERE d.status = 'queued' AND waiting.id IS NOT NULL) AS waiting,
            count(*) FILTER (WHERE d.status = 'skipped') AS skipped
-      FROM notifications_delivery d LEFT JOIN waiting USING (id) GROUP BY d.notification_id)
+      FROM notifications_delivery d LEFT JOIN waiting ON waiting.id = d.id GROUP BY d.notification_id)
 SELECT count(*) FILTER (WHERE n.id IS NULL),
        count(*) FILTER (WHERE r.external_id <> a.recipient OR n.data::jsonb <> a.data
                            OR told.waiting <> a.queued OR told.skipped <> a.skipped)
   FROM answered a
-  LEFT JOIN notifications_notification n USING (id)
+  LEFT JOIN notifications_notification n ON n.id = a.id
   LEFT JOIN preferences_recipient r ON r.id = n.recipient_id
-  LEFT JOIN told USING (id)
+  LEFT JOIN told ON told.id = a.id
 """
 
 
