@@ -105,8 +105,6 @@ class FeedConsumer(AsyncWebsocketConsumer):
 
     async def websocket_disconnect(self, message: Mapping[str, Any]) -> None:
         self.closed = True
-        if self.joined and self.who is not None:
-            await self.hub.leave(self.who.recipient_id, self)
         raise StopConsumer
 
     async def connect(self) -> None:
@@ -253,7 +251,7 @@ class FeedConsumer(AsyncWebsocketConsumer):
         if self.watchdog is not None:
             self.watchdog.cancel()
         if self.joined and self.who is not None:
-            self.hub.forget(self.who.recipient_id, self)
+            self.hub.leave(self.who.recipient_id, self)
             self.open_sockets[self.who.recipient_id] -= 1
             if self.open_sockets[self.who.recipient_id] <= 0:
                 del self.open_sockets[self.who.recipient_id]

@@ -23,6 +23,10 @@ from core.redis import RedisError
 
 log = structlog.get_logger(__name__)
 
+#: Someone whose last socket is gone stays subscribed for so long. Most come back at once: a reload, another page, a
+#: network that dropped everybody. Then nothing has to be undone and done again, for thousands at the same moment.
+LINGER_SECONDS = 10.0
+
 
 class Listener(Protocol):
     """A socket, as the hub knows it."""
@@ -41,6 +45,8 @@ class Hub:
         self._sockets: dict[UUID, set[Listener]] = {}
         self._reader: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
+        self._left: set[UUID] = set()
+        self._sweeper: asyncio.Task[None] | None = None
         self.redeeming: Together[str, Identity | None] = Together(tickets.redeem_all)
         self.catching_up: Together[Place, Missed] = Together(catch_up.catch_up)
         self.looking: Together[Claim, Standing] = Together(standing.look)
@@ -57,17 +63,27 @@ class Hub:
         self._sockets.setdefault(recipient_id, set()).add(socket)
         await self._layer.group_add(live.group(recipient_id), self._channel)
 
-    def forget(self, recipient_id: UUID, socket: Listener) -> None:
-        """Tell the socket nothing more. The subscription stays until `leave`, or until a message comes for nobody."""
+    def leave(self, recipient_id: UUID, socket: Listener) -> None:
+        """Tell the socket nothing more. The person's subscription ends a while after their last one has left."""
         sockets = self._sockets.get(recipient_id, set())
         sockets.discard(socket)
-        if not sockets:
-            self._sockets.pop(recipient_id, None)
+        if sockets:
+            return
+        self._sockets.pop(recipient_id, None)
+        self._left.add(recipient_id)
+        if self._sweeper is None:
+            self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
 
-    async def leave(self, recipient_id: UUID, socket: Listener) -> None:
-        """Forget the socket, and with a person's last one their subscription."""
-        self.forget(recipient_id, socket)
-        await self._unsubscribe(recipient_id)
+    async def _sweep(self) -> None:
+        """End subscriptions one after the other, so that whoever joins meanwhile waits for one of them at most."""
+        try:
+            while self._left:
+                await asyncio.sleep(LINGER_SECONDS)
+                left, self._left = self._left, set()
+                for recipient_id in left:
+                    await self._unsubscribe(recipient_id)
+        finally:
+            self._sweeper = None
 
     async def _unsubscribe(self, recipient_id: UUID) -> None:
         if recipient_id in self._sockets:
@@ -85,10 +101,7 @@ class Hub:
             except (KeyError, TypeError, ValueError) as error:
                 log.warning("feed.message_unreadable", error=type(error).__name__)
                 continue
-            sockets = self._sockets.get(recipient_id)
-            if sockets is None:
-                await self._unsubscribe(recipient_id)
-            for socket in tuple(sockets or ()):
+            for socket in tuple(self._sockets.get(recipient_id, ())):
                 socket.tell(message)
 
 

@@ -13,6 +13,7 @@ from django.core.handlers.base import BaseHandler
 from django.http import HttpRequest
 from django.http.response import FileResponse, HttpResponseBase
 from django.urls import set_script_prefix
+from twisted.internet import endpoints
 from twisted.web import http
 
 #: Requests that are worked on at the same time. Each may wait for PostgreSQL, of which a process has fewer connections;
@@ -20,6 +21,10 @@ from twisted.web import http
 THREADS = 16
 #: Who asks whether the process lives must not stand in line behind those who keep it from living.
 PROBES = frozenset({"/healthz", "/readyz"})
+
+#: Connections that wait to be taken up. Twisted's 50 overflow when every open inbox comes back at once; the kernel then
+#: drops what the other side takes for a connection, and a page waits up to a minute until its packet is sent again.
+BACKLOG = 1024
 
 Head = tuple[int, list[tuple[bytes, bytes]]]
 
@@ -101,11 +106,19 @@ class _Factory(http_protocol.HTTPFactory):
 
 
 def lighten_daphne() -> None:
-    """Spare daphne what it does for nobody; in this process, before it listens. A Twisted that has no switch for forms
-    goes on reading them."""
+    """Spare daphne what it does for nobody, and let it listen with a longer line; in this process, before it listens. A
+    Twisted that has no switch for forms goes on reading them."""
     server.HTTPFactory = _Factory
+    server.serverFromString = _endpoint
     if "parsePOSTFormSubmission" in inspect.signature(http.Request.__init__).parameters:
         http_protocol.WebRequest = _Request
+
+
+def _endpoint(reactor: Any, description: str) -> Any:
+    """What daphne listens on. `-e` may name another backlog."""
+    if description.startswith(("tcp:", "ssl:")) and ":backlog=" not in description:
+        description += f":backlog={BACKLOG}"
+    return endpoints.serverFromString(reactor, description)  # type: ignore[no-untyped-call]  # Twisted has no types here
 
 
 def _head(response: HttpResponseBase) -> Head:

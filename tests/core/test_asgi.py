@@ -13,9 +13,10 @@ from django.conf import LazySettings
 from django.core import signals
 from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import path
-from twisted.internet.testing import StringTransport
+from twisted.internet.protocol import Factory
+from twisted.internet.testing import MemoryReactor, StringTransport
 
-from core.asgi import ThreadedASGIHandler, lighten_daphne
+from core.asgi import BACKLOG, ThreadedASGIHandler, lighten_daphne
 from tests.asgi import Ask, ask
 
 _gate = threading.Event()
@@ -146,3 +147,14 @@ def test_daphne_leaves_forms_to_django() -> None:
     [request] = seen
     assert (request.path, request.args) == (b"/", {})
     assert request.content.read() == b"a=1"
+
+
+@pytest.mark.parametrize(("asked", "backlog"), [("", BACKLOG), (":backlog=7", 7)])
+def test_a_crowd_may_wait_to_be_taken_up(asked: str, backlog: int) -> None:
+    lighten_daphne()
+    reactor = MemoryReactor()
+
+    server.serverFromString(reactor, f"tcp:port=8000:interface=127.0.0.1{asked}").listen(Factory())
+
+    [(_, _, waiting, _)] = reactor.tcpServers
+    assert waiting == backlog
