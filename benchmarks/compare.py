@@ -137,7 +137,9 @@ def figures_of(rounds: Sequence[Run]) -> Run:
         "busy_before": [run["busy_before"] for run in rounds],
         "cpu_us_per_notification": stages,
         "cpu_us_total": round(sum(stages.values()), 1),
-        "peak_rss_mb": max(max(run["peak_rss_mb"].values()) for run in rounds),
+        "peak_rss_mb": {
+            stage: max(run["peak_rss_mb"].get(stage, 0) for run in rounds) for stage in ("accept", "workers")
+        },
         "lost": sum(run["lost"] for run in rounds),
         "duplicates": sum(run["duplicates"] for run in rounds),
         "rows_checked": sum(run["rows_checked"] for run in rounds),
