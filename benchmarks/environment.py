@@ -51,6 +51,14 @@ def environment(transport: str, **settings: object) -> Iterator[dict[str, str]]:
         admin.close()
 
 
+def instant(journal: Path) -> dict[str, object]:
+    """Settings for a provider that takes everything at once, reports nothing and writes each call into `journal`."""
+    return {
+        "SIMULATOR_SUCCESS_RATE": 1, "SIMULATOR_TEMPORARY_RATE": 0, "SIMULATOR_INVALID_RATE": 0,
+        "SIMULATOR_LATENCY_MS": 0, "SIMULATOR_RECEIPTS": 0, "SIMULATOR_JOURNAL": journal,
+    }  # fmt: skip
+
+
 def manage(*arguments: str) -> None:
     """Run a manage.py command to its end."""
     subprocess.run([sys.executable, str(ROOT / "manage.py"), *arguments], check=True)

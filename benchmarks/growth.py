@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import books, dataset, pages, processes, stored
-from benchmarks.environment import environment, start, stop
+from benchmarks.environment import environment, instant, start, stop
 
 #: The share of the empty record's rate that must be left, and milliseconds at p99 that a page may take.
 RATE_BOUND, PAGE_BOUND = 0.85, 100.0
@@ -39,10 +39,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: the database goes
     with tempfile.TemporaryDirectory() as folder:
         journal = Path(folder) / "provider.journal"
-        fixed = {
-            "SIMULATOR_SUCCESS_RATE": 1, "SIMULATOR_TEMPORARY_RATE": 0, "SIMULATOR_INVALID_RATE": 0,
-            "SIMULATOR_LATENCY_MS": 0, "SIMULATOR_RECEIPTS": 0, "SIMULATOR_JOURNAL": journal,
-        }  # fmt: skip
+        fixed = instant(journal)
         with environment(options.transport, **fixed):
             import django
 

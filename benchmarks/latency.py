@@ -27,7 +27,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from benchmarks import books, criticals, dataset, processes
-from benchmarks.environment import environment, start, stop
+from benchmarks.environment import environment, instant, start, stop
 
 #: Milliseconds that a critical notification may take at p99.
 IDLE_BOUND, LOADED_BOUND = 250, 1000
@@ -51,10 +51,7 @@ def main() -> int:
     options = arguments()
     with tempfile.TemporaryDirectory() as folder:
         journal = Path(folder) / "provider.journal"
-        fixed = {
-            "SIMULATOR_SUCCESS_RATE": 1, "SIMULATOR_TEMPORARY_RATE": 0, "SIMULATOR_INVALID_RATE": 0,
-            "SIMULATOR_LATENCY_MS": 0, "SIMULATOR_RECEIPTS": 0, "SIMULATOR_JOURNAL": journal,
-        }  # fmt: skip
+        fixed = instant(journal)
         with environment(options.transport, **fixed):
             import django
 

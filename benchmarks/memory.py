@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import books, dataset, processes
-from benchmarks.environment import environment, start, stop
+from benchmarks.environment import environment, instant, start, stop
 
 #: The share of a run that only warms up.
 WARM_UP = 0.2
@@ -55,10 +55,7 @@ def main() -> int:
     options = arguments()
     with tempfile.TemporaryDirectory() as folder:
         journal = Path(folder) / "provider.journal"
-        fixed = {
-            "SIMULATOR_SUCCESS_RATE": 1, "SIMULATOR_TEMPORARY_RATE": 0, "SIMULATOR_INVALID_RATE": 0,
-            "SIMULATOR_LATENCY_MS": 0, "SIMULATOR_RECEIPTS": 0, "SIMULATOR_JOURNAL": journal,
-        }  # fmt: skip
+        fixed = instant(journal)
         with environment(options.transport, **fixed):
             import django
 

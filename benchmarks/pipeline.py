@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import books, dataset, processes
-from benchmarks.environment import environment, start, stop
+from benchmarks.environment import environment, instant, start, stop
 
 #: Accepted and not ended: beyond it the load waits, so that what is measured is a steady state and no growing backlog.
 IN_FLIGHT = 30_000
@@ -43,11 +43,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         journal = Path(folder) / "provider.journal"
         fixed = {
-            "SIMULATOR_SUCCESS_RATE": 1, "SIMULATOR_TEMPORARY_RATE": 0, "SIMULATOR_INVALID_RATE": 0,
-            "SIMULATOR_LATENCY_MS": 0, "SIMULATOR_RECEIPTS": 0, "SIMULATOR_JOURNAL": journal,
+            **instant(journal),
             "PROVIDER_TIMEOUT_SECONDS": 5,
-            "LEASE_SECONDS": options.lease, "VISIBILITY_SECONDS": options.lease + 5,
-        }  # fmt: skip
+            "LEASE_SECONDS": options.lease,
+            "VISIBILITY_SECONDS": options.lease + 5,
+        }
         with environment(options.transport, **fixed):
             import django
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks import dataset
 from benchmarks.books import STALL
-from benchmarks.environment import environment, start, stop
+from benchmarks.environment import environment, instant, start, stop
 
 FIRST, SECOND = "simulated_email", "simulated_email_backup"
 #: The share of a run that counts as its first pass: more than that waits for retries in bad weather.
@@ -29,11 +29,7 @@ def main() -> int:
     options = arguments()
     with tempfile.TemporaryDirectory() as folder:
         journal = Path(folder) / "provider.journal"
-        fixed = {
-            "SIMULATOR_SUCCESS_RATE": 1, "SIMULATOR_TEMPORARY_RATE": 0, "SIMULATOR_INVALID_RATE": 0,
-            "SIMULATOR_LATENCY_MS": 0, "SIMULATOR_RECEIPTS": 0, "SIMULATOR_JOURNAL": journal,
-            "PROVIDERS_EMAIL": f"{FIRST},{SECOND}",
-        }  # fmt: skip
+        fixed = {**instant(journal), "PROVIDERS_EMAIL": f"{FIRST},{SECOND}"}
         with environment("rabbitmq", **fixed):
             import django
 
