@@ -236,8 +236,8 @@ PARTITIONS_AHEAD = env.int("PARTITIONS_AHEAD", default=4)  # weeks
 
 FEED_RETENTION_DAYS = env.int("FEED_RETENTION_DAYS", default=90)  # items of the inbox; 0 keeps them for ever
 COUNTS_RETENTION_DAYS = env.int("COUNTS_RETENTION_DAYS", default=400)  # the dashboard's figures: a year and a margin
-#: Called by `run_maintenance` every hour; each deletes what is too old and says how many rows that were.
-MAINTENANCE_TASKS = ["channels_app.retention.purge", "analytics.retention.purge"]
+#: What apps above the pipeline have `run_maintenance` do: a function without arguments, and its rhythm in seconds.
+MAINTENANCE_TASKS = {"channels_app.retention.purge": 3600.0, "analytics.retention.purge": 3600.0}
 
 LINK_SCHEMES = env.list("LINK_SCHEMES", default=["http", "https"])  # of links; the feed takes these two alone
 

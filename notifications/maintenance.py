@@ -130,7 +130,7 @@ class Maintenance:
             Task("retire_weeks", self._retire_weeks, every=3600.0),
             Task("purge_idempotency", purge_idempotency, every=3600.0),
             Task("prune_simulated_calls", simulated_calls.prune, every=60.0),
-            *(Task(path, other_apps(path), every=3600.0) for path in settings.MAINTENANCE_TASKS),
+            *(Task(path, other_apps(path), every=every) for path, every in settings.MAINTENANCE_TASKS.items()),
             Task("reconcile", reconcile, every=30.0),
             Task("drain_dead_letters", drain_dead_letters, every=2.0),
             Task("replay_dead_letters", replay_dead_letters, every=1.0),

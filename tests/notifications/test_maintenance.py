@@ -157,7 +157,7 @@ def test_a_task_that_fails_half_way_begins_anew_at_its_next_time():
 def test_the_tasks_of_other_apps_run(settings, monkeypatch):
     called = []
     monkeypatch.setattr(maintenance, "import_string", lambda path: lambda: called.append(path))
-    settings.MAINTENANCE_TASKS = ["some.app.purge"]
+    settings.MAINTENANCE_TASKS = {"some.app.purge": 7.0}
 
     Maintenance().step()
 
