@@ -19,12 +19,16 @@ HOST = "127.0.0.1"  # the demo's admin has a known password: nobody else may rea
 PORT = 8000
 #: A person at a terminal waits for the end: what a worker has in hand finishes in well under this.
 PATIENCE = {"DRAIN_SECONDS": "6", "PROVIDER_TIMEOUT_SECONDS": "5"}
+#: Notifications a second of the demo's traffic: lively, and a day of it is under a million. And the most of them.
+TRAFFIC = "10"
+MOST_TRAFFIC = 500
 OLDEST_POSTGRESQL = 150_000  # unique constraints that treat nulls as equal
 
 
 def main(arguments: list[str]) -> int:
     """Returns the exit code; what stands in the way is said in a sentence."""
-    port = _port(arguments)
+    options = _options(arguments)
+    port: int = options.port
     signal.signal(signal.SIGTERM, _leave)  # so that the servers are stopped, whenever it comes
     try:
         _check_port(port)
@@ -33,7 +37,7 @@ def main(arguments: list[str]) -> int:
             from django.core.management import execute_from_command_line
 
             try:
-                execute_from_command_line(["manage.py", "demo", "--port", str(port)])
+                execute_from_command_line(["manage.py", "demo", *_handed_on(options)])
             except ImproperlyConfigured as error:
                 raise embedded.CannotStart(str(error)) from error
     except embedded.CannotStart as error:
@@ -44,7 +48,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _port(arguments: list[str]) -> int:
+def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="manage.py demo",
         description="Carillon with demo data on this machine. Servers that DATABASE_URL and REDIS_URL don't name are"
@@ -56,10 +60,38 @@ def _port(arguments: list[str]) -> int:
         default=os.environ.get("PORT") or PORT,
         help=f"where the web process listens on {HOST}; default PORT, or {PORT}",
     )
-    port: int = parser.parse_args(arguments).port
-    if not 1 <= port <= 65535:
+    parser.add_argument(
+        "--traffic",
+        nargs="?",
+        const=TRAFFIC,
+        metavar="N",
+        help=f"send made-up notifications too, N a second (default {TRAFFIC}), so that the dashboard lives",
+    )
+    options = parser.parse_args(arguments)
+    if not 1 <= options.port <= 65535:
         parser.error("--port must be between 1 and 65535")
-    return port
+    if options.traffic is not None:
+        try:
+            traffic_rate(options.traffic)
+        except argparse.ArgumentTypeError as error:
+            parser.error(f"--traffic {error}")
+    return options
+
+
+def traffic_rate(text: str) -> float:
+    """Notifications a second, from the command line."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= MOST_TRAFFIC:
+        raise argparse.ArgumentTypeError(f"must be a number above 0 and at most {MOST_TRAFFIC}")
+    return value
+
+
+def _handed_on(options: argparse.Namespace) -> list[str]:
+    traffic = [] if options.traffic is None else ["--traffic", options.traffic]
+    return ["--port", str(options.port), *traffic]
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

@@ -1,5 +1,6 @@
 """The demo's categories and templates. Content is `[locale][channel][field]`, Liquid text."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +10,12 @@ from notifications.services.templates import new_version, publish
 from preferences.choices import Purpose
 from preferences.models import Category
 
+#: A name, and content by locale, channel and field.
+Template = tuple[str, dict[str, dict[str, dict[str, str]]]]
+
 
 @dataclass(frozen=True, slots=True)
-class _Category:
+class DemoCategory:
     name: str
     description: str
     channels: tuple[Channel, ...] = (Channel.PUSH, Channel.EMAIL, Channel.SMS, Channel.IN_APP)
@@ -22,22 +26,22 @@ class _Category:
 
 
 CATEGORIES = {
-    "orders": _Category("Orders", "What happens to something you bought.", priority=Priority.HIGH),
-    "security": _Category(
+    "orders": DemoCategory("Orders", "What happens to something you bought.", priority=Priority.HIGH),
+    "security": DemoCategory(
         "Security",
         "Codes and warnings. Cannot be turned off.",
         priority=Priority.CRITICAL,
         is_required=True,
         dedup_seconds=0,  # who asks for the same code again did not get the first
     ),
-    "promotions": _Category(
+    "promotions": DemoCategory(
         "Promotions",
         "Offers, at most one a week.",
         (Channel.EMAIL, Channel.PUSH, Channel.IN_APP),
         Priority.LOW,
         purpose=Purpose.MARKETING,
     ),
-    "product-news": _Category(
+    "product-news": DemoCategory(
         "Product news",
         "What is new and how to use it.",
         (Channel.EMAIL, Channel.IN_APP),
@@ -60,7 +64,7 @@ def _html(heading: str, text: str, link: str, button: str) -> str:
 
 _TRACK = "https://shop.example/orders/{{ order }}"
 
-TEMPLATES: dict[str, tuple[str, dict[str, dict[str, dict[str, str]]]]] = {
+TEMPLATES: dict[str, Template] = {
     "order-shipped": (
         "Order shipped",
         {
@@ -191,9 +195,9 @@ TEMPLATES: dict[str, tuple[str, dict[str, dict[str, dict[str, str]]]]] = {
 }
 
 
-def seed() -> None:
+def seed(categories: Mapping[str, DemoCategory] = CATEGORIES, templates: Mapping[str, Template] = TEMPLATES) -> None:
     """Add what is missing; what is there, edited or not, stays."""
-    for slug, category in CATEGORIES.items():
+    for slug, category in categories.items():
         fields: dict[str, Any] = {
             "name": category.name,
             "description": category.description,
@@ -204,7 +208,7 @@ def seed() -> None:
             "dedup_seconds": category.dedup_seconds,
         }
         Category.objects.get_or_create(slug=slug, defaults=fields)
-    for slug, (name, content) in TEMPLATES.items():
+    for slug, (name, content) in templates.items():
         template, _ = MessageTemplate.objects.get_or_create(slug=slug, defaults={"name": name})
         if template.published_id is None:
             publish(new_version(template, content, by=None), by=None)

@@ -1,4 +1,5 @@
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, required=True)
+        parser.add_argument("--traffic", default="")
 
     def handle(self, *args: Any, **options: Any) -> None:
         console = Console(highlight=False, soft_wrap=True)
@@ -32,10 +34,11 @@ class Command(BaseCommand):
             call_command("migrate", verbosity=0, interactive=False)
             call_command("seed_demo", quiet=True)
         key = _api_key(Path(settings.BASE_DIR) / STATE / "api_key")
-        _welcome(console, settings.PUBLIC_URL, key)
-        supervisor.run(
-            processes.everything(HOST, options["port"]), drain_seconds=settings.DRAIN_SECONDS + MARGIN_SECONDS
-        )
+        _welcome(console, settings.PUBLIC_URL, key, traffic=options["traffic"])
+        children = processes.everything(HOST, options["port"])
+        if options["traffic"]:
+            children["traffic"] = partial(call_command, "demo_traffic", "--rate", options["traffic"])
+        supervisor.run(children, drain_seconds=settings.DRAIN_SECONDS + MARGIN_SECONDS)
         console.print("Stopped.")
 
 
@@ -53,7 +56,7 @@ def _api_key(path: Path) -> str:
     return plaintext
 
 
-def _welcome(console: Console, url: str, key: str) -> None:
+def _welcome(console: Console, url: str, key: str, *, traffic: str) -> None:
     transport = "RabbitMQ" if settings.BROKER_URL else "PostgreSQL (set BROKER_URL for RabbitMQ)"
     rows = {
         "Inbox": f"{url}/inbox/   of the demo recipient {settings.DEMO_RECIPIENT}",
@@ -61,6 +64,9 @@ def _welcome(console: Console, url: str, key: str) -> None:
         "Dashboard": f"{url}/admin/dashboard/",
         "API docs": f"{url}/api/docs/",
         "Work by": transport,
+        "Traffic": f"about {traffic} made-up notifications a second"
+        if traffic
+        else "none; bin/run --traffic makes some",
     }
     text = "\n".join(f"[bold]{name:<10}[/bold] {what}" for name, what in rows.items())
     console.print(Panel(text, title="Carillon", title_align="left", expand=False, padding=(1, 2)))

@@ -1,0 +1,47 @@
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.db import Error, close_old_connections
+
+from config.demo import TRAFFIC, traffic_rate
+from config.demo_data import catalogue, people, traffic_catalogue
+from config.demo_data.traffic import Traffic
+from core.shutdown import Shutdown
+
+#: Seconds between two steps of the stream, between two campaigns, and before the first one.
+STEP, CAMPAIGN_EVERY, FIRST_CAMPAIGN = 0.25, 600.0, 20.0
+#: Seconds to wait while PostgreSQL is away.
+AWAY = 2.0
+
+
+class Command(BaseCommand):
+    """A made-up shop's notifications, until SIGTERM. `bin/run --traffic` runs it beside everything else."""
+
+    help = "Send a steady, varied stream of demo notifications to the demo's 10,000 people, until SIGTERM."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--rate", type=traffic_rate, default=TRAFFIC, metavar="N", help=f"notifications a second; default {TRAFFIC}"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        catalogue.seed()
+        catalogue.seed(traffic_catalogue.CATEGORIES, traffic_catalogue.TEMPLATES)
+        people.seed()
+        shutdown = Shutdown()
+        traffic = Traffic(per_second=options["rate"], seed=time.time_ns())
+        last, next_campaign = time.monotonic(), time.monotonic() + FIRST_CAMPAIGN
+        while not shutdown.wait(STEP):
+            now = time.monotonic()
+            try:
+                traffic.step(now, min(now - last, 1.0))  # what an absence missed stays missed
+                if now >= next_campaign:
+                    next_campaign = now + CAMPAIGN_EVERY
+                    traffic.campaign()
+            except Error as error:  # PostgreSQL is away: it comes back, and so do we
+                self.stderr.write(f"Demo traffic waits: {type(error).__name__}.")
+                close_old_connections()
+                shutdown.wait(AWAY)
+            last = now
