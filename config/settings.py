@@ -239,6 +239,9 @@ COUNTS_RETENTION_DAYS = env.int("COUNTS_RETENTION_DAYS", default=400)  # the das
 #: What apps above the pipeline have `run_maintenance` do: a function without arguments, and its rhythm in seconds.
 MAINTENANCE_TASKS = {"channels_app.retention.purge": 3600.0, "analytics.retention.purge": 3600.0}
 
+# Networks of one's own that webhooks and alerts may be sent to; nothing else that is not on the public internet.
+OUTBOUND_ALLOW_PRIVATE = env.list("OUTBOUND_ALLOW_PRIVATE", default=["127.0.0.0/8", "::1/128"] if DEMO else [])
+
 LINK_SCHEMES = env.list("LINK_SCHEMES", default=["http", "https"])  # of links; the feed takes these two alone
 
 CAMPAIGN_CHUNK = env.int("CAMPAIGN_CHUNK", default=500)  # recipients a fan-out transaction

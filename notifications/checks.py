@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import ImproperlyConfigured
 
+from core.outbound_addresses import networks
 from notifications import registry
 from notifications.choices import Channel
 from notifications.worker import MARGIN_SECONDS
@@ -46,7 +47,7 @@ NOT_NEGATIVE = (
 def check_settings(*, app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
     """Everything that is wrong with the pipeline's settings. Times are compared once they are numbers to compare."""
     numbers = list(_numbers())
-    return [*numbers, *([] if numbers else [*_times(), *_breaker()]), *_providers(), *_chains()]
+    return [*numbers, *([] if numbers else [*_times(), *_breaker()]), *_networks(), *_providers(), *_chains()]
 
 
 def _numbers() -> Iterator[CheckMessage]:
@@ -104,6 +105,17 @@ def _breaker() -> Iterator[CheckMessage]:
             f"BREAKER_OPEN_MAX_SECONDS ({longest:g}) must not be below BREAKER_OPEN_SECONDS ({first:g}).",
             hint="An open circuit's time doubles from the one up to the other.",
             id="notifications.E009",
+        )
+
+
+def _networks() -> Iterator[CheckMessage]:
+    try:
+        networks(settings.OUTBOUND_ALLOW_PRIVATE)
+    except ValueError as error:
+        yield Error(
+            f"OUTBOUND_ALLOW_PRIVATE cannot be read: {error}.",
+            hint="It takes networks and addresses, such as 10.0.0.0/8,192.168.7.20.",
+            id="notifications.E011",
         )
 
 
