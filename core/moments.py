@@ -1,6 +1,8 @@
-"""Points in time as callers give them."""
+"""Points in time: as callers give them, and the one that decides, the database's."""
 
 from datetime import UTC, datetime
+
+from django.db import connection
 
 
 def fits_utc(value: datetime) -> bool:
@@ -11,3 +13,11 @@ def fits_utc(value: datetime) -> bool:
     except OverflowError:
         return False
     return True
+
+
+def database_now() -> datetime:
+    """The clock that everything is recorded by."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT now()")
+        now: datetime = cursor.fetchone()[0]
+        return now
