@@ -201,7 +201,10 @@ BROKER_CONFIRM_TIMEOUT_SECONDS = env.float("BROKER_CONFIRM_TIMEOUT_SECONDS", def
 
 RELAY_POLL_SECONDS = env.float("RELAY_POLL_SECONDS", default=0.03)  # idle poll; accept to publish stays under 100 ms
 WORKER_POLL_SECONDS = env.float("WORKER_POLL_SECONDS", default=0.05)  # database transport only
-EVENTS_POLL_SECONDS = env.float("EVENTS_POLL_SECONDS", default=0.2)  # how late a simulated receipt may be applied
+EVENTS_POLL_SECONDS = env.float("EVENTS_POLL_SECONDS", default=0.2)  # idle poll: how late a receipt may be applied
+# Receipts, opens and clicks that wait to be applied; 0: no bound. Three minutes of 5,000 a second, 300 MB. Beyond it
+# webhooks are answered with 503, and whoever sends them comes again.
+EVENTS_MAX_ROWS = env.int("EVENTS_MAX_ROWS", default=1_000_000)
 WORKER_THREADS = env.int("WORKER_THREADS", default=2)  # batches in flight a process: one computes, one waits
 VISIBILITY_SECONDS = env.int("VISIBILITY_SECONDS", default=120)  # database transport: an unacked row comes back
 LEASE_SECONDS = env.int("LEASE_SECONDS", default=90)  # a claim runs out; longer than any provider call

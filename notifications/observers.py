@@ -10,8 +10,9 @@ from typing import NamedTuple, Protocol
 
 
 class OutcomeKey(NamedTuple):
-    """What is counted. `outcome` is "accepted" (a notification), "queued" (a delivery) or an EventType; `reason` a
-    SkipReason or FailureCode or empty; `channel` and `provider` are empty where they do not apply."""
+    """What is counted. `outcome` is "accepted" (a notification), "queued" (a delivery), "receipt" (a later word from
+    outside) or an EventType; `reason` a SkipReason or FailureCode or empty, for a receipt what became of it; `channel`
+    and `provider` are empty where they do not apply."""
 
     source: str
     category_id: int

@@ -18,6 +18,7 @@ from django.db import connection
 
 from core import redis
 from notifications.providers.simulated_state import states
+from notifications.services.events_lane import lane_gauge
 from notifications.services.limits import limit_cache
 from notifications.services.overload import outbox_gauge
 from notifications.services.templates import catalogue
@@ -81,6 +82,7 @@ def _empty_process_caches(monkeypatch: pytest.MonkeyPatch) -> None:
     category_cache.forget()
     limit_cache.forget()
     outbox_gauge.forget()
+    lane_gauge.forget()
     states.forget()
 
 

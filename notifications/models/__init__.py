@@ -8,6 +8,7 @@ from notifications.models.message_template import MessageTemplate, TemplateVersi
 from notifications.models.notification import Notification
 from notifications.models.outbox import OutboxMessage
 from notifications.models.provider import ProviderSwitch
+from notifications.models.received_event import ReceivedEvent
 from notifications.models.replay import ReplayRun
 from notifications.models.sandbox import SandboxState, SimulatedCall
 from notifications.models.simulated_receipt import SimulatedReceipt
@@ -24,6 +25,7 @@ __all__ = [
     "OutboxMessage",
     "ProviderSwitch",
     "RateLimit",
+    "ReceivedEvent",
     "ReplayRun",
     "SandboxState",
     "SimulatedCall",

@@ -1,9 +1,10 @@
 """What passes between the DeliveryTracker and a worker: claims out, results back; and later receipts."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -117,10 +118,25 @@ class Result(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class ProviderReceipt:
-    """A later word on a delivery: DELIVERED, BOUNCED, COMPLAINED, OPENED or CLICKED."""
+    """A later word on a delivery: DELIVERED, BOUNCED, COMPLAINED, OPENED or CLICKED.
+
+    `provider` is who says so: a provider's name, or "link" or "pixel" for a hit on our own addresses. `event_id` is its
+    name for the event, where it has one; `machine` says why a hit is not a person's, and is empty for a person's.
+    """
 
     delivery_id: UUID
     type: EventType
     provider: str
     code: str = ""
     detail: str = ""
+    event_id: str = ""
+    machine: str = ""
+
+
+class ReceiptCounts(NamedTuple):
+    """How many receipts changed something, changed nothing (late or doubled), or spoke of no delivery of ours; each by
+    who said so."""
+
+    applied: Counter[str]
+    unchanged: Counter[str]
+    unknown: Counter[str]

@@ -5,25 +5,17 @@ lanes of their own. Callers inside the process (`notify`, campaigns) keep a pace
 """
 
 import random
-import threading
-import time
 from collections.abc import Mapping, Sequence
 
-import structlog
 from django.conf import settings
 from django.db import connection
 
 from notifications.choices import Channel, Priority
 from notifications.drafts import Draft
 from notifications.errors import CarillonError
+from notifications.services.gauge import Gauge
 from preferences.services import CategoryInfo, PreferencesService
 
-log = structlog.get_logger(__name__)
-
-#: How old the figure may be: at 16,000 notifications a second it is then a twelfth of the bound behind.
-REFRESH_SECONDS = 1.0
-#: And this many times longer than counting took (0.2 s for 200,000 rows): overload is no time to burden PostgreSQL.
-REST = 20
 #: When a refused caller may come back; drawn, so that they do not all come in the same second.
 RETRY_AFTER_SECONDS = (5, 15)
 
@@ -49,45 +41,22 @@ class Overloaded(CarillonError):
         self.retry_after = random.randint(*RETRY_AFTER_SECONDS)
 
 
-class OutboxGauge:
-    """How many outbox rows are due, counted once a second in a process at most: one caller counts, the others go by
-    the figure before."""
+def count_due(most: int) -> int:
+    """How many outbox rows are due, of `most` at most."""
+    with connection.cursor() as cursor:
+        lanes = {"channels": list(Channel.values), "priorities": list(Priority.values)}
+        cursor.execute(_DUE, {**lanes, "most": most})
+        found: int = cursor.fetchone()[0]
+    return found
 
-    def __init__(self) -> None:
-        self._counting = threading.Lock()
-        self._count_at = float("-inf")
-        self._due = 0
 
-    def is_full(self) -> bool:
-        """Whether more than settings.OUTBOX_MAX_ROWS are due; never with a bound of 0. Raises django.db.Error."""
-        bound = int(settings.OUTBOX_MAX_ROWS)
-        if not bound:
-            return False
-        if time.monotonic() >= self._count_at and self._counting.acquire(blocking=False):
-            try:
-                self._refresh(bound)
-            finally:
-                self._counting.release()
-        return self._due > bound
-
-    def _refresh(self, bound: int) -> None:
-        was_full, began = self._due > bound, time.monotonic()
-        with connection.cursor() as cursor:
-            lanes = {"channels": list(Channel.values), "priorities": list(Priority.values)}
-            cursor.execute(_DUE, {**lanes, "most": bound + 1})
-            self._due = cursor.fetchone()[0]
-        ended = time.monotonic()
-        self._count_at = ended + max(REFRESH_SECONDS, REST * (ended - began))
-        if was_full != (self._due > bound):
-            log.warning("overload_ended" if was_full else "overload_began", bound=bound)
-
-    def forget(self) -> None:
-        """Count again at the next call."""
-        self._count_at, self._due = float("-inf"), 0
+def new_gauge() -> Gauge:
+    """Whether more than settings.OUTBOX_MAX_ROWS are due."""
+    return Gauge("outbox", count_due, lambda: int(settings.OUTBOX_MAX_ROWS))
 
 
 #: Shared by every caller of the process.
-outbox_gauge = OutboxGauge()
+outbox_gauge = new_gauge()
 
 
 def admit(drafts: Sequence[Draft], preferences: PreferencesService) -> None:

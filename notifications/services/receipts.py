@@ -8,15 +8,19 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
+from notifications import registry
 from notifications.bulk import uuid_array
 from notifications.choices import Channel, EventType
-from notifications.services.claims import ProviderReceipt
+from notifications.observers import OutcomeKey
+from notifications.services.claims import ProviderReceipt, ReceiptCounts
 from notifications.services.tracking import DeliveryTracker
 from preferences.choices import SuppressionReason
 from preferences.services import PreferencesService
 
 #: Receipts in one call: the bound of a transaction's length.
 MAX_RECEIPTS = 1_000
+#: What receipts are counted as (`OutcomeKey.outcome`); the reason is a field of ReceiptCounts.
+OUTCOME = "receipt"
 
 _REASONS = {
     EventType.BOUNCED: SuppressionReason.HARD_BOUNCE,
@@ -37,17 +41,31 @@ def apply_receipts(receipts: Sequence[ProviderReceipt]) -> int:
     """Record receipts, suppress the addresses that bounced for good or complained, retire devices that bounced.
 
     At most MAX_RECEIPTS at a time, in one transaction (the caller's, when one is open). A BOUNCED receipt is a hard
-    bounce: adapters keep a vendor's soft ones to themselves. Test traffic changes nobody's addresses. Returns how many
-    receipts changed something.
+    bounce: adapters keep a vendor's soft ones to themselves. Test traffic changes nobody's addresses. What became of
+    them is counted, also of those that changed nothing. Returns how many changed something.
     """
     if len(receipts) > MAX_RECEIPTS:
         raise ValueError(f"At most {MAX_RECEIPTS} receipts at a time.")
     with transaction.atomic():
-        changed = DeliveryTracker().receipts(receipts)
+        counts = DeliveryTracker().receipts(receipts)
         lasting = {r.delivery_id: r for r in receipts if r.type in _REASONS}
         if lasting:
             _act(lasting)
-    return changed
+        _count(counts)
+    return counts.applied.total()
+
+
+def _count(counts: ReceiptCounts) -> None:
+    """Tell the observers what became of receipts. These are of no source: who sends late or unknown ones is a
+    provider's matter, and the events themselves were counted with their notifications."""
+    told = {
+        OutcomeKey("", 0, "", provider, OUTCOME, reason): n
+        for reason, by_provider in counts._asdict().items()
+        for provider, n in by_provider.items()
+    }
+    if told:
+        for observer in registry.observers():
+            observer.record(told)
 
 
 class _Hit(NamedTuple):

@@ -28,7 +28,7 @@ from notifications.models.outbox import MAX_DELIVERIES
 from notifications.observers import OutcomeKey
 from notifications.services import claiming
 from notifications.services import tracking_sql as sql
-from notifications.services.claims import Claim, ProviderReceipt, Result
+from notifications.services.claims import Claim, ProviderReceipt, ReceiptCounts, Result
 from notifications.services.recording import (
     DEAD_LETTER_COLUMNS,
     EVENT_COLUMNS,
@@ -123,13 +123,14 @@ class DeliveryTracker:
             )
             _observe(counts)
 
-    def receipts(self, receipts: Sequence[ProviderReceipt]) -> int:
+    def receipts(self, receipts: Sequence[ProviderReceipt]) -> ReceiptCounts:
         """Apply what providers and people report later: delivered, bounced, complained, opened, clicked.
 
         Idempotent and in any order; a receipt that changes nothing (late, doubled, unknown id) adds no event. Returns
-        how many changed something.
+        what became of them, by who said it.
         """
-        changed = 0
+        said = Counter(receipt.provider for receipt in receipts)
+        applied: Counter[str] = Counter()
         with transaction.atomic(), direct_cursor() as cursor:
             owners = self._lock(cursor, {r.delivery_id.bytes for r in receipts})
             for type, statement in sql.RECEIPTS.items():
@@ -143,8 +144,9 @@ class DeliveryTracker:
                 _tell(cursor, ((row[0], type, 0, whys[row[0]]) for row in rows))
                 touched = [(id, n, channel, group[id].provider, group[id].code) for id, n, channel in rows]
                 self._observe_by_notification(cursor, type, touched)
-                changed += len(rows)
-        return changed
+                applied.update(group[row[0]].provider for row in rows)
+        unknown = Counter(r.provider for r in receipts if r.delivery_id.bytes not in owners)
+        return ReceiptCounts(applied, said - applied - unknown, unknown)
 
     def _lock(self, cursor: CursorWrapper, deliveries: set[Key]) -> dict[Key, Key]:
         """The recipient of each of these deliveries that exists, its row locked."""

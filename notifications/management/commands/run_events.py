@@ -9,13 +9,14 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from core.faults import where
 from core.shutdown import Shutdown
 from notifications.messaging.backoff import full_jitter
-from notifications.providers.simulated_reports import postpone, take_due
-from notifications.services.claims import ProviderReceipt
+from notifications.providers.simulated_reports import take_due
+from notifications.services import events_lane
+from notifications.services.events_lane import Incoming
 from notifications.services.receipts import MAX_RECEIPTS, apply_receipts
 
 log = structlog.get_logger(__name__)
 
-#: A report that cannot be applied is tried again after this: the next release may take it.
+#: An event that cannot be applied is tried again after this: the next release may take it.
 SET_ASIDE_SECONDS = 3600.0
 
 
@@ -33,39 +34,44 @@ class Command(BaseCommand):
 
 
 def step() -> int:
-    """One batch: due reports taken, applied and gone in one transaction; how many there were. One that cannot be
+    """One batch: due events taken, applied and gone in one transaction; how many there were. One that cannot be
     applied is put back for later; the others go on."""
     with transaction.atomic():
-        receipts = take_due(MAX_RECEIPTS)
-        bad = apply_each(receipts)
-        postpone(bad, SET_ASIDE_SECONDS)
-    return len(receipts)
+        events_lane.put(
+            [
+                Incoming(type=r.type, origin=r.provider, delivery_id=r.delivery_id, detail=r.detail)
+                for r in take_due(MAX_RECEIPTS)
+            ]
+        )
+        events = events_lane.take(MAX_RECEIPTS)
+        events_lane.set_aside(apply_each(events), seconds=SET_ASIDE_SECONDS)
+    return len(events)
 
 
-def apply_each(receipts: Sequence[ProviderReceipt]) -> list[ProviderReceipt]:
-    """Apply receipts inside the transaction that is open; those that cannot be, found by halving the batch.
+def apply_each(events: Sequence[Incoming]) -> list[Incoming]:
+    """Apply events inside the transaction that is open; those that cannot be, found by halving the batch.
 
-    Raises OperationalError and InterfaceError: then PostgreSQL is away, and no receipt is to blame.
+    Raises OperationalError and InterfaceError: then PostgreSQL is away, and no event is to blame.
     """
-    if not receipts:
+    if not events:
         return []
     try:
         with transaction.atomic():
-            apply_receipts(receipts)
+            apply_receipts([event.receipt for event in events])
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:
-        if len(receipts) == 1:
+        if len(events) == 1:
             log.error(  # noqa: TRY400 - the exception itself may quote an address
                 "events.receipt_set_aside",
-                delivery=str(receipts[0].delivery_id),
-                type=receipts[0].type.value,
+                delivery=str(events[0].delivery_id),
+                type=events[0].type.value,
                 error=type(error).__name__,
                 at=where(error),
             )
-            return list(receipts)
-        half = len(receipts) // 2
-        return apply_each(receipts[:half]) + apply_each(receipts[half:])
+            return list(events)
+        half = len(events) // 2
+        return apply_each(events[:half]) + apply_each(events[half:])
     return []
 
 

@@ -12,8 +12,9 @@ from django.test.utils import CaptureQueriesContext
 
 from core.ids import uuid7
 from notifications.models import Notification, OutboxMessage
+from notifications.services import gauge as gauges
 from notifications.services import notify, overload
-from notifications.services.overload import OutboxGauge, outbox_gauge
+from notifications.services.overload import new_gauge, outbox_gauge
 from tests import factories
 from tests.admin import big_tables_scanned
 from tests.api import Api
@@ -102,7 +103,7 @@ def test_no_bound_is_no_bound_and_costs_nothing(shop: None, settings: LazySettin
     outbox(3)
 
     with CaptureQueriesContext(connection) as captured:
-        assert not OutboxGauge().is_full()
+        assert not new_gauge().is_full()
     assert len(captured) == 0
 
 
@@ -120,9 +121,9 @@ def test_a_host_s_own_calls_are_not_refused(overloaded: None) -> None:
 
 
 def test_the_longer_counting_takes_the_less_often_it_is_done(overloaded: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(overload, "REFRESH_SECONDS", 0.0)
-    monkeypatch.setattr(overload, "REST", 1_000_000)
-    gauge = OutboxGauge()
+    monkeypatch.setattr(gauges, "REFRESH_SECONDS", 0.0)
+    monkeypatch.setattr(gauges, "REST", 1_000_000)
+    gauge = new_gauge()
     assert gauge.is_full()
 
     with CaptureQueriesContext(connection) as captured:
@@ -131,8 +132,8 @@ def test_the_longer_counting_takes_the_less_often_it_is_done(overloaded: None, m
 
 
 def test_it_ends_when_the_outbox_has_drained(api: Api, overloaded: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(overload, "REFRESH_SECONDS", 0.0)
-    monkeypatch.setattr(overload, "REST", 0)
+    monkeypatch.setattr(gauges, "REFRESH_SECONDS", 0.0)
+    monkeypatch.setattr(gauges, "REST", 0)
     refused(api.post("notifications/", ORDER))
     OutboxMessage.objects.all().delete()
 
@@ -144,20 +145,20 @@ def test_rows_are_counted_once_a_second_to_the_bound_and_by_their_index(settings
     outbox(5000)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE notifications_outbox")
-    gauge = OutboxGauge()
+    gauge = new_gauge()
 
     with CaptureQueriesContext(connection) as captured:
         assert all(gauge.is_full() for _ in range(10))
 
     assert len(captured) == 1
-    assert gauge._due == 101
+    assert gauge._found == 101
     assert big_tables_scanned([{"sql": captured[0]["sql"].strip()}]) == set()
 
 
 def test_while_one_counts_the_others_go_by_the_figure_before(overloaded: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(overload, "REFRESH_SECONDS", 0.0)
-    monkeypatch.setattr(overload, "REST", 0)
-    gauge = OutboxGauge()
+    monkeypatch.setattr(gauges, "REFRESH_SECONDS", 0.0)
+    monkeypatch.setattr(gauges, "REST", 0)
+    gauge = new_gauge()
     assert gauge.is_full()
     OutboxMessage.objects.all().delete()
 

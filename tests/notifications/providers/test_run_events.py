@@ -16,13 +16,18 @@ from django.utils import timezone
 
 from notifications.choices import EventType, Status
 from notifications.management.commands import run_events
-from notifications.models import Delivery, DeliveryEvent, SimulatedReceipt
-from notifications.providers.simulated_reports import Report, schedule, take_due
+from notifications.models import Delivery, DeliveryEvent, ReceivedEvent, SimulatedReceipt
+from notifications.providers.simulated_reports import Report, schedule
 from notifications.services.claims import ProviderReceipt
+from notifications.services.events_lane import Incoming, put, take
 from tests import factories
 from tests.notifications.providers.test_receipts import sent, suppressed
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def event(delivery: Any, type: EventType = EventType.DELIVERED) -> Incoming:
+    return Incoming(type=type, origin="simulated_email", delivery_id=delivery)
 
 
 def due(delivery: Any, type: EventType = EventType.DELIVERED, *, seconds: float = -1.0) -> None:
@@ -47,23 +52,25 @@ class FakeShutdown:
         return self.requested
 
 
-def test_due_reports_are_applied_and_gone() -> None:
+def waiting() -> list[Any]:
+    return list(ReceivedEvent.objects.values_list("delivery_id", flat=True))
+
+
+def test_events_are_applied_and_gone() -> None:
     person = factories.recipient()
-    now, later, bounced = sent(person, "email"), sent(person, "email"), sent(person, "sms")
-    due(now)
-    due(later, seconds=60)
-    due(bounced, EventType.BOUNCED)
+    delivered, bounced = sent(person, "email"), sent(person, "sms")
+    put([event(delivered), event(bounced, EventType.BOUNCED)])
 
     assert run_events.step() == 2
 
-    assert Delivery.objects.get(id=now).status == Status.DELIVERED
-    assert Delivery.objects.get(id=later).status == Status.SENT
+    assert Delivery.objects.get(id=delivered).status == Status.DELIVERED
     assert suppressed(person) == {("sms", "hard_bounce")}
-    assert list(SimulatedReceipt.objects.values_list("delivery_id", flat=True)) == [later]
+    assert waiting() == []
 
 
-def test_reports_stay_when_they_cannot_be_applied(monkeypatch: pytest.MonkeyPatch) -> None:
-    due(sent(factories.recipient(), "email"))
+def test_events_stay_when_they_cannot_be_applied(monkeypatch: pytest.MonkeyPatch) -> None:
+    delivery = sent(factories.recipient(), "email")
+    put([event(delivery)])
 
     def fail(receipts: object) -> None:
         raise OperationalError
@@ -72,18 +79,17 @@ def test_reports_stay_when_they_cannot_be_applied(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(OperationalError):
         run_events.step()
 
-    assert SimulatedReceipt.objects.count() == 1
+    assert waiting() == [delivery]
 
 
-def test_a_report_that_cannot_be_applied_is_put_off_and_its_neighbours_go_on(
+def test_an_event_that_cannot_be_applied_is_put_off_and_its_neighbours_go_on(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # Given a report among others that the code does not expect, and whose error quotes an address
+    # Given an event among others that the code does not expect, and whose error quotes an address
     person = factories.recipient()
     deliveries = [sent(person, "email") for _ in range(9)]
     bad = deliveries[4]
-    for delivery in deliveries:
-        due(delivery)
+    put([event(delivery) for delivery in deliveries])
     real = run_events.apply_receipts
 
     def apply(receipts: Sequence[ProviderReceipt]) -> int:
@@ -97,8 +103,8 @@ def test_a_report_that_cannot_be_applied_is_put_off_and_its_neighbours_go_on(
     # Then the others are, each once, and that one waits an hour
     assert DeliveryEvent.objects.filter(type=EventType.DELIVERED).count() == 8
     assert Delivery.objects.get(status=Status.SENT).id == bad
-    left = SimulatedReceipt.objects.get()
-    assert (left.delivery_id, left.type, left.provider) == (bad, EventType.DELIVERED, "simulated_email")
+    left = ReceivedEvent.objects.get()
+    assert (left.delivery_id, left.type, left.origin) == (bad, EventType.DELIVERED, "simulated_email")
     assert timedelta(minutes=59) < left.due_at - timezone.now() < timedelta(minutes=61)
     assert run_events.step() == 0
     assert "events.receipt_set_aside" in caplog.text
@@ -108,12 +114,10 @@ def test_a_report_that_cannot_be_applied_is_put_off_and_its_neighbours_go_on(
 def test_two_processes_share_the_work_and_nothing_is_applied_twice() -> None:
     # Given one process in the middle of a batch
     person = factories.recipient()
-    deliveries = [sent(person, "email") for _ in range(4)]
-    for delivery in deliveries[:2]:
-        due(delivery)
+    put([event(sent(person, "email")) for _ in range(2)])
     taken: list[int] = []
     with transaction.atomic():
-        taken.append(len(take_due(10)))
+        taken.append(len(take(10)))
         for_other = threading.Thread(target=lambda: taken.append(_step_elsewhere()))
         # When another one takes a batch meanwhile
         for_other.start()
@@ -129,11 +133,6 @@ def _step_elsewhere() -> int:
         return run_events.step()
     finally:
         connection.close()
-
-
-def test_taking_outside_a_transaction_is_refused() -> None:
-    with pytest.raises(transaction.TransactionManagementError):
-        take_due(10)
 
 
 def test_an_idle_loop_polls_and_a_full_one_does_not_wait(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:

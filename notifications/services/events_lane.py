@@ -1,0 +1,171 @@
+"""The events lane: receipts, opens and clicks between whoever tells of them and `run_events`, which applies them.
+
+It is a table of PostgreSQL and nothing more. Who tells of something is answered after `put`, so what was answered is as
+durable as the record itself; the web process talks to no broker, and Redis may be away. `run_events` takes a batch in
+the transaction that applies it: whoever dies in between, a row is applied once or still there.
+
+Rows are taken roughly in the order they came, and by several processes at once. So nothing may depend on their order.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+from django.conf import settings
+from django.db import connection, transaction
+
+from core import ids
+from core.postgresql.direct import KeyArray, TextArray, direct_cursor
+from notifications.choices import EventType
+from notifications.errors import CarillonError
+from notifications.services.claims import ProviderReceipt
+from notifications.services.gauge import Gauge
+from notifications.services.recording import vendor_text
+
+#: Characters of the vendor's name for an event, of a code, and of the reason why a hit is not a person's.
+MAX_EVENT_ID, MAX_WORD = 128, 32
+
+
+class Incoming(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One thing said of a delivery from outside.
+
+    `origin` is the name of the provider that reports it, who may say the same thing twice; or "link" or "pixel" for a
+    hit on our own addresses, each of which is one of its own. `event_id` is the provider's name for the event, where it
+    has one. `code` and `detail` say why, in our words and in theirs. `machine` says why a hit is not a person's, and is
+    empty for a person's. Text that is too long is cut off by the lane.
+    """
+
+    type: EventType
+    origin: str
+    delivery_id: UUID
+    event_id: str = ""
+    code: str = ""
+    detail: str = ""
+    machine: str = ""
+
+    @property
+    def receipt(self) -> ProviderReceipt:
+        """What DeliveryTracker takes."""
+        return ProviderReceipt(
+            self.delivery_id, self.type, self.origin, self.code, self.detail, self.event_id, self.machine
+        )
+
+
+class LaneFull(CarillonError):
+    """More events wait than may (settings.EVENTS_MAX_ROWS); nothing was taken. Who can, comes again later."""
+
+
+class Depth(NamedTuple):
+    """What waits: how many events are due, how old the oldest of them is in seconds, and how many were set aside."""
+
+    due: int
+    oldest_seconds: float
+    set_aside: int
+
+
+_PUT = """
+    INSERT INTO notifications_receivedevent (due_at, type, origin, delivery_id, event_id, code, machine, detail)
+    SELECT now() + $1::float8 * interval '1 second', type, origin, delivery_id, event_id, code, machine, detail
+      FROM unnest($2::text[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[])
+        AS event (type, origin, delivery_id, event_id, code, machine, detail)
+"""
+
+# The ids are found once and first, by a plan of its own: where the rest is a join, LIMIT may be asked again and again.
+_TAKE = """
+    DELETE FROM notifications_receivedevent
+     WHERE id = ANY(ARRAY(
+           SELECT id FROM notifications_receivedevent
+            WHERE due_at <= now() ORDER BY due_at LIMIT $1::int FOR UPDATE SKIP LOCKED))
+ RETURNING type, origin, delivery_id, event_id, code, machine, detail
+"""
+
+_WAITING = """
+    SELECT count(*) FROM (SELECT 1 FROM notifications_receivedevent LIMIT %s) found
+"""
+
+_DEPTH = """
+    SELECT count(*) FILTER (WHERE due_at <= now()),
+           coalesce(extract(epoch FROM now() - min(received_at) FILTER (WHERE due_at <= now())), 0)::float8,
+           count(*) FILTER (WHERE due_at > now())
+      FROM notifications_receivedevent
+"""
+
+
+def _count(most: int) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(_WAITING, [most])
+        found: int = cursor.fetchone()[0]
+    return found
+
+
+#: Shared by every caller of the process.
+lane_gauge = Gauge("events_lane", _count, lambda: int(settings.EVENTS_MAX_ROWS))
+
+
+def put(events: Sequence[Incoming]) -> None:
+    """Put events on the lane, in one statement. When it returns they are durable, or will be with the transaction that
+    is open. Raises LaneFull, or django.db's errors; then none of them is there."""
+    if not events:
+        return
+    if lane_gauge.is_full():
+        raise LaneFull("More events wait to be applied than this installation keeps. Come again later.")
+    _write(events, delay=0.0)
+
+
+def take(limit: int) -> list[Incoming]:
+    """Take events that are due, for the transaction that is open: they come back if it is undone. Several processes may
+    take at once and share the work."""
+    _needs_transaction()
+    with direct_cursor() as cursor:
+        cursor.execute(_TAKE, [limit])
+        return [
+            Incoming(
+                type=EventType(type),
+                origin=origin,
+                delivery_id=ids.uuid(delivery),
+                event_id=event_id,
+                code=code,
+                machine=machine,
+                detail=detail,
+            )
+            for type, origin, delivery, event_id, code, machine, detail in cursor.fetchall()
+        ]
+
+
+def set_aside(events: Sequence[Incoming], *, seconds: float) -> None:
+    """Put events that were taken and cannot be applied back for later, in the transaction that took them."""
+    _needs_transaction()
+    if events:
+        _write(events, delay=seconds)
+
+
+def depth() -> Depth:
+    """How much waits, read from end to end: some ten milliseconds for a hundred thousand rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(_DEPTH)
+        return Depth(*cursor.fetchone())
+
+
+def _write(events: Sequence[Incoming], *, delay: float) -> None:
+    columns = [
+        _texts((event.type.value for event in events), 10),
+        _texts((event.origin for event in events), MAX_WORD),
+        KeyArray.of([event.delivery_id.bytes for event in events]),
+        _texts((event.event_id for event in events), MAX_EVENT_ID),
+        _texts((event.code for event in events), MAX_WORD),
+        _texts((event.machine for event in events), MAX_WORD),
+        _texts((event.detail for event in events), None),
+    ]
+    with direct_cursor() as cursor:
+        cursor.execute(_PUT, [delay, *columns])
+
+
+def _texts(values: Iterable[str], limit: int | None) -> TextArray:
+    """Fit for the table, whatever a vendor wrote."""
+    return TextArray.of(vendor_text(value)[:limit] if value else "" for value in values)
+
+
+def _needs_transaction() -> None:
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError("Events are taken inside the transaction that applies them.")
