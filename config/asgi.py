@@ -11,10 +11,11 @@ django.setup(set_prefix=False)  # before anything that imports models
 from channels.routing import ProtocolTypeRouter, URLRouter
 
 from channels_app.routing import websocket_urlpatterns
+from config.processes import web_is_present
 from core.asgi import ThreadedASGIHandler, lighten_daphne
 from notifications.api.express import Express
 
-lighten_daphne()
+lighten_daphne(listening=web_is_present)
 application = ProtocolTypeRouter(
     {"http": Express(ThreadedASGIHandler()), "websocket": URLRouter(websocket_urlpatterns)}
 )

@@ -3,10 +3,12 @@
 import sys
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from django.core.management import call_command
 
 from channels_app.limits import CUT_BYTES
+from notifications.beats import Heart
 from notifications.choices import Channel
 from notifications.messaging import uses_broker
 
@@ -30,6 +32,13 @@ def web(host: str, port: int) -> None:
         websocket_max_frame_size=CUT_BYTES,
         websocket_max_message_size=CUT_BYTES,
     ).run()
+
+
+def web_is_present(reactor: Any) -> None:
+    """Beats for as long as Twisted's reactor runs; daphne offers no other end to hold on to."""
+    heart = Heart("web", "web")
+    heart.start()
+    reactor.addSystemEventTrigger("after", "shutdown", heart.stop)
 
 
 def everything(host: str, port: int) -> dict[str, Callable[[], object]]:

@@ -1,6 +1,7 @@
 """Django under ASGI, for an application whose middleware and views are synchronous."""
 
 import inspect
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any
 
@@ -105,11 +106,24 @@ class _Factory(http_protocol.HTTPFactory):
         pass
 
 
-def lighten_daphne() -> None:
+def lighten_daphne(listening: Callable[[Any], object] = lambda reactor: None) -> None:
     """Spare daphne what it does for nobody, and let it listen with a longer line; in this process, before it listens. A
-    Twisted that has no switch for forms goes on reading them."""
+    Twisted that has no switch for forms goes on reading them.
+
+    `listening` is called once, with Twisted's reactor, when daphne is about to listen: an import alone makes no web
+    process.
+    """
+    begun = False
+
+    def endpoint(reactor: Any, description: str) -> Any:
+        nonlocal begun
+        if not begun:
+            begun = True
+            listening(reactor)
+        return _endpoint(reactor, description)
+
     server.HTTPFactory = _Factory
-    server.serverFromString = _endpoint
+    server.serverFromString = endpoint
     if "parsePOSTFormSubmission" in inspect.signature(http.Request.__init__).parameters:
         http_protocol.WebRequest = _Request
 

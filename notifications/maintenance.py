@@ -15,7 +15,7 @@ from django.db import InterfaceError, OperationalError, connection
 from django.db.models.functions import Now
 from django.utils.module_loading import import_string
 
-from notifications import messaging, partitions
+from notifications import beats, messaging, partitions
 from notifications.errors import BrokerUnavailable
 from notifications.models import IdempotencyRecord
 from notifications.providers import simulated_calls
@@ -81,14 +81,23 @@ def replay_dead_letters() -> Iterator[None]:
         yield
 
 
-def other_apps(path: str) -> Callable[[], Iterator[None]]:
-    """A function of another app (settings.MAINTENANCE_TASKS) as a task of one piece: it is bounded by itself."""
+def piece(function: Callable[[], object]) -> Callable[[], Iterator[None]]:
+    """A function as a task of one piece: it is bounded by itself."""
 
     def call() -> Iterator[None]:
-        import_string(path)()
+        function()
         yield
 
     return call
+
+
+def other_apps(path: str) -> Callable[[], Iterator[None]]:
+    """A function of another app (settings.MAINTENANCE_TASKS) as a task, looked up when its turn comes."""
+
+    def call() -> None:
+        import_string(path)()
+
+    return piece(call)
 
 
 @dataclass(slots=True)
@@ -129,6 +138,7 @@ class Maintenance:
             Task("keep_partitions", keep_partitions, every=3600.0),
             Task("retire_weeks", self._retire_weeks, every=3600.0),
             Task("purge_idempotency", purge_idempotency, every=3600.0),
+            Task("prune_beats", piece(beats.prune), every=60.0),
             Task("prune_simulated_calls", simulated_calls.prune, every=60.0),
             *(Task(path, other_apps(path), every=every) for path, every in settings.MAINTENANCE_TASKS.items()),
             Task("reconcile", reconcile, every=30.0),

@@ -14,6 +14,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 import structlog
@@ -23,6 +24,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from core.faults import where
 from core.ids import Key
 from notifications import registry
+from notifications.beats import LaneWaits
 from notifications.choices import MAYBE_TWICE, EventType, FailureCode, HoldReason
 from notifications.errors import RenderError
 from notifications.messaging.base import Verdict, WorkMessage
@@ -70,6 +72,7 @@ class Worker:
         self.gates = Gates(self.preferences, self.limiter)
         self.policy = RetryPolicy(settings.RETRY_BASE_SECONDS, settings.RETRY_CAP_SECONDS, settings.MAX_ATTEMPTS)
         self.stopping = stopping
+        self.waits = LaneWaits()
         self._line = _Line()
         self._local = threading.local()
         self._random = random.Random()
@@ -77,8 +80,13 @@ class Worker:
     def process(self, message: WorkMessage) -> Verdict:
         """Send a batch and record it. AGAIN when PostgreSQL could not be reached."""
         lane = f"{message.channel}.{message.priority}"
+        self.waits.took(lane, message.id)
         with structlog.contextvars.bound_contextvars(batch=str(message.id), lane=lane):
             return self._handle(message)
+
+    def stats(self) -> dict[str, Any]:
+        """For this process's beat."""
+        return {"lanes": self.waits.stats()}
 
     def _handle(self, message: WorkMessage) -> Verdict:
         # The last moment to ask a provider: its answer must come while the claim is still ours.

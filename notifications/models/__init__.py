@@ -7,6 +7,7 @@ from notifications.models.maintenance import MaintenanceState
 from notifications.models.message_template import MessageTemplate, TemplateVersion
 from notifications.models.notification import Notification
 from notifications.models.outbox import OutboxMessage
+from notifications.models.process_beat import ProcessBeat, QueueDepth
 from notifications.models.provider import ProviderSwitch
 from notifications.models.received_event import ReceivedEvent
 from notifications.models.replay import ReplayRun
@@ -23,7 +24,9 @@ __all__ = [
     "MessageTemplate",
     "Notification",
     "OutboxMessage",
+    "ProcessBeat",
     "ProviderSwitch",
+    "QueueDepth",
     "RateLimit",
     "ReceivedEvent",
     "ReplayRun",

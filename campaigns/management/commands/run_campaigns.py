@@ -9,6 +9,7 @@ from campaigns.runner import OUTAGES, Runner
 from core import collector
 from core.postgresql.direct import look_up_by_key
 from core.shutdown import Shutdown
+from notifications.beats import present
 
 log = structlog.get_logger(__name__)
 
@@ -23,19 +24,25 @@ class Command(BaseCommand):
         look_up_by_key()
         collector.relax()
         shutdown, runner = Shutdown(), Runner()
-        pause = BACKOFF[0]
         log.info("campaigns_started", chunk=settings.CAMPAIGN_CHUNK, outbox_limit=settings.CAMPAIGN_OUTBOX_LIMIT)
-        while not shutdown.requested:
-            try:
-                done = runner.round()
-            except OUTAGES as error:
-                log.warning("campaigns_waiting_for_database", error=type(error).__name__, seconds=pause)
-                connection.close()
-                shutdown.wait(pause)
-                pause = min(pause * 2, BACKOFF[1])
-                continue
-            pause = BACKOFF[0]
-            if not done:
-                shutdown.wait(settings.CAMPAIGN_POLL_SECONDS)
+        with present("campaigns"):
+            run(runner, shutdown)
         connection.close()
         log.info("campaigns_stopped")
+
+
+def run(runner: Runner, shutdown: Shutdown) -> None:
+    """Rounds until a stop is asked for. PostgreSQL's absence is waited out."""
+    pause = BACKOFF[0]
+    while not shutdown.requested:
+        try:
+            done = runner.round()
+        except OUTAGES as error:
+            log.warning("campaigns_waiting_for_database", error=type(error).__name__, seconds=pause)
+            connection.close()
+            shutdown.wait(pause)
+            pause = min(pause * 2, BACKOFF[1])
+            continue
+        pause = BACKOFF[0]
+        if not done:
+            shutdown.wait(settings.CAMPAIGN_POLL_SECONDS)

@@ -8,6 +8,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 
 from core.faults import where
 from core.shutdown import Shutdown
+from notifications.beats import present
 from notifications.messaging.backoff import full_jitter
 from notifications.providers.simulated_reports import take_due
 from notifications.services import events_lane
@@ -27,7 +28,8 @@ class Command(BaseCommand):
         shutdown = Shutdown()
         log.info("events.started")
         try:
-            run(shutdown)
+            with present("events"):
+                run(shutdown)
         finally:
             connection.close()
         log.info("events.stopped")

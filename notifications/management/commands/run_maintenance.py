@@ -6,6 +6,8 @@ from django.core.management.base import BaseCommand
 from django.db import close_old_connections
 
 from core.shutdown import Shutdown
+from notifications import depths
+from notifications.beats import present
 from notifications.maintenance import Maintenance
 
 log = structlog.get_logger(__name__)
@@ -26,9 +28,10 @@ class Command(BaseCommand):
         shutdown = Shutdown()
         maintenance = Maintenance(stopping=lambda: shutdown.requested)
         log.info("maintenance.started")
-        while not shutdown.requested:
-            more = maintenance.step()
-            close_old_connections()
-            if not more:
-                shutdown.wait(1.0)
+        with present("maintenance"), depths.watched():
+            while not shutdown.requested:
+                more = maintenance.step()
+                close_old_connections()
+                if not more:
+                    shutdown.wait(1.0)
         log.info("maintenance.stopped")

@@ -10,6 +10,7 @@ from core import collector
 from core.postgresql.direct import look_up_by_key
 from core.shutdown import Shutdown
 from notifications import messaging
+from notifications.beats import present
 from notifications.errors import BrokerUnavailable
 from notifications.messaging.backoff import full_jitter
 from notifications.relay import Relay
@@ -33,7 +34,8 @@ class Command(BaseCommand):
         shutdown = Shutdown()
         publisher = messaging.publisher()
         try:
-            relay(Relay(publisher), shutdown)
+            with present("relay"):
+                relay(Relay(publisher), shutdown)
         except messaging.TopologyMismatch as error:
             raise CommandError(str(error)) from None
         finally:

@@ -11,6 +11,7 @@ from core import collector, supervisor
 from core.postgresql.direct import look_up_by_key
 from core.shutdown import Shutdown
 from notifications import messaging
+from notifications.beats import present
 from notifications.choices import Channel, Priority
 from notifications.worker import Worker
 
@@ -35,18 +36,18 @@ class Command(BaseCommand):
         if not 1 <= processes <= 64:
             raise CommandError("--processes takes a number from 1 to 64.")
         wanted = [p for p in Priority.values if priority is None or p in priority]
-        work = partial(serve, channel, wanted)
         if processes == 1:
-            work()
+            serve(f"worker-{channel}", channel, wanted)
             return
         connections.close_all()
-        children = {f"worker-{channel}-{number}": work for number in range(1, processes + 1)}
+        names = [f"worker-{channel}-{number}" for number in range(1, processes + 1)]
+        children = {name: partial(serve, name, channel, wanted) for name in names}
         code = supervisor.run(children, drain_seconds=settings.DRAIN_SECONDS + 5)
         if code:
             raise CommandError("A worker had to be killed.", returncode=code)
 
 
-def serve(channel: str, priorities: list[str]) -> None:
+def serve(name: str, channel: str, priorities: list[str]) -> None:
     """One worker process: consume until asked to stop."""
     look_up_by_key()
     collector.relax()
@@ -56,7 +57,8 @@ def serve(channel: str, priorities: list[str]) -> None:
     shutdown.on_stop(consumer.stop)
     log.info("worker.started", channel=channel, priorities=priorities)
     try:
-        consumer.run(worker.process)
+        with present("worker", name, channels=[channel], priorities=priorities, stats=worker.stats):
+            consumer.run(worker.process)
     except messaging.TopologyMismatch as error:
         raise CommandError(str(error)) from error
     log.info("worker.stopped", channel=channel)
