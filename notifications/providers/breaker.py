@@ -91,6 +91,17 @@ class Breaker:
             return [pure.wait_of(pure.settle(known, now, rules), now) for now, known in own]
         return [pure.wait_of(circuits[name], now) for name in providers]
 
+    def look(self, provider: str) -> Answer:
+        """What `ask` would say. Changes nothing: a probe it would let through stays to be had. Never raises for
+        Redis."""
+        try:
+            now, circuits = self.read([provider], with_tallies=False)
+            known = circuits[provider]
+        except redis.RedisError:
+            with self._lock:
+                now, known = self._own(provider)
+        return pure.ask(known, now, Rules.of_settings(), "a probe")[1]
+
     def read(self, providers: Sequence[str], *, with_tallies: bool = True) -> Shared:
         """What all workers share, settled to Redis' time; one round trip. Raises RedisError."""
         self._shared()
@@ -148,6 +159,16 @@ class Breaker:
             raise redis.RedisError("Redis takes no writes.")
         with self._lock:
             self._alone = {}
+
+
+class LookingBreaker(Breaker):
+    """For a look at what a gate would say: it is never told anything, and takes nobody's probe."""
+
+    def ask(self, provider: str) -> Answer:
+        return self.look(provider)
+
+    def report(self, provider: str, said: Report) -> None:
+        pass
 
 
 def _key(provider: str) -> str:

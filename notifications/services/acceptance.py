@@ -5,7 +5,7 @@ a row is then one joining of those with what differs: the ids, the person and th
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from hashlib import blake2b
 
@@ -21,7 +21,7 @@ from notifications.drafts import Accepted
 from notifications.models.outbox import MAX_DELIVERIES
 from notifications.observers import OutcomeKey
 from notifications.services.admission import NOTHING, Admitted, Terms
-from notifications.services.deduplication import Ask, detail_of
+from notifications.services.deduplication import Ask, DeduplicationService, detail_of
 from notifications.services.recording import EVENT_COLUMNS, Why, event_rows
 from notifications.services.routing import Route, route
 
@@ -93,6 +93,22 @@ class Batch:
         self._notifications: list[bytes] = []
         self._deliveries: list[bytes] = []
         self._skips: list[tuple[Key, EventType, int, Why]] = []
+
+    def weigh(
+        self,
+        cursor: CursorWrapper,
+        admitted: Sequence[Admitted],
+        duplicates: DeduplicationService,
+        *,
+        lock: int = 0,
+        known: Collection[Key] = frozenset(),
+    ) -> tuple[list[Item], dict[Key, Key]]:
+        """Where each would go, and the duplicates among them: notification -> the first. `known` are on the record
+        already and not asked about. Acceptance and explaining both decide here; only the former then adds and writes.
+        """
+        items = self.items(admitted)
+        asks = [ask for item in items if item.id not in known and (ask := self.ask(item)) is not None]
+        return items, duplicates.firsts(cursor, asks, lock=lock, now=self.now, is_test=self.is_test)
 
     def items(self, admitted: Sequence[Admitted]) -> list[Item]:
         """Each with its id, given or new, and its routes."""

@@ -31,10 +31,13 @@ from core import ids, redis
 from core.ids import Key
 from core.postgresql.direct import KeyArray, TextArray
 from notifications.choices import Status
+from notifications.services.limit_scripts import Script
 
 #: How long an acceptance waits for others that are saying the same. They take milliseconds; only a host that calls
 #: notify() in a long transaction takes longer, and must not hold up everybody else.
 WAIT_SECONDS = 3.0
+#: The same for a look at what an acceptance would find.
+LOOK_WAIT_SECONDS = 0.25
 #: Newest notifications of one person that are searched for a caller's key.
 RECENT = 1000
 #: A delivery in one of these reaches its person, or may.
@@ -56,7 +59,8 @@ BEGIN = """
 #: Sets each mark that is free, the caller's own or known to be void, in order. Answers for the others, one after the
 #: other, with the place and the mark that is there. What all marks need comes as one argument each, cut up here: the
 #: lock, the ids, the void marks (or nothing), and then the windows in milliseconds, each with how many it is for.
-_MARK = """
+_MARK = Script("""
+local looking = false
 local lock, ids, voids = ARGV[1], ARGV[2], ARGV[3]
 local answers, i = {}, 0
 for window = 4, #ARGV, 2 do
@@ -65,9 +69,14 @@ for window = 4, #ARGV, 2 do
     i = i + 1
     local id = string.sub(ids, 16 * i - 15, 16 * i)
     local mark = id .. lock
-    local found = redis.call('SET', KEYS[i], mark, 'PX', ms, 'NX', 'GET')
+    local found
+    if looking then
+      found = redis.call('GET', KEYS[i])
+    else
+      found = redis.call('SET', KEYS[i], mark, 'PX', ms, 'NX', 'GET')
+    end
     if found and (found == string.sub(voids, 24 * i - 23, 24 * i) or string.sub(found, 1, 16) == id) then
-      redis.call('SET', KEYS[i], mark, 'PX', ms)
+      if not looking then redis.call('SET', KEYS[i], mark, 'PX', ms) end
       found = false
     end
     if found then
@@ -77,7 +86,8 @@ for window = 4, #ARGV, 2 do
   end
 end
 return answers
-"""
+""")
+_LOOK = _MARK.looking()
 #: Those on the record, and whether they reach somebody. Parameters: statuses, ids, the range their deliveries are in.
 _REACHING = """
     SELECT notification_id, bool_or(status = ANY($1::text[])) FROM notifications_delivery
@@ -130,7 +140,11 @@ def first_of(details: Iterable[str]) -> UUID | None:
 
 class DeduplicationService:
     """Finds the duplicates of a batch. One round trip to Redis; one query more where a caller gave a key or something
-    is a duplicate. Never raises for Redis."""
+    is a duplicate. Never raises for Redis. One that is `looking` sets no mark and takes none over."""
+
+    def __init__(self, *, looking: bool = False) -> None:
+        self._script = _LOOK if looking else _MARK
+        self._wait_seconds = LOOK_WAIT_SECONDS if looking else WAIT_SECONDS
 
     def firsts(
         self, cursor: CursorWrapper, asks: Sequence[Ask], *, lock: int, now: datetime, is_test: bool
@@ -157,8 +171,8 @@ class DeduplicationService:
     def _by_mark(self, cursor: CursorWrapper, asks: Sequence[Ask], lock: int, found: dict[Key, Key]) -> None:
         own = {ask.notification_id for ask in asks}
         void: dict[bytes, bytes] = {}
-        deadline = time.monotonic() + WAIT_SECONDS
-        while asks and (taken := _mark(asks, lock, void)):
+        deadline = time.monotonic() + self._wait_seconds
+        while asks and (taken := _mark(self._script, asks, lock, void)):
             firsts = {ask.notification_id: mark[:_ID] for ask, mark in taken}
             others = {mark[:_ID]: mark for _, mark in taken if mark[:_ID] not in own}
             known = own | _settled(cursor, others, deadline)
@@ -194,7 +208,7 @@ class DeduplicationService:
         found.update((asks[n - 1].notification_id, first) for n, first in cursor.fetchall())
 
 
-def _mark(asks: Sequence[Ask], lock: int, void: dict[bytes, bytes]) -> list[tuple[Ask, bytes]]:
+def _mark(script: Script, asks: Sequence[Ask], lock: int, void: dict[bytes, bytes]) -> list[tuple[Ask, bytes]]:
     """Those that are not marked as ours now, each with the mark of whoever was first. Once `void` is not empty, it
     has a mark for each that is asked."""
     space = redis.key("dedup", "").encode()
@@ -205,8 +219,7 @@ def _mark(asks: Sequence[Ask], lock: int, void: dict[bytes, bytes]) -> list[tupl
     ]
     for seconds, alike in groupby(asks, _window):
         arguments += (seconds * 1000, len(list(alike)))
-    script = redis.client().register_script(_MARK)
-    answers = iter(cast(list[int | bytes], script([space + ask.mark for ask in asks], arguments)))
+    answers = iter(cast(list[int | bytes], script(redis.client(), [space + ask.mark for ask in asks], arguments)))
     return [(asks[cast(int, place) - 1], cast(bytes, mark)) for place, mark in zip(answers, answers, strict=True)]
 
 

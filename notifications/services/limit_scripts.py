@@ -25,7 +25,7 @@ class Script:
         self.sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()  # Redis's name for it
         self._sent = False
 
-    def __call__(self, client: Redis, keys: Sequence[str], args: Sequence[object]) -> Any:
+    def __call__(self, client: Redis, keys: Sequence[str | bytes] | Sequence[str], args: Sequence[object]) -> Any:
         """Raises RedisError."""
         if self._sent:
             try:
@@ -37,8 +37,19 @@ class Script:
         self._sent = True
         return answer
 
+    def looking(self) -> "Script":
+        """The same script, except that it answers what it would and writes nothing."""
+        if (found := self.source.count(_WRITING)) != 1:
+            raise ValueError(f"{found} places say whether this script writes; there must be one.")
+        return Script(self.source.replace(_WRITING, _LOOKING))
+
+
+_WRITING, _LOOKING = "local looking = false", "local looking = true"
+
 
 _WINDOW = """
+local looking = false
+
 local function whole(x) return string.format('%.0f', x) end
 
 local function clock(given)
@@ -62,7 +73,7 @@ end
 local function drop(w, to)
   local gone = names(w.oldest, to)
   for _, count in ipairs(counts(w, gone)) do w.total = w.total - count end
-  redis.call('HDEL', w.key, unpack(gone))
+  if not looking then redis.call('HDEL', w.key, unpack(gone)) end
   w.oldest = to + 1
 end
 
@@ -81,7 +92,7 @@ local function open(key, at, span, width)
 end
 
 local function add(w, count)
-  if count <= 0 then return end
+  if looking or count <= 0 then return end
   local bucket = math.floor(w.now / w.width)
   redis.call('HINCRBY', w.key, whole(bucket), whole(count))
   if w.total == 0 then w.oldest = bucket end
@@ -106,6 +117,7 @@ local function until_empty(w)
 end
 
 local function save(w, keep)
+  if looking then return end
   redis.call('HSET', w.key, 'last', whole(w.now), 'ahead', whole(w.ahead), 'total', whole(w.total),
              'oldest', whole(w.oldest), 'newest', whole(w.newest))
   redis.call('PEXPIRE', w.key, whole(math.ceil(keep / 1000)))
@@ -133,7 +145,7 @@ for i, w in ipairs(windows) do
     local free = w.now + until_free(w, w.total - w.cap + 1)
     local turn = math.min(math.max(free, line and tonumber(line) or 0), w.now + longest)
     local behind = math.floor(turn + (n - granted) * (w.span + w.width) / w.cap)
-    redis.call('HSET', w.key, field, whole(math.min(behind, w.now + longest)))
+    if not looking then redis.call('HSET', w.key, field, whole(math.min(behind, w.now + longest))) end
     answer[i + 1] = turn - w.now
   end
   save(w, math.max(w.span + 2 * w.width, longest) + 1000000)
@@ -176,8 +188,8 @@ local function room(k, member)
   if seen and tonumber(seen) >= since then return true, false end
   local max = tonumber(ARGV[2 * k])
   if redis.call('ZCARD', KEYS[k]) < max then return true, true end
-  redis.call('ZREMRANGEBYSCORE', KEYS[k], '-inf', '(' .. whole(since))
-  return redis.call('ZCARD', KEYS[k]) < max, true
+  if not looking then redis.call('ZREMRANGEBYSCORE', KEYS[k], '-inf', '(' .. whole(since)) end
+  return redis.call('ZCOUNT', KEYS[k], whole(since), '+inf') < max, true
 end
 
 local answer = {{}}
@@ -191,7 +203,7 @@ for i = 2 * #KEYS + 2, #ARGV, 3 do
       if must_add then new[#new + 1] = k end
     end
   end
-  if allowed == 1 then
+  if allowed == 1 and not looking then
     for _, k in ipairs(new) do
       redis.call('ZADD', KEYS[k], whole(at), member)
       redis.call('PEXPIRE', KEYS[k], whole(math.ceil(tonumber(ARGV[2 * k + 1]) / 1000) + 1000))
@@ -217,6 +229,25 @@ for i, key in ipairs(KEYS) do
       for _, count in ipairs(counts({{key = key}}, found)) do answer[i] = answer[i] + count end
     end
   end
+end
+return answer
+""")
+
+#: What the two ask in front of a dry run.
+PROVIDER_LOOK, RECIPIENTS_LOOK = PROVIDER.looking(), RECIPIENTS.looking()
+
+#: KEYS: logs of persons. ARGV: clock or '', then max and span of each. Answers for each how much of it counts now, and
+#: the microseconds until one more has room; changes nothing.
+LOGS = Script(f"""{_WINDOW}
+local at, answer = clock(ARGV[1]), {{}}
+for i, key in ipairs(KEYS) do
+  local max, span = tonumber(ARGV[2 * i]), tonumber(ARGV[2 * i + 1])
+  local used, wait = redis.call('ZCOUNT', key, whole(at - span), '+inf'), 0
+  if used >= max then
+    local last = redis.call('ZRANGEBYSCORE', key, whole(at - span), '+inf', 'WITHSCORES', 'LIMIT', used - max, 1)
+    wait = math.max(0, tonumber(last[2]) + span - at)
+  end
+  answer[2 * i - 1], answer[2 * i] = used, math.floor(wait)
 end
 return answer
 """)

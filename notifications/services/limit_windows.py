@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping, Sequence
+from enum import IntEnum
 from typing import NamedTuple
 
 #: Buckets of a window. Each counts until all of it has left the window, which costs a limit a fiftieth of its number.
@@ -11,6 +12,15 @@ BUCKETS = 50
 LONGEST_WAIT = 900_000_000
 #: Windows kept in this process before those that are empty are dropped: about a megabyte.
 MAX_WINDOWS = 1_000
+
+
+class Mode(IntEnum):
+    """How a provider's window is asked: what is granted is used up; it is not, but what is left over stands in the
+    line; or nothing is left behind at all."""
+
+    USE = 0
+    ROOM = 1
+    LOOK = 2
 
 
 class Frame(NamedTuple):
@@ -84,7 +94,7 @@ class Windows:
         self._lock = threading.Lock()
         self._windows: dict[str, Window] = {}
 
-    def provider(self, frames: Mapping[str, Frame], n: int, line: str, now: int, *, use: bool = True) -> list[int]:
+    def provider(self, frames: Mapping[str, Frame], n: int, line: str, now: int, mode: Mode = Mode.USE) -> list[int]:
         """As the script PROVIDER: [granted, wait of each window or -1 where it had room for all]."""
         with self._lock:
             windows = [(self._at(name, frame, now), frame.cap) for name, frame in frames.items()]
@@ -92,8 +102,8 @@ class Windows:
             granted = min(n, *rooms)
             answer = [granted]
             for (window, cap), room in zip(windows, rooms, strict=True):
-                window.add(granted if use else 0)
-                answer.append(-1 if room >= n else _queue(window, cap, n - granted, line))
+                window.add(granted if mode == Mode.USE else 0)
+                answer.append(-1 if room >= n else _queue(window, cap, n - granted, line, mode))
             return answer
 
     def api_key(self, name: str, frame: Frame, n: int, counted: int, now: int) -> list[int]:
@@ -131,12 +141,13 @@ class Windows:
                 del self._windows[name]
 
 
-def _queue(window: Window, cap: int, count: int, line: str) -> int:
+def _queue(window: Window, cap: int, count: int, line: str, mode: Mode) -> int:
     """Put `count` at the end of the line; the wait of the first of them."""
     furthest = window.now + LONGEST_WAIT
     free = window.now + window.until_free(window.total - cap + 1)
     turn = min(max(free, window.lines.get(line, 0)), furthest)
-    window.lines[line] = min(int(turn + count * (window.span + window.width) / cap), furthest)
+    if mode != Mode.LOOK:
+        window.lines[line] = min(int(turn + count * (window.span + window.width) / cap), furthest)
     return turn - window.now
 
 

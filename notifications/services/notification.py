@@ -41,16 +41,14 @@ class NotificationService:
         """
         if not drafts:
             return []
-        admitted = self._admitted(drafts)
+        admitted = self.admitted(drafts)
         guarded = any(one.terms.category.dedup_seconds for one in admitted)
         with transaction.atomic(), direct_cursor() as cursor:
             cursor.execute(deduplication.BEGIN if guarded else "SELECT now(), 0")
             now, lock = cursor.fetchone()[:2]
             known = _already_recorded(cursor, drafts)
             batch = Batch(source, is_test, now)
-            items = batch.items(admitted)
-            asks = [ask for item in items if item.id not in known and (ask := batch.ask(item)) is not None]
-            firsts = DeduplicationService().firsts(cursor, asks, lock=lock, now=now, is_test=is_test)
+            items, firsts = batch.weigh(cursor, admitted, DeduplicationService(), lock=lock, known=known)
             accepted = [
                 Accepted(item.id, 0, 0, existed=True) if item.id in known else batch.add(item, firsts.get(item.id))
                 for item in items
@@ -66,7 +64,8 @@ class NotificationService:
         """
         return DeliveryTracker().cancel(notification_id)
 
-    def _admitted(self, drafts: Sequence[Draft]) -> list[Admitted]:
+    def admitted(self, drafts: Sequence[Draft]) -> list[Admitted]:
+        """The drafts with their names and people resolved. Raises DraftsRejected with every fault of every draft."""
         if len(drafts) > MAX_DRAFTS:
             raise DraftsRejected({MAX_DRAFTS: [FieldError("", "too_many", f"At most {MAX_DRAFTS} in one call.")]})
         categories = self.preferences.categories({draft.category for draft in drafts})

@@ -18,7 +18,7 @@ from notifications.choices import Priority
 from notifications.models.limits import LimitScope
 from notifications.services import limit_scripts
 from notifications.services.limit_scripts import Script
-from notifications.services.limit_windows import LONGEST_WAIT, Frame, Windows, frame, lowest
+from notifications.services.limit_windows import LONGEST_WAIT, Frame, Mode, Windows, frame, lowest
 from notifications.services.limits import Limit, Limits, limit_cache
 
 log = structlog.get_logger(__name__)
@@ -63,6 +63,16 @@ class RecipientAsk(NamedTuple):
     notification_id: Key
 
 
+class Had(NamedTuple):
+    """Of a person's limit: `used` count in its window now, and one more has room in `wait` seconds (0.0: at once).
+    `target` is a category's slug, or empty for all of them together."""
+
+    target: str
+    limit: Limit
+    used: int
+    wait: float
+
+
 class KeyAllowance(NamedTuple):
     """`limit` 0: the key has none. `reset` (until all of it is free again) and `retry_after` in seconds; the latter is
     infinite when more was asked than the limit will ever allow at once."""
@@ -76,10 +86,12 @@ class KeyAllowance(NamedTuple):
 
 class RateLimiter:
     """Limits of recipients, API keys and providers. Never raises for Redis. `clock` (microseconds) is for tests; else
-    the time is the Redis server's."""
+    the time is the Redis server's. One that is `looking` answers about persons and providers what it would, and leaves
+    no trace: nothing is used up, and nobody stands in a line."""
 
-    def __init__(self, clock: Callable[[], int] | None = None) -> None:
+    def __init__(self, clock: Callable[[], int] | None = None, *, looking: bool = False) -> None:
         self._clock = clock
+        self._looking = looking
 
     def provider(self, name: str, n: int, *, priority: str) -> Allowance:
         """Ask for n messages to a provider: its own limit and the global one, both.
@@ -87,13 +99,13 @@ class RateLimiter:
         In any sliding window no more than the limit is granted. Without Redis each process grants its share
         (1 / settings.RATE_LIMIT_PROCESSES, at least 1): sending goes on, and never without a limit.
         """
-        return self._provider(name, n, priority, use=True)
+        return self._provider(name, n, priority, Mode.USE)
 
     def room(self, name: str, n: int, *, priority: str) -> Allowance:
         """The same without using anything up: for how many of n it is worth asking now. The rest is in the line."""
-        return self._provider(name, n, priority, use=False)
+        return self._provider(name, n, priority, Mode.ROOM)
 
-    def _provider(self, name: str, n: int, priority: str, *, use: bool) -> Allowance:
+    def _provider(self, name: str, n: int, priority: str, mode: Mode) -> Allowance:
         limits = limit_cache.all()
         asked = [(LimitScope.PROVIDER, name), (LimitScope.GLOBAL, "")]
         found = {which: limit for which in asked if (limit := limits.get(which))}
@@ -101,14 +113,15 @@ class RateLimiter:
             return Allowance(max(n, 0))
         frames = _named((*which, _provider_frame(limit.max, limit.seconds, priority)) for which, limit in found.items())
         line = f"line:{priority}"
-        args = [n, line, LONGEST_WAIT, 0 if use else 1, *(part for one in frames.values() for part in one)]
-        answer = self._run(limit_scripts.PROVIDER, list(frames), args)
+        script, mode = (limit_scripts.PROVIDER_LOOK, Mode.LOOK) if self._looking else (limit_scripts.PROVIDER, mode)
+        args = [n, line, LONGEST_WAIT, int(mode), *(part for one in frames.values() for part in one)]
+        answer = self._run(script, list(frames), args)
         if answer is None:
             frames = _named(
                 (*which, _provider_frame(_share(limit.max), limit.seconds, priority)) for which, limit in found.items()
             )
-            answer = _windows.provider(frames, n, line, self._local_now(), use=use)
-        elif use:
+            answer = _windows.provider(frames, n, line, self._local_now(), mode)
+        elif mode == Mode.USE:
             _windows.note(frames, answer[0], self._local_now())
         granted, *waits = answer
         return Allowance(granted, max(0, *waits) / 1_000_000, lowest(waits, list(frames.values())))
@@ -129,7 +142,8 @@ class RateLimiter:
         told = [batch.add(ask) for ask in asks]
         if not batch.logs:
             return [True] * len(asks)
-        answer = self._run(limit_scripts.RECIPIENTS, list(batch.logs), [*batch.bounds, *batch.lines])
+        script = limit_scripts.RECIPIENTS_LOOK if self._looking else limit_scripts.RECIPIENTS
+        answer = self._run(script, list(batch.logs), [*batch.bounds, *batch.lines])
         verdicts = iter(answer) if answer is not None else None
         return [True if free else None if verdicts is None else bool(next(verdicts)) for free in told]
 
@@ -171,6 +185,19 @@ class RateLimiter:
         answer = self._run(limit_scripts.USED, keys, args)
         return None if answer is None else dict(zip(limits, answer, strict=True))
 
+    def had(self, recipient_id: Key, category: str) -> list[Had] | None:
+        """What this person had of the limits that concern a category (a slug): of its own and of the overall one.
+        Uses nothing up. None when Redis is away."""
+        limits = limit_cache.all()
+        found = [(t, limit) for t in (category, "") if (limit := limits.get((LimitScope.RECIPIENT, t)))]
+        keys = [_log(recipient_id, target) for target, _ in found]
+        args = [part for _, limit in found for part in (limit.max, limit.seconds * 1_000_000)]
+        answer = self._run(limit_scripts.LOGS, keys, args) if found else []
+        if answer is None:
+            return None
+        pairs = zip(answer[::2], answer[1::2], strict=True)
+        return [Had(*one, used, wait / 1_000_000) for one, (used, wait) in zip(found, pairs, strict=True)]
+
     def _run(self, script: Script, keys: Sequence[str], args: Sequence[object]) -> Any:
         """What the script answers, or None when Redis is away."""
         try:
@@ -204,11 +231,16 @@ class _Asks:
         limit = self._limits.get((LimitScope.RECIPIENT, target))
         if limit is None:
             return 0
-        key = redis.key("limit", "recipient", recipient.hex(), target)
+        key = _log(recipient, target)
         if key not in self.logs:
             self.logs[key] = len(self.logs) + 1
             self.bounds += [limit.max, limit.seconds * 1_000_000]
         return self.logs[key]
+
+
+def _log(recipient: Key, target: str) -> str:
+    """The key of what a person was sent."""
+    return redis.key("limit", "recipient", recipient.hex(), target)
 
 
 def _window(scope: str, target: str, one: Frame) -> str:

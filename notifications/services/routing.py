@@ -1,6 +1,6 @@
 """Which channels a message takes to a person, or the reason why not. Pure: values in, values out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -10,6 +10,11 @@ from notifications.choices import Channel, SkipReason
 from preferences.services import CategoryInfo, Reach
 
 _PUSH = Channel.PUSH.value
+_OPTED_OUT, _SUPPRESSED = SkipReason.OPTED_OUT.value, SkipReason.SUPPRESSED.value
+_NO_ADDRESS = SkipReason.NO_ADDRESS.value
+
+#: Asked for one person, category and channel: a SkipReason, or an empty string when it lets through.
+Gate = Callable[[Reach, CategoryInfo, str], str]
 
 
 class Route(msgspec.Struct, frozen=True, gc=False):
@@ -20,13 +25,31 @@ class Route(msgspec.Struct, frozen=True, gc=False):
     skip: str = ""
 
 
+def preference(reach: Reach, category: CategoryInfo, channel: str) -> str:
+    """What the person said about this category here. Like each gate of routing, a SkipReason or an empty string."""
+    return "" if reach.allows(channel, category.id, category.is_required) else _OPTED_OUT
+
+
+def suppression(reach: Reach, category: CategoryInfo, channel: str) -> str:
+    """Whether the address must not be used."""
+    return _SUPPRESSED if channel in reach.suppressed else ""
+
+
+def address(reach: Reach, category: CategoryInfo, channel: str) -> str:
+    """Whether there is anything to send to."""
+    return "" if reach.has_address(channel) else _NO_ADDRESS
+
+
+#: In the order they are asked; the first that refuses is the reason on the record.
+GATES: Mapping[str, Gate] = {"preference": preference, "suppression": suppression, "address": address}
+
+
 def refusal(reach: Reach, category: CategoryInfo, channel: str) -> str:
-    """The first gate that refuses this channel, as a SkipReason, or an empty string: preference, then suppression."""
-    if not reach.allows(channel, category.id, category.is_required):
-        return SkipReason.OPTED_OUT.value
-    if channel in reach.suppressed:
-        return SkipReason.SUPPRESSED.value
-    return ""
+    """Why this channel must not be used, as a SkipReason, or an empty string: preference, then suppression. Both are
+    asked only of who has something that could refuse, which few people have."""
+    if reach.off and (skip := preference(reach, category, channel)):
+        return skip
+    return suppression(reach, category, channel) if reach.suppressed else ""
 
 
 def route(reach: Reach, category: CategoryInfo, channels: tuple[str, ...]) -> Sequence[Route]:
@@ -35,9 +58,7 @@ def route(reach: Reach, category: CategoryInfo, channels: tuple[str, ...]) -> Se
         return _to_all(channels)
     routes: list[Route] = []
     for channel in channels:
-        skip = refusal(reach, category, channel)
-        if not skip and not reach.has_address(channel):
-            skip = SkipReason.NO_ADDRESS.value
+        skip = refusal(reach, category, channel) or address(reach, category, channel)
         if skip or channel != _PUSH:
             routes.append(Route(channel, None, skip))
         else:
