@@ -13,7 +13,7 @@ import asyncio
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -34,10 +34,10 @@ from notifications.providers.gate import Permit, ProviderGate
 from notifications.services.addresses import retire_invalid
 from notifications.services.claims import Claim, Result
 from notifications.services.gates import Gates
+from notifications.services.messages import content_of, message_of
 from notifications.services.rate_limiter import RateLimiter
 from notifications.services.recording import vendor_text
 from notifications.services.retry import PATIENCE, RetryPolicy, jitter
-from notifications.services.templates import catalogue
 from notifications.services.tracking import DeliveryTracker
 from preferences.services import PreferencesService
 
@@ -142,12 +142,12 @@ class Worker:
         outbound: dict[bool, list[Pair]] = {False: [], True: []}
         for claim in claims:
             try:
-                content = _content(claim)
+                content = content_of(claim)
             except RenderError as error:
                 detail = vendor_text(error, claim.address)
                 failed.append(Result(claim, EventType.FAILED, code=FailureCode.RENDER_ERROR.value, detail=detail))
             else:
-                message = _message(claim, content, slugs.get(claim.category_id, ""))
+                message = message_of(claim, content, slugs.get(claim.category_id, ""))
                 outbound[claim.is_test].append((claim, message))
         return failed, outbound
 
@@ -268,37 +268,3 @@ def _message_id(receipt: Receipt, address: str) -> str:
     if not (name.isascii() and name.isprintable()) or address in name:
         name = vendor_text(name, address)
     return name[:MAX_MESSAGE_ID]
-
-
-def _content(claim: Claim) -> Mapping[str, str]:
-    """What the message says. Raises RenderError."""
-    if claim.content is not None:
-        return claim.content[claim.channel]
-    if claim.version_id is None:
-        raise RenderError("The content was erased.")
-    context = claim.data  # parsed for this claim alone
-    context["recipient"] = {
-        "external_id": claim.external_id,
-        "name": claim.name,
-        "locale": claim.locale,
-        "timezone": claim.timezone,
-        "attributes": claim.attributes,
-    }
-    return catalogue.render(claim.version_id, claim.channel, claim.locale, context)
-
-
-def _message(claim: Claim, content: Mapping[str, str], category: str) -> OutboundMessage:
-    return OutboundMessage(
-        delivery_key=claim.id,
-        notification_key=claim.notification_id,
-        recipient_key=claim.recipient_id,
-        channel=claim.channel,
-        address=claim.address,
-        content=content,
-        category=category,
-        platform=claim.platform,
-        attempt=claim.attempt,
-        claim=claim.number,
-        is_test=claim.is_test,
-        metadata=claim.metadata,
-    )

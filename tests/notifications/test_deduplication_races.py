@@ -316,7 +316,7 @@ def test_a_ghost_that_others_keep_taking_is_given_up_in_time(monkeypatch: pytest
     """Each time somebody else, who then comes to nothing, is quicker."""
     ghost = uuid7().bytes + bytes(8)
     monkeypatch.setattr(deduplication, "WAIT_SECONDS", 0.3)
-    monkeypatch.setattr(deduplication, "_mark", lambda asks, lock, void: [(ask, ghost) for ask in asks])
+    monkeypatch.setattr(deduplication, "_mark", lambda script, asks, lock, void: [(ask, ghost) for ask in asks])
 
     with pytest.raises(OperationalError):
         send()
