@@ -1,5 +1,6 @@
 from typing import ClassVar
 
+from django.contrib.postgres.functions import TransactionNow
 from django.db import models
 from django.db.models.functions import Now
 
@@ -62,7 +63,8 @@ class DeliveryEvent(models.Model):
         Delivery, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="events"
     )
     type = models.CharField(max_length=10, choices=EventType.choices)
-    at = models.DateTimeField(db_default=Now())
+    # Of its transaction, as everything that is counted or set with it: counters by minute equal the events exactly.
+    at = models.DateTimeField(db_default=TransactionNow())
     attempt = models.SmallIntegerField(default=0)
     provider = models.CharField(max_length=32, blank=True, default="")
     code = models.CharField(max_length=32, blank=True, default="", help_text="SkipReason or FailureCode")

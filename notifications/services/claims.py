@@ -22,6 +22,8 @@ class Claim:
     one included, and `holds` the others. `doubts` names the providers that may have taken the message already, because
     the outcome of an earlier attempt is unknown (an empty name: a worker was lost, whoever it asked).
 
+    `wanted_at` is when it was to be sent: at acceptance, or at its later `send_at`. Latency counts from there.
+
     `cancelled` and `expired` are as of the claim, by the database's clock. `recipient_known` is False after an erasure.
     `address` is empty when there is none (any more); `platform` is set for push.
     """
@@ -30,7 +32,7 @@ class Claim:
         "address", "attempt", "attributes", "cancelled", "category_id", "channel", "claimed_at", "content",
         "created_at", "data", "device_id", "doubts", "expired", "external_id", "holds", "id", "is_test", "locale",
         "metadata", "name", "notification_id", "number", "platform", "preferences_changed_at", "priority",
-        "recipient_id", "recipient_known", "source", "timezone", "version_id",
+        "recipient_id", "recipient_known", "source", "timezone", "version_id", "wanted_at",
     )  # fmt: skip
 
     id: Key
@@ -41,6 +43,7 @@ class Claim:
     holds: int
     created_at: datetime
     claimed_at: datetime
+    wanted_at: datetime
     source: str
     category_id: int
     version_id: int | None
@@ -71,9 +74,10 @@ class Claim:
 
     def _take_notification(self, row: Row) -> None:
         (
-            _, self.source, self.category_id, self.version_id, content, data, metadata, self.is_test, self.cancelled,
-            self.expired,
+            _, self.source, self.category_id, self.version_id, content, data, metadata, self.is_test, send_at,
+            self.cancelled, self.expired,
         ) = row  # fmt: skip
+        self.wanted_at = self.created_at if send_at is None else max(self.created_at, send_at)
         self.content: Mapping[str, Mapping[str, str]] | None = None if content is None else orjson.loads(content)
         self.data: dict[str, Any] = {} if data == "{}" else orjson.loads(data)
         self.metadata: dict[str, Any] = {} if metadata == "{}" else orjson.loads(metadata)
@@ -96,7 +100,7 @@ class Claim:
             self.address = self.external_id
 
 
-_NO_NOTIFICATION: Row = (None, "", 0, None, None, "{}", "{}", False, True, False)
+_NO_NOTIFICATION: Row = (None, "", 0, None, None, "{}", "{}", False, None, True, False)
 _NO_RECIPIENT: Row = (None, "", "", "", "", "", "UTC", "{}", None)
 
 

@@ -1,6 +1,8 @@
-"""How results become rows: one UPDATE per kind of result, COPY rows for events and dead letters."""
+"""How results become rows: one UPDATE per kind of result, COPY rows for events and dead letters, and counts."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -9,15 +11,16 @@ from django.db.backends.utils import CursorWrapper
 from core import ids
 from core.ids import Key
 from core.postgresql.direct import KeyArray
-from notifications import bulk
+from notifications import bulk, latency
 from notifications.bulk import EMPTY, KEY, small_field, text_field
 from notifications.choices import EventType, Status
 from notifications.models.dead_letter import DeadCause
 from notifications.models.outbox import MAX_DELIVERIES
+from notifications.observers import OutcomeKey
 from notifications.services import tracking_sql as sql
 from notifications.services.claims import Result
 
-#: The moment of an event is its default: now, by the database's clock.
+#: The moment of an event is its default: that of its transaction, by the database's clock.
 EVENT_COLUMNS = "id, delivery_id, type, attempt, provider, code, provider_message_id, detail"
 DEAD_LETTER_COLUMNS = "delivery_id, channel, priority, provider, cause, code, detail, replayed_by"
 _EVENT, _LETTER = bulk.head(EVENT_COLUMNS) + KEY, bulk.head(DEAD_LETTER_COLUMNS) + KEY
@@ -86,6 +89,27 @@ def result_rows(results: Sequence[Result]) -> list[bytes]:
 
 def _result_kind(r: Result) -> bytes:
     return _kind(r.type.value, r.claim.attempt - (r.type in _NOT_ASKED), r.provider, r.code)
+
+
+def outcome_counts(results: Sequence[Result], now: datetime) -> Counter[OutcomeKey]:
+    """What results count as at `now`, the moment of their events: each its outcome, and a send its latency too.
+
+    Mostly alike in all but latency, they are counted as plain tuples and become keys afterwards; and what was accepted
+    together has one latency. Both together make this cheaper than a key for each.
+    """
+    buckets: dict[datetime, str] = {}
+    told = []
+    for r in results:
+        claim, bucket = r.claim, ""
+        if r.type is EventType.SENT and not (bucket := buckets.get(claim.wanted_at, "")):
+            bucket = buckets[claim.wanted_at] = latency.bucket(now - claim.wanted_at)
+        told.append((claim.source, claim.category_id, claim.channel, r.provider, r.type.value, r.code, bucket))
+    counts: Counter[OutcomeKey] = Counter()
+    for (source, category_id, channel, provider, type, code, bucket), n in Counter(told).items():
+        counts[OutcomeKey(source, category_id, channel, provider, type, code)] += n
+        if bucket:
+            counts[OutcomeKey(source, category_id, channel, provider, latency.OUTCOME, bucket)] += n
+    return counts
 
 
 def dead_letter_row(id: Key, lane: tuple[str, str], cause: DeadCause, failed: Why) -> bytes:

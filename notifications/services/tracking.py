@@ -37,6 +37,7 @@ from notifications.services.recording import (
     dead_letter_row,
     event_rows,
     groups,
+    outcome_counts,
     record_group,
     result_rows,
     vendor_text,
@@ -117,11 +118,9 @@ class DeliveryTracker:
         with transaction.atomic(), direct_cursor() as cursor:
             news = [r for (type, *_), group in groups(results).items() for r in record_group(cursor, type, group)]
             bulk.copy_rows(cursor, _EVENTS, EVENT_COLUMNS, result_rows(news))
-            counts = Counter(
-                OutcomeKey(r.claim.source, r.claim.category_id, r.claim.channel, r.provider, r.type.value, r.code)
-                for r in news
-            )
-            _observe(counts)
+            if news:
+                cursor.execute(sql.NOW)
+                _observe(outcome_counts(news, cursor.fetchone()[0]))
 
     def receipts(self, receipts: Sequence[ProviderReceipt]) -> ReceiptCounts:
         """Apply what providers and people report later: delivered, bounced, complained, opened, clicked.

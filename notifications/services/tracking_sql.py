@@ -77,7 +77,7 @@ DOUBTS = """
 
 #: Read by `of_record`, as the next but two; JSON comes as text.
 NOTIFICATIONS = f"""
-    SELECT id, source, category_id, template_version_id, content::text, data::text, metadata::text, is_test,
+    SELECT id, source, category_id, template_version_id, content::text, data::text, metadata::text, is_test, send_at,
            cancelled_at IS NOT NULL, expires_at IS NOT NULL AND expires_at <= now()
       FROM notifications_notification WHERE {_by_id(1)}
 """
@@ -91,6 +91,9 @@ RECIPIENTS = """
 DEVICES = """
     SELECT id, platform, token FROM preferences_devicetoken WHERE id = ANY($1::uuid[]) AND retired_at IS NULL
 """
+
+#: The moment of this transaction: of its events, and of what it counts.
+NOW = "SELECT now()"
 
 OWNERS = f"SELECT id, notification_id FROM notifications_delivery WHERE {_by_id(1)}"
 
