@@ -6,19 +6,21 @@ names its person (`live.publish`), and goes to that person's sockets.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
 import structlog
 from channels.layers import get_channel_layer
+from prometheus_client import Metric
 
 from channels_app import catch_up, live, standing, tickets
 from channels_app.catch_up import Missed, Place
 from channels_app.identity import Claim, Identity
 from channels_app.standing import Standing
 from channels_app.together import Together
+from core import metrics
 from core.redis import RedisError
 
 log = structlog.get_logger(__name__)
@@ -74,6 +76,11 @@ class Hub:
         if self._sweeper is None:
             self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
 
+    @property
+    def open(self) -> int:
+        """Sockets that have joined. Safe on any thread."""
+        return sum(map(len, list(self._sockets.values())))
+
     async def _sweep(self) -> None:
         """End subscriptions one after the other, so that whoever joins meanwhile waits for one of them at most."""
         try:
@@ -106,6 +113,18 @@ class Hub:
 
 
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
+
+
+class _Open:
+    """For Prometheus, who asks on another thread."""
+
+    def collect(self) -> Iterator[Metric]:
+        family = metrics.gauge_family("feed_sockets", "Open inboxes of this process.")
+        family.add_metric([], sum(hub.open for hub in list(_hubs.values())))
+        yield family
+
+
+metrics.registry.register(_Open())
 
 
 async def here() -> Hub:

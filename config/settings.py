@@ -42,6 +42,8 @@ HTTPS = env.bool("HTTPS", default=PUBLIC_URL.startswith("https://"))
 DEMO = env.bool("DEMO", default=False)  # the sign-in shortcuts of bin/run; never in production
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
 LOG_JSON = env.bool("LOG_JSON", default=not DEBUG)
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")  # empty: /metrics is for this machine alone
+METRICS_PORT = env.int("METRICS_PORT", default=0)  # where every process shows its metrics: the first free one; 0: none
 
 ROOT_URLCONF = "config.urls"
 ASGI_APPLICATION = "config.asgi.application"
@@ -306,7 +308,7 @@ PROVIDER_CHAINS = {
 #: Where test keys end, whatever the chains say.
 TEST_PROVIDERS = {c: f"simulated_{c}" for c in ("email", "sms", "push", "in_app")}
 #: Told of every batch that is accepted or recorded, inside its transaction.
-DELIVERY_OBSERVERS = ["analytics.observer.MinuteCounts"]
+DELIVERY_OBSERVERS = ["analytics.observer.MinuteCounts", "notifications.metrics.Outcomes"]
 
 # --- the API ------------------------------------------------------------------------------------------------------
 
@@ -346,7 +348,7 @@ UNFOLD = unfold.UNFOLD
 
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
 SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", default=31_536_000 if HTTPS else 0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS

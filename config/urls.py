@@ -6,12 +6,13 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from rest_framework.negotiation import DefaultContentNegotiation
 
 from config.start import start
-from core import health
+from core import health, metrics_page
 
 urlpatterns = [
     path("", start, name="start"),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
+    path("metrics", metrics_page.page),
     path("admin/", include("analytics.urls")),  # pages inside the admin come before its catch-all
     path("admin/", include("campaigns.urls")),
     path("admin/", admin.site.urls),

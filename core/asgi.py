@@ -1,6 +1,7 @@
 """Django under ASGI, for an application whose middleware and views are synchronous."""
 
 import inspect
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any
@@ -17,17 +18,33 @@ from django.urls import set_script_prefix
 from twisted.internet import endpoints
 from twisted.web import http
 
+from core import metrics
+
 #: Requests that are worked on at the same time. Each may wait for PostgreSQL, of which a process has fewer connections;
 #: many more threads than that would only quarrel over the interpreter.
 THREADS = 16
 #: Who asks whether the process lives must not stand in line behind those who keep it from living.
-PROBES = frozenset({"/healthz", "/readyz"})
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 
 #: Connections that wait to be taken up. Twisted's 50 overflow when every open inbox comes back at once; the kernel then
 #: drops what the other side takes for a connection, and a page waits up to a minute until its packet is sent again.
 BACKLOG = 1024
 
 Head = tuple[int, list[tuple[bytes, bytes]]]
+
+_REQUESTS = metrics.counter("http_requests_total", "Requests answered.", "method", "route", "status")
+_SECONDS = metrics.histogram(
+    "http_request_seconds", "From a request's last byte to its answer, its wait for a thread included.", "route"
+)
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+#: The route of what no view answered: a static file, a wrong address.
+NO_ROUTE = "none"
+
+
+def count_request(method: str, route: str, status: int, seconds: float) -> None:
+    """Count an answer. `route` is the template of the URL (`api/v1/notifications/<uuid:id>/`), never the URL."""
+    _REQUESTS.inc(method if method in _METHODS else metrics.OTHER, route, str(status))
+    _SECONDS.observe(route, value=seconds)
 
 
 class ThreadedASGIHandler(ASGIHandler):
@@ -52,16 +69,18 @@ class ThreadedASGIHandler(ASGIHandler):
         except RequestAborted:
             return
         threads = self._probes if scope["path"] in PROBES else self._threads
-        (status, headers), content = await sync_to_async(self._respond, thread_sensitive=False, executor=threads)(
-            scope, body
-        )
+        began = time.monotonic()
+        (status, headers), content, route = await sync_to_async(
+            self._respond, thread_sensitive=False, executor=threads
+        )(scope, body)
+        count_request(scope["method"], route, status, time.monotonic() - began)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         for chunk, last in self.chunk_bytes(content):
             await send({"type": "http.response.body", "body": chunk, "more_body": not last})
 
-    def _respond(self, scope: Any, body: IO[bytes]) -> tuple[Head, bytes]:
-        """The whole answer. What a view streams is put together here; Django would do the same, since all our iterators
-        are synchronous."""
+    def _respond(self, scope: Any, body: IO[bytes]) -> tuple[Head, bytes, str]:
+        """The whole answer, and the route that led to it. What a view streams is put together here; Django would do the
+        same, since all our iterators are synchronous."""
         set_script_prefix(get_script_prefix(scope))
         signals.request_started.send(sender=self.__class__, scope=scope)
         request, refusal = self.create_request(scope, body)
@@ -71,7 +90,7 @@ class ThreadedASGIHandler(ASGIHandler):
             if isinstance(response, FileResponse):
                 response.block_size = self.chunk_size
             content = b"".join(response)
-            return _head(response), content
+            return _head(response), content, _route(request)
         finally:
             response.close()  # says that the request is finished: its connection goes back to the pool
             body.close()
@@ -133,6 +152,14 @@ def _endpoint(reactor: Any, description: str) -> Any:
     if description.startswith(("tcp:", "ssl:")) and ":backlog=" not in description:
         description += f":backlog={BACKLOG}"
     return endpoints.serverFromString(reactor, description)  # type: ignore[no-untyped-call]  # Twisted has no types here
+
+
+def _route(request: HttpRequest | None) -> str:
+    """The template of the URL; of the admin, which has some two hundred, its first part alone."""
+    match = getattr(request, "resolver_match", None)
+    if match is None:
+        return NO_ROUTE
+    return "admin/" if match.route.startswith("admin/") else match.route or "/"
 
 
 def _head(response: HttpResponseBase) -> Head:

@@ -9,12 +9,14 @@ class NotificationsConfig(AppConfig):
         from django.core.checks import register
         from django.db.models.signals import post_delete, post_save
 
+        from notifications import metrics
         from notifications.checks import check_settings
         from notifications.erasure import scrub
         from notifications.models import RateLimit
         from notifications.services.limits import limit_cache
         from preferences.signals import recipient_erased
 
+        metrics.install()
         register(check_settings)  # without a tag: every command that checks anything checks this
         recipient_erased.connect(scrub, dispatch_uid="notifications.erasure")
         for signal in (post_save, post_delete):

@@ -4,7 +4,7 @@
         consumer.run(worker.process)
 
 A thread of its own writes one row (`ProcessBeat`), over a connection of its own, and answers Prometheus on the
-process's port (`core.metrics_server`). Nothing that goes wrong there touches the process: a beat that cannot be
+process's port (`core.metrics_page`). Nothing that goes wrong there touches the process: a beat that cannot be
 written is left out and the next one tried.
 
 What stands in `stats`: "channels" and "priorities" of a worker; "lanes": lane -> {"wait", "ago"}, how long the message
@@ -29,6 +29,8 @@ import structlog
 from django.db import connection
 
 from core import ids
+from core.metrics_page import MetricsServer
+from notifications import metrics
 
 log = structlog.get_logger(__name__)
 
@@ -78,14 +80,20 @@ class Heart:
         self._stop = threading.Event()
         self._failed = False
         self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
+        self._metrics: MetricsServer | None = None
 
     def start(self) -> None:
+        metrics.PROCESS.set(self.kind, self.name, to=1.0)
+        self._metrics = MetricsServer(whole=self.kind == "web")
+        self._metrics.start()
         self._thread.start()
 
     def stop(self) -> None:
         """Take the row away, if PostgreSQL lets us within LEAVE_SECONDS."""
         self._stop.set()
         self._thread.join(LEAVE_SECONDS)
+        if self._metrics is not None:
+            self._metrics.stop()
 
     def beat(self) -> None:
         """Write the row. Raises whatever goes wrong."""
@@ -96,10 +104,13 @@ class Heart:
             "host": self.host,
             "pid": os.getpid(),
             "up": time.monotonic() - self._started,
-            "stats": orjson.dumps({**usage(), **self._stats()}).decode(),
+            "stats": orjson.dumps({**usage(), **self._port(), **self._stats()}).decode(),
         }
         with connection.cursor() as cursor:
             cursor.execute(_BEAT, row)
+
+    def _port(self) -> dict[str, int]:
+        return {"metrics_port": self._metrics.port} if self._metrics is not None and self._metrics.port else {}
 
     def _run(self) -> None:
         while True:
@@ -117,6 +128,7 @@ class Heart:
         try:
             action()
         except Exception as error:  # the process goes on whatever it is; said once, until it works again
+            metrics.BEAT_FAILURES.inc()
             if not self._failed:
                 log.warning("beat.failed", error=type(error).__name__)
             self._failed = True
@@ -149,11 +161,12 @@ class LaneWaits:
     def __init__(self) -> None:
         self._taken: dict[str, tuple[float, float]] = {}
 
-    def took(self, lane: str, message_id: UUID) -> None:
+    def took(self, channel: str, priority: str, message_id: UUID) -> None:
         """Note a message by its id, whose time is that of its publishing; an id without a time is no broker's."""
         if message_id.version == 7:
-            wait = time.time() - (message_id.int >> 80) / 1000
-            self._taken[lane] = (max(0.0, wait), time.monotonic())
+            wait = max(0.0, time.time() - (message_id.int >> 80) / 1000)
+            self._taken[f"{channel}.{priority}"] = (wait, time.monotonic())
+            metrics.QUEUE_SECONDS.observe(channel, priority, value=wait)
 
     def stats(self) -> dict[str, Any]:
         """For the beat."""

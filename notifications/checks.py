@@ -45,10 +45,32 @@ NOT_NEGATIVE = (
 )
 
 
+#: Fewer characters of a token can be guessed.
+MIN_TOKEN = 16
+
+
 def check_settings(*, app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
     """Everything that is wrong with the pipeline's settings. Times are compared once they are numbers to compare."""
     numbers = list(_numbers())
-    return [*numbers, *([] if numbers else [*_times(), *_breaker()]), *_networks(), *_providers(), *_chains()]
+    return [
+        *numbers,
+        *([] if numbers else [*_times(), *_breaker()]),
+        *_networks(),
+        *_metrics(),
+        *_providers(),
+        *_chains(),
+    ]
+
+
+def _metrics() -> Iterator[CheckMessage]:
+    if not 0 <= settings.METRICS_PORT <= 65_535:
+        yield Error(f"METRICS_PORT is {settings.METRICS_PORT}; it must be 0 to 65535.", id="notifications.E001")
+    if settings.METRICS_TOKEN and len(settings.METRICS_TOKEN) < MIN_TOKEN:
+        yield Error(
+            f"METRICS_TOKEN has fewer than {MIN_TOKEN} characters.",
+            hint="For example from: openssl rand -hex 24",
+            id="notifications.E012",
+        )
 
 
 def _numbers() -> Iterator[CheckMessage]:

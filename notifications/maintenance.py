@@ -15,7 +15,7 @@ from django.db import InterfaceError, OperationalError, connection
 from django.db.models.functions import Now
 from django.utils.module_loading import import_string
 
-from notifications import beats, messaging, partitions
+from notifications import beats, messaging, metrics, partitions
 from notifications.errors import BrokerUnavailable
 from notifications.models import IdempotencyRecord
 from notifications.providers import simulated_calls
@@ -154,7 +154,7 @@ class Maintenance:
         return any(task.rest is not None for task in self.tasks)
 
     def _run(self, task: Task) -> None:
-        pause = task.every
+        pause, result, began = task.every, "done", time.monotonic()
         try:
             task.take_turn(self.stopping)
             task.failures = 0
@@ -163,9 +163,12 @@ class Maintenance:
             log.warning("maintenance.task_waits", task=task.name, error=cause)
             connection.close()
             task.failures += 1
-            pause = task.retry_in()
+            pause, result = task.retry_in(), "waits"
         except Exception:
             log.exception("maintenance.task_failed", task=task.name)
+            result = "failed"
+        metrics.TASKS.inc(task.name, result)
+        metrics.TASK_SECONDS.observe(task.name, value=time.monotonic() - began)
         if task.rest is None:
             task.due = time.monotonic() + pause
 

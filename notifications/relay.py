@@ -5,6 +5,7 @@ confirm and the delete publishes again; the worker's claim makes the second mess
 """
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -14,6 +15,7 @@ from django.db import transaction
 
 from core.ids import Key
 from core.postgresql.direct import direct_cursor
+from notifications import metrics
 from notifications.choices import Channel, Priority
 from notifications.messaging.base import Publisher, WorkMessage
 from notifications.models.outbox import MAX_DELIVERIES
@@ -136,6 +138,10 @@ class Relay:
 
     def _look_at(self, parcels: Sequence[Parcel], taken: Sequence[bool]) -> None:
         """Which lanes refused, and are left alone; and which have room again, and go on at once."""
+        for (channel, priority, ok), n in Counter(
+            (p.message.channel, p.message.priority, ok) for p, ok in zip(parcels, taken, strict=True)
+        ).items():
+            (metrics.PUBLISHED if ok else metrics.REFUSED).inc(channel, priority, by=n)
         offered = {(parcel.message.channel, parcel.message.priority) for parcel in parcels}
         full = {(p.message.channel, p.message.priority) for p, ok in zip(parcels, taken, strict=True) if not ok}
         for channel, priority in full - self._probing:

@@ -23,7 +23,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 
 from core.faults import where
 from core.ids import Key
-from notifications import registry
+from notifications import metrics, registry
 from notifications.beats import LaneWaits
 from notifications.choices import MAYBE_TWICE, EventType, FailureCode, HoldReason
 from notifications.errors import RenderError
@@ -80,9 +80,13 @@ class Worker:
     def process(self, message: WorkMessage) -> Verdict:
         """Send a batch and record it. AGAIN when PostgreSQL could not be reached."""
         lane = f"{message.channel}.{message.priority}"
-        self.waits.took(lane, message.id)
+        self.waits.took(message.channel, message.priority, message.id)
+        began = time.monotonic()
         with structlog.contextvars.bound_contextvars(batch=str(message.id), lane=lane):
-            return self._handle(message)
+            verdict = self._handle(message)
+        metrics.BATCHES.inc(message.channel, message.priority, verdict.value)
+        metrics.BATCH_SECONDS.observe(message.channel, value=time.monotonic() - began)
+        return verdict
 
     def stats(self) -> dict[str, Any]:
         """For this process's beat."""
@@ -99,6 +103,7 @@ class Worker:
         except (OperationalError, InterfaceError) as error:
             log.warning("worker.database_unavailable", error=type(error).__name__)
             return Verdict.AGAIN
+        metrics.CLAIMS.inc(message.channel, message.priority, by=len(claims))
         try:
             results, sendable = self.gates.check(claims)
             unrenderable, outbound = self._render(sendable)
@@ -159,22 +164,32 @@ class Worker:
         return [self._result(answer) for answer in answers]
 
     def _call(self, provider: Provider, messages: Sequence[OutboundMessage]) -> list[Outcome]:
-        """One provider call. No transaction is open here: a slow provider must not hold rows."""
+        """One provider call, counted. No transaction is open here: a slow provider must not hold rows."""
+        began = time.monotonic()
+        result, outcomes = self._ask(provider, messages)
+        metrics.CALLS.inc(messages[0].channel, provider.name, result)
+        metrics.CALL_SECONDS.observe(messages[0].channel, provider.name, value=time.monotonic() - began)
+        return outcomes
+
+    def _ask(self, provider: Provider, messages: Sequence[OutboundMessage]) -> tuple[str, list[Outcome]]:
+        """What became of the call, and of each message."""
         try:
             outcomes = self._loop().run_until_complete(
                 asyncio.wait_for(provider.send(messages), settings.PROVIDER_TIMEOUT_SECONDS)
             )
         except TimeoutError:
-            return [Failure(FailureCode.TIMEOUT, temporary=True, detail="No answer in time.")] * len(messages)
+            silence = Failure(FailureCode.TIMEOUT, temporary=True, detail="No answer in time.")
+            return "timeout", [silence] * len(messages)
         except Exception as error:
             # Not the exception itself: a vendor's library may quote the address or the message in it.
             log.error("worker.provider_crashed", provider=provider.name, error=type(error).__name__, at=where(error))  # noqa: TRY400 - see above
             detail = f"{type(error).__name__} in the provider."
-            return [Failure(FailureCode.INTERNAL, temporary=True, detail=detail)] * len(messages)
+            return "crashed", [Failure(FailureCode.INTERNAL, temporary=True, detail=detail)] * len(messages)
         if len(outcomes) != len(messages):
             log.error("worker.provider_miscounted", provider=provider.name, asked=len(messages), got=len(outcomes))
-            return [Failure(FailureCode.INTERNAL, temporary=True, detail="Wrong number of outcomes.")] * len(messages)
-        return outcomes
+            wrong = Failure(FailureCode.INTERNAL, temporary=True, detail="Wrong number of outcomes.")
+            return "miscounted", [wrong] * len(messages)
+        return "answered", outcomes
 
     def _result(self, answer: Answer) -> Result:
         claim, provider, outcome = answer.claim, answer.provider, answer.outcome

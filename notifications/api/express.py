@@ -8,6 +8,7 @@ What the middleware puts on an answer is not repeated here either: it is asked o
 of the same kind, and remembered.
 """
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from io import BytesIO
 from typing import Any
@@ -20,7 +21,7 @@ from django.http import HttpResponse
 
 from core.api import parsing
 from core.api.problems import Problem, Unavailable, plain_response
-from core.asgi import ThreadedASGIHandler
+from core.asgi import ThreadedASGIHandler, count_request
 from core.request_id import request_id_of
 from notifications.api import presenting
 from notifications.api.idempotency import is_key
@@ -61,10 +62,12 @@ class Express:
             await self._app(scope, receive, send)
             return
         messages, body = await _read(receive)
+        began = time.monotonic()
         if body is not None and (answer := await self._answer(scope, body)) is not None:
             status, headers, content = answer
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": content})
+            count_request("POST", PATH[1:], status, time.monotonic() - began)
             return
         await self._app(scope, _again(messages, receive), send)
 

@@ -36,6 +36,8 @@ def test_the_demos_own_times_are_sound(settings: Any) -> None:
         ({"DRAIN_SECONDS": 8.0}, ["PROVIDER_TIMEOUT_SECONDS", "DRAIN_SECONDS"]),
         ({"LEASE_SECONDS": 25}, ["LEASE_SECONDS", "PROVIDER_TIMEOUT_SECONDS"]),
         ({"VISIBILITY_SECONDS": 90}, ["VISIBILITY_SECONDS", "LEASE_SECONDS"]),
+        ({"METRICS_TOKEN": "short"}, ["METRICS_TOKEN"]),
+        ({"METRICS_PORT": 70_000}, ["METRICS_PORT"]),
         ({"PROVIDERS": {}}, ["PROVIDERS_EMAIL", "simulated_email"]),
         ({"PROVIDER_CHAINS": {"email": ["smtp"]}}, ["PROVIDERS_EMAIL", "'smtp'"]),
         ({"PROVIDER_CHAINS": {"email": []}}, ["PROVIDERS_EMAIL", "empty"]),

@@ -217,8 +217,8 @@ def test_a_beat_that_cannot_be_written_hurts_nobody(capfd: pytest.CaptureFixture
 
 def test_how_long_a_message_waited_is_told_by_its_id():
     waits = beats.LaneWaits()
-    waits.took("email.normal", ids.uuid7())
-    waits.took("sms.low", uuid4())  # of the database transport: it says nothing of time
+    waits.took("email", "normal", ids.uuid7())
+    waits.took("sms", "low", uuid4())  # of the database transport: it says nothing of time
     told = waits.stats()
     assert told.keys() == {"email.normal"}
     assert told["email.normal"]["wait"] < 1
