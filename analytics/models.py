@@ -1,8 +1,12 @@
-"""Counters by minute: what the dashboard and the campaign page read instead of the record."""
+"""The tables of analytics. Counters by minute: what the dashboard and the campaign page read instead of the record."""
 
 from typing import ClassVar
 
 from django.db import models
+
+from analytics.alerts.models import Alert, AlertEvent, AlertMessage, AlertRoute, AlertRule, Silence
+
+__all__ = ["Alert", "AlertEvent", "AlertMessage", "AlertRoute", "AlertRule", "MinuteCount", "Silence"]
 
 
 class MinuteCount(models.Model):

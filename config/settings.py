@@ -242,7 +242,15 @@ PARTITIONS_AHEAD = env.int("PARTITIONS_AHEAD", default=4)  # weeks
 FEED_RETENTION_DAYS = env.int("FEED_RETENTION_DAYS", default=90)  # items of the inbox; 0 keeps them for ever
 COUNTS_RETENTION_DAYS = env.int("COUNTS_RETENTION_DAYS", default=400)  # the dashboard's figures: a year and a margin
 #: What apps above the pipeline have `run_maintenance` do: a function without arguments, and its rhythm in seconds.
-MAINTENANCE_TASKS = {"channels_app.retention.purge": 3600.0, "analytics.retention.purge": 3600.0}
+MAINTENANCE_TASKS = {
+    "channels_app.retention.purge": 3600.0,
+    "analytics.retention.purge": 3600.0,
+    "analytics.alerts.evaluator.run": env.float("ALERT_EVERY_SECONDS", default=10.0),  # how often rules are looked at
+}
+
+# The dead man's switch: a URL of a service that raises the alarm when nobody calls it any more.
+ALERT_HEARTBEAT_URL = env.str("ALERT_HEARTBEAT_URL", default="")
+ALERT_HEARTBEAT_SECONDS = env.float("ALERT_HEARTBEAT_SECONDS", default=60.0)
 
 # Networks of one's own that webhooks and alerts may be sent to; nothing else that is not on the public internet.
 OUTBOUND_ALLOW_PRIVATE = env.list("OUTBOUND_ALLOW_PRIVATE", default=["127.0.0.0/8", "::1/128"] if DEMO else [])

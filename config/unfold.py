@@ -30,6 +30,7 @@ SECTIONS: dict[str, list[Page]] = {
     "": [
         Page("Home", "home", "admin:index"),
         Page("Dashboard", "monitoring", "analytics-dashboard", "", "What is being sent right now, and how it ends"),
+        _list("Alerts", "notification_important", "analytics", "alert", "What is wrong right now, and who takes care"),
     ],
     "Campaigns": [
         _list("Campaigns", "campaign", "campaigns", "campaign", "One message to many people"),
@@ -63,6 +64,9 @@ SECTIONS: dict[str, list[Page]] = {
     "Sandbox": [
         _list("Sandbox", "science", "notifications", "sandboxstate", "Make bad weather for simulated providers"),
         _list("Simulated calls", "receipt_long", "notifications", "simulatedcall", "What those providers received"),
+    ],
+    "Alerting": [
+        _list("Rules", "rule", "analytics", "alertrule", "When an alert opens, and when it clears"),
     ],
     "Access": [
         _list("API keys", "key", "notifications", "apikey", "What other services sign in with"),

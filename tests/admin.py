@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import Group, Permission, User
@@ -9,7 +10,9 @@ from django.db import connection
 from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
+from analytics.models import Alert, AlertEvent, AlertMessage, AlertRoute, AlertRule, Silence
 from core import ids
 from notifications.choices import Channel
 from notifications.drafts import Draft
@@ -85,6 +88,37 @@ def simulated_call(**fields: Any) -> SimulatedCall:
     return SimulatedCall.objects.create(**{**values, **fields})
 
 
+def alert(**fields: Any) -> Alert:
+    """One that fires since a moment ago, told to a route, and somebody who asked for quiet."""
+    now = timezone.now()
+    rule, _ = AlertRule.objects.get_or_create(
+        key="breaker-open", defaults={"name": "Circuit open", "metric": "breaker_open", "threshold": 1}
+    )
+    values = {
+        "rule": rule,
+        "fingerprint": f"{rule.pk}:email:simulated_email",
+        "title": "Circuit open: simulated_email",
+        "severity": "warning",
+        "channel": "email",
+        "provider": "simulated_email",
+        "phase": "firing",
+        "summary": "Its circuit is open: it failed too often or was too slow.",
+        "since": now,
+        "seen_at": now,
+        "opened_at": now,
+    }
+    made = Alert.objects.create(**{**values, **fields})
+    event = AlertEvent.objects.create(alert=made, what="opened", note=made.summary)
+    route, _ = AlertRoute.objects.get_or_create(name="On call", defaults={"kind": "email", "target": "ops@example.com"})
+    AlertMessage.objects.create(route=route, state="sent", subject=made.title, attempts=1, sent_at=now).events.add(
+        event
+    )
+    Silence.objects.get_or_create(
+        reason="Moving house", defaults={"by": "grace", "channel": "sms", "ends_at": now + timedelta(hours=1)}
+    )
+    return made
+
+
 def a_row_of_everything() -> Notification:
     """Something for every page to show."""
     person = factories.recipient("ada")
@@ -99,6 +133,7 @@ def a_row_of_everything() -> Notification:
     ProviderSwitch.objects.create(provider="simulated_sms_backup", by="grace", reason="Invoices unpaid")
     letter = dead_letter(sent)
     replays.start(LetterFilter(ids=(letter.pk,)), per_minute=1, by="grace", via="admin")
+    alert()
     return sent
 
 
