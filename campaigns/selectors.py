@@ -1,14 +1,31 @@
 """What a campaign's page shows, in figures that add up."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
+
+from django.urls import reverse
 
 from analytics import selectors as analytics
 from campaigns.models import Campaign, CampaignStatus
 from notifications.choices import Channel, EventType
+from notifications.sources import SourceName
 
 #: Minutes of the campaign page's chart, at least: a campaign of seconds is not one wide bar.
 SHORTEST = timedelta(minutes=14)
+
+
+def names_of_sources(sources: Sequence[str]) -> dict[str, SourceName]:
+    """Campaigns by their names, with their pages: a `notifications.sources.SourceNamer`."""
+    ids = {
+        int(number)
+        for kind, _, number in (s.partition(":") for s in sources)
+        if kind == "campaign" and number.isdecimal()
+    }
+    return {
+        campaign.source: SourceName(campaign.name, reverse("admin:campaigns_campaign_change", args=[campaign.pk]))
+        for campaign in Campaign.objects.filter(pk__in=ids).only("pk", "name")
+    }
 
 
 def snapshot(campaign: Campaign) -> dict[str, Any]:

@@ -317,6 +317,7 @@ PROVIDER_CHAINS = {
 TEST_PROVIDERS = {c: f"simulated_{c}" for c in ("email", "sms", "push", "in_app")}
 #: Told of every batch that is accepted or recorded, inside its transaction.
 DELIVERY_OBSERVERS = ["analytics.observer.MinuteCounts", "notifications.metrics.Outcomes"]
+SOURCE_NAMERS = ["campaigns.selectors.names_of_sources"]  # what sources are called: notifications.sources
 
 # --- the API ------------------------------------------------------------------------------------------------------
 

@@ -36,11 +36,19 @@ def observers() -> tuple[DeliveryObserver, ...]:
     return tuple(import_string(path)() for path in settings.DELIVERY_OBSERVERS)
 
 
+@cache
+def source_namers() -> tuple[Any, ...]:
+    """Who knows what sources are called (`notifications.sources.SourceNamer`)."""
+    return tuple(import_string(path) for path in settings.SOURCE_NAMERS)
+
+
 def _forget(*, setting: str, **_: object) -> None:
     if setting in {"PROVIDERS", "PROVIDER_CHAINS", "TEST_PROVIDERS"}:
         provider.cache_clear()
     if setting == "DELIVERY_OBSERVERS":
         observers.cache_clear()
+    if setting == "SOURCE_NAMERS":
+        source_namers.cache_clear()
 
 
 setting_changed.connect(_forget)

@@ -9,6 +9,7 @@ from django.utils.html import format_html
 
 from core.admin_filters import CreatedFilter
 from notifications.admin import looks, timeline
+from notifications.admin.delivery_filters import CategoryFilter, OutcomeFilter, ProviderFilter, ReasonFilter
 from notifications.admin.record import RecordAdmin, as_uuid
 from notifications.models import Delivery, Notification
 from preferences.admin import recipient_id
@@ -24,7 +25,7 @@ class DeliveryAdmin(RecordAdmin):
 
     list_display = ("short", "way", "to", "state", "tries", "provider", "when")
     list_display_links = ("short",)
-    list_filter = (CreatedFilter, "channel", "status")
+    list_filter = (CreatedFilter, "channel", "status", OutcomeFilter, ReasonFilter, ProviderFilter, CategoryFilter)
     indexed_filters = frozenset({"created_from"})
     search_help_text = "Delivery id, notification id, or recipient's external id"
     detail_template = "admin/notifications/delivery/detail.html"

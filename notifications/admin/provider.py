@@ -14,6 +14,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminTextInputWidget
 
@@ -185,14 +186,14 @@ class ProviderSwitchAdmin(ReadOnlyMixin, BaseModelAdmin):
                 messages.success(request, f"{provider} is asked nothing from now on.")
             else:
                 messages.warning(request, f"{provider} was switched off already.")
-            return redirect(_LIST)
+            return redirect(_back(request))
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": f"Switch off {provider}?",
             "form": form,
             "effects": _effects(provider),
-            "back": reverse(_LIST),
+            "back": _back(request),
         }
         return TemplateResponse(request, "admin/notifications/providerswitch/off.html", context)
 
@@ -208,7 +209,7 @@ class ProviderSwitchAdmin(ReadOnlyMixin, BaseModelAdmin):
                 messages.success(request, f"{provider} may be asked again.")
             else:
                 messages.warning(request, f"{provider} was on already.")
-            return redirect(_LIST)
+            return redirect(_back(request))
         switch = ProviderSwitch.objects.filter(pk=provider).first()
         if switch is None and provider not in settings.PROVIDERS:
             raise Http404("There is no such provider.")
@@ -217,7 +218,7 @@ class ProviderSwitchAdmin(ReadOnlyMixin, BaseModelAdmin):
             title=f"Switch on {provider}?",
             message=f"Its channels ask it again within a second, in the order of their chains.{why}",
             button="Switch on",
-            back=reverse(_LIST),
+            back=_back(request),
             danger=False,
         )
         return self.confirm(request, question)
@@ -234,13 +235,13 @@ class ProviderSwitchAdmin(ReadOnlyMixin, BaseModelAdmin):
             else:
                 self._log(request, provider, "Reset its circuit")
                 messages.success(request, f"The circuit of {provider} is closed and its pause is over.")
-            return redirect(_LIST)
+            return redirect(_back(request))
         question = Question(
             title=f"Reset the circuit of {provider}?",
             message="It is asked again at once, by everybody and without a probe, and a pause that it asked for is"
             " broken off. Left alone, the circuit closes by itself as soon as a probe is answered.",
             button="Reset circuit",
-            back=reverse(_LIST),
+            back=_back(request),
         )
         return self.confirm(request, question)
 
@@ -264,6 +265,13 @@ class ProviderSwitchAdmin(ReadOnlyMixin, BaseModelAdmin):
 
     def _log(self, request: HttpRequest, provider: str, what: str) -> None:
         self.log_change(request, ProviderSwitch(provider=provider), what)
+
+
+def _back(request: HttpRequest) -> str:
+    """Where the reader came from: the list, or the page of ours that the address names."""
+    given = request.GET.get("next", "")
+    is_ours = given.startswith("/") and url_has_allowed_host_and_scheme(given, None)
+    return given if is_ours else reverse(_LIST)
 
 
 def _rows(chain: Chain) -> list[Row]:

@@ -1,0 +1,148 @@
+"""This moment: the verdict, each channel, what waits where, who works, which providers serve, which limits press."""
+
+from datetime import timedelta
+from typing import Any
+
+from analytics.dashboard import providers, verdict
+from analytics.dashboard.figures import success
+from analytics.dashboard.links import Links
+from analytics.dashboard.verdict import Known
+from analytics.rollups import reading
+from notifications import live
+from notifications.choices import Channel, EventType, Priority
+from notifications.live import LaneState, LiveState, ProcessState
+from notifications.services import providers as provider_service
+
+#: Minutes that the verdict and the channels' figures are about, and those of their small lines.
+RECENT, LINE = 5, 30
+_HOUR = (EventType.RESCUED, EventType.RECLAIMED, EventType.DEAD, EventType.DEFERRED, EventType.HELD, EventType.REPLAYED)
+
+
+def now(links: Links) -> dict[str, Any]:
+    """Read anew at each call: fourteen small queries and two calls of Redis, whatever the installation's size."""
+    state = live.state()
+    overview = provider_service.overview()
+    minute = state.at.replace(second=0, microsecond=0)
+    recent = reading.tallies(since=minute - timedelta(minutes=RECENT - 1))
+    hour = reading.tallies(since=minute - timedelta(minutes=59))
+    known = Known(
+        live=state,
+        overview=overview,
+        recent=recent,
+        minutes=RECENT,
+        dead_in_hour=hour.total(EventType.DEAD),
+    )
+    found = verdict.verdict(known)
+    return {
+        "at": state.at.isoformat(),
+        "verdict": {
+            "tone": found.tone,
+            "title": found.title,
+            "sentence": found.sentence,
+            "findings": [{"tone": f.tone, "about": f.about, "words": f.words} for f in found.findings],
+        },
+        "channels": _channels(known, state),
+        "lanes": [_lane(lane, links) for lane in state.lanes if _is_busy(lane)],
+        "broker": {"used": state.uses_broker, "known": state.depths_known},
+        "backlog": _backlog(state, links),
+        "hour": {outcome: hour.total(outcome) for outcome in _HOUR},
+        "processes": _processes(state),
+        "workers": dict(state.workers_alive),
+        "providers": providers.chains(overview, links) if links.may("notifications.providerswitch") else None,
+        "redis_away": overview.redis_away,
+        "limits": providers.limits(links) if links.may("notifications.ratelimit") else None,
+    }
+
+
+def _channels(known: Known, state: LiveState) -> list[dict[str, Any]]:
+    since = state.at.replace(second=0, microsecond=0) - timedelta(minutes=LINE - 1)
+    sent = reading.series([EventType.SENT], since=since, by="channel", points=LINE)
+    speed = reading.latency(since=since + timedelta(minutes=LINE - RECENT), by="channel")
+    serving = {chain.channel: chain for chain in known.overview.chains}
+    return [
+        {
+            "key": channel.value,
+            "label": str(channel.label),
+            "tone": verdict.of_channel(known, channel),
+            "serving": providers.serving_words(serving[channel]) if channel in serving else "",
+            "sent": sent.lines.get(channel.value) or [0] * len(sent.at),
+            "minute": int(sent.at[-1].timestamp()),
+            "success": success(known.recent, channel),
+            "p95": speed[channel].quantile(0.95) if channel in speed else None,
+            "workers": state.workers_alive.get(channel) if state.processes else None,
+            **_waiting([lane for lane in state.lanes if lane.channel == channel]),
+        }
+        for channel in Channel
+    ]
+
+
+def _waiting(lanes: list[LaneState]) -> dict[str, Any]:
+    ages = [lane.oldest_seconds for lane in lanes if lane.oldest_seconds is not None]
+    return {
+        "due": sum(lane.due for lane in lanes),
+        "later": sum(lane.later for lane in lanes),
+        "more": any(lane.capped for lane in lanes),
+        "oldest": max(ages, default=None),
+    }
+
+
+def _is_busy(lane: LaneState) -> bool:
+    return bool(lane.due or lane.later or lane.taken or lane.broker_depth)
+
+
+def _lane(lane: LaneState, links: Links) -> dict[str, Any]:
+    query = {"channel__exact": lane.channel, "priority__exact": lane.priority}
+    return {
+        "channel": lane.channel,
+        "label": str(Channel(lane.channel).label),
+        "priority": str(Priority(lane.priority).label),
+        "due": lane.due,
+        "oldest": lane.oldest_seconds,
+        "taken": lane.taken,
+        "later": lane.later,
+        "more": lane.capped,
+        "depth": lane.broker_depth,
+        "url": links.list("notifications.outboxmessage", **query),
+    }
+
+
+def _backlog(state: LiveState, links: Links) -> dict[str, Any]:
+    return {
+        "due": sum(lane.due for lane in state.lanes),
+        "later": sum(lane.later for lane in state.lanes),
+        "taken": sum(lane.taken for lane in state.lanes),
+        "more": any(lane.capped for lane in state.lanes),
+        "lag": state.outbox_lag_seconds,
+        "oldest": state.oldest_seconds,
+        "dead": state.dead_letters,
+        "dead_more": state.dead_letters >= live.COUNTED,
+        "url": links.list("notifications.outboxmessage"),
+        "dead_url": links.list("notifications.deadletter"),
+    }
+
+
+def _processes(state: LiveState) -> list[dict[str, Any]]:
+    """By kind, those that live and those that were lost within the hour."""
+    kinds: dict[str, list[ProcessState]] = {}
+    for process in state.processes:
+        kinds.setdefault(process.kind, []).append(process)
+    return [
+        {
+            "kind": kind,
+            "alive": sum(process.alive for process in processes),
+            "lost": sum(not process.alive for process in processes),
+            "each": [
+                {
+                    "name": process.name,
+                    "host": process.host,
+                    "pid": process.pid,
+                    "alive": process.alive,
+                    "age": process.age,
+                    "up": process.up,
+                    "memory": process.stats.get("memory"),
+                }
+                for process in sorted(processes, key=lambda one: (one.alive, one.name))[:50]
+            ],
+        }
+        for kind, processes in sorted(kinds.items())
+    ]
