@@ -296,15 +296,17 @@ SIMULATOR_OPTIONS = {
 }
 SIMULATOR_KEEP_CALLS = env.int("SIMULATOR_KEEP_CALLS", default=100_000)  # of those recorded, the newest
 _SIMULATED = "notifications.providers.simulated.SimulatedProvider"
+#: Who reads the webhooks that a provider sends to /webhooks/<name>/.
+_RECEIVER = {"class": "notifications.receivers.simulated.SimulatedReceiver"}
 _BACKUP_OPTIONS = {**SIMULATOR_OPTIONS, "seed": SIMULATOR_OPTIONS["seed"] + 1}  # another vendor has other bad luck
 PROVIDERS: dict[str, dict[str, Any]] = {
-    "simulated_email": {"class": _SIMULATED, "options": SIMULATOR_OPTIONS},
-    "simulated_email_backup": {"class": _SIMULATED, "options": _BACKUP_OPTIONS},
-    "simulated_sms": {"class": _SIMULATED, "options": SIMULATOR_OPTIONS},
-    "simulated_sms_backup": {"class": _SIMULATED, "options": _BACKUP_OPTIONS},
-    "simulated_push": {"class": _SIMULATED, "options": SIMULATOR_OPTIONS},
-    "simulated_push_backup": {"class": _SIMULATED, "options": _BACKUP_OPTIONS},
-    "simulated_in_app": {"class": _SIMULATED, "options": SIMULATOR_OPTIONS},
+    "simulated_email": {"class": _SIMULATED, "options": SIMULATOR_OPTIONS, "receiver": _RECEIVER},
+    "simulated_email_backup": {"class": _SIMULATED, "options": _BACKUP_OPTIONS, "receiver": _RECEIVER},
+    "simulated_sms": {"class": _SIMULATED, "options": SIMULATOR_OPTIONS, "receiver": _RECEIVER},
+    "simulated_sms_backup": {"class": _SIMULATED, "options": _BACKUP_OPTIONS, "receiver": _RECEIVER},
+    "simulated_push": {"class": _SIMULATED, "options": SIMULATOR_OPTIONS, "receiver": _RECEIVER},
+    "simulated_push_backup": {"class": _SIMULATED, "options": _BACKUP_OPTIONS, "receiver": _RECEIVER},
+    "simulated_in_app": {"class": _SIMULATED, "options": SIMULATOR_OPTIONS, "receiver": _RECEIVER},
     "feed": {"class": "channels_app.provider.InAppProvider", "options": {}},
 }
 PROVIDER_CHAINS = {

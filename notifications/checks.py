@@ -158,6 +158,14 @@ def _providers() -> Iterator[CheckMessage]:
                 hint="Look at its class and its options; those of the simulated ones are the SIMULATOR_* settings.",
                 id="notifications.E010",
             )
+        try:
+            registry.receiver(name)
+        except (ImproperlyConfigured, ImportError, KeyError, TypeError) as error:
+            yield Error(
+                f"The receiver of the provider {name!r} of PROVIDERS cannot be built: {error}",
+                hint="Look at its class and its options.",
+                id="notifications.E012",
+            )
 
 
 def _chains() -> Iterator[CheckMessage]:

@@ -1,4 +1,4 @@
-"""The one place that turns dotted paths of settings into objects: providers, chains, observers."""
+"""The one place that turns dotted paths of settings into objects: providers, receivers, chains, observers."""
 
 from functools import cache
 from typing import Any, cast
@@ -10,6 +10,7 @@ from django.utils.module_loading import import_string
 
 from notifications.observers import DeliveryObserver
 from notifications.providers.base import Provider
+from notifications.receivers.base import Receiver
 
 
 @cache
@@ -22,6 +23,18 @@ def provider(name: str) -> Provider:
         raise ImproperlyConfigured(f"There is no provider {name!r} in PROVIDERS. Known: {known}.") from None
     build: Any = import_string(entry["class"])
     return cast(Provider, build(name=name, **entry.get("options", {})))
+
+
+def receiver(name: str) -> Receiver | None:
+    """Who reads that provider's webhooks, built once per process; None for a name that sends none, or is none."""
+    return _receiver(name) if "receiver" in settings.PROVIDERS.get(name, {}) else None
+
+
+@cache
+def _receiver(name: str) -> Receiver:
+    entry = settings.PROVIDERS[name]["receiver"]
+    build: Any = import_string(entry["class"])
+    return cast(Receiver, build(name=name, **entry.get("options", {})))
 
 
 def chain(channel: str, *, is_test: bool) -> list[Provider]:
@@ -45,6 +58,7 @@ def source_namers() -> tuple[Any, ...]:
 def _forget(*, setting: str, **_: object) -> None:
     if setting in {"PROVIDERS", "PROVIDER_CHAINS", "TEST_PROVIDERS"}:
         provider.cache_clear()
+        _receiver.cache_clear()
     if setting == "DELIVERY_OBSERVERS":
         observers.cache_clear()
     if setting == "SOURCE_NAMERS":

@@ -1,4 +1,4 @@
-"""What every request under /api/ has in common, before and after its view.
+"""What every request under /api/ and /webhooks/ has in common, before and after its view.
 
 Before: a body no larger than it may be, a path that ends in a slash, no NUL anywhere. After: an error that Django
 itself answered (no such URL, a refused host, a bug) in the same words as the views' own.
@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from core.api.problems import MEDIA_TYPE, BadRequest, BodyTooLarge, Problem, body, plain_response
 from core.api.rendering import dumps
 
+_GUARDED = ("/api/", "/webhooks/")
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -24,13 +25,13 @@ class EncodedBody(Problem):
 
 
 class ApiMiddleware:
-    """Guards requests whose path starts with /api/; lets all others through untouched."""
+    """Guards requests from programs; lets all others through untouched."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if not request.path_info.startswith("/api/"):
+        if not request.path_info.startswith(_GUARDED):
             return self.get_response(request)
         try:
             _check(request)
