@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from django.conf import settings
 from django.core.management import call_command
 
 from channels_app.limits import CUT_BYTES
@@ -48,6 +49,15 @@ def everything(host: str, port: int) -> dict[str, Callable[[], object]]:
         children["relay"] = partial(call_command, "run_relay")
     for channel in Channel.values:
         children[f"worker-{channel}"] = partial(call_command, "run_worker", "--channel", channel)
-    for name in ("campaigns", "events", "maintenance"):
-        children[name] = partial(call_command, f"run_{name}")
+    children["campaigns"] = partial(call_command, "run_campaigns")
+    children["events"] = partial(call_command, "run_events", simulator_webhook_url=_webhook_url(host, port))
+    children["maintenance"] = partial(call_command, "run_maintenance")
     return children
+
+
+def _webhook_url(host: str, port: int) -> str:
+    """Where the simulator finds the web process beside it, whatever is in front of that."""
+    if settings.SIMULATOR_WEBHOOK_URL:
+        return str(settings.SIMULATOR_WEBHOOK_URL)
+    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - nothing is bound here
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"

@@ -294,6 +294,8 @@ SIMULATOR_OPTIONS = {
     "record": env.bool("SIMULATOR_RECORD", default=DEBUG or DEMO),  # of live traffic; tests' always is
     "journal": env.str("SIMULATOR_JOURNAL", default=""),
 }
+#: Where the simulator's webhooks reach the web process, if not at PUBLIC_URL: inside a cluster, at its service.
+SIMULATOR_WEBHOOK_URL = env.str("SIMULATOR_WEBHOOK_URL", default="").rstrip("/")
 SIMULATOR_KEEP_CALLS = env.int("SIMULATOR_KEEP_CALLS", default=100_000)  # of those recorded, the newest
 _SIMULATED = "notifications.providers.simulated.SimulatedProvider"
 #: Who reads the webhooks that a provider sends to /webhooks/<name>/.

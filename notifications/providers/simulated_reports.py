@@ -1,14 +1,19 @@
-"""What a simulated vendor reports later: put down when it takes a message, handed out when it is due."""
+"""What a simulated vendor will report: put down when it takes a message, handed to its courier when it is due.
 
-from collections.abc import Sequence
+A report that was handed out and neither settled nor put off comes back by itself: its courier was lost.
+"""
+
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import connection
 
 from notifications.bulk import uuid_array
 from notifications.choices import EventType
-from notifications.services.claims import ProviderReceipt
+
+#: A courier that was handed a report has so long, in seconds; longer than a call can take.
+LEASE_SECONDS = 60
 
 
 class Report(NamedTuple):
@@ -19,17 +24,33 @@ class Report(NamedTuple):
     delay: float
 
 
+class Due(NamedTuple):
+    """A report to be delivered now."""
+
+    id: int
+    provider: str
+    delivery_id: UUID
+    type: EventType
+
+
 _SCHEDULE = """
     INSERT INTO notifications_simulatedreceipt (due_at, provider, delivery_id, type)
     SELECT now() + delay * interval '1 second', %s, id, type
       FROM unnest(%s::uuid[], %s::text[], %s::float8[]) AS report (id, type, delay)
 """
 
-_TAKE_DUE = """
-    DELETE FROM notifications_simulatedreceipt
-     WHERE id IN (SELECT id FROM notifications_simulatedreceipt
-                   WHERE due_at <= now() ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED)
-    RETURNING delivery_id, type, provider
+_HAND_OUT = f"""
+    UPDATE notifications_simulatedreceipt SET due_at = now() + interval '{LEASE_SECONDS} seconds'
+     WHERE id = ANY(ARRAY(
+           SELECT id FROM notifications_simulatedreceipt
+            WHERE due_at <= now() ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED))
+ RETURNING id, provider, delivery_id, type
+"""
+
+_SETTLE = "DELETE FROM notifications_simulatedreceipt WHERE id = ANY(%s)"
+
+_PUT_OFF = """
+    UPDATE notifications_simulatedreceipt SET due_at = now() + %s * interval '1 second' WHERE id = ANY(%s)
 """
 
 
@@ -38,41 +59,32 @@ def schedule(provider: str, reports: Sequence[Report]) -> None:
     connection it used, which goes back to the pool."""
     if not reports:
         return
+    ids = uuid_array(report.delivery_id for report in reports)
+    types = "{" + ",".join(report.type.value for report in reports) + "}"
+    delays = "{" + ",".join(f"{report.delay:.3f}" for report in reports) + "}"
     try:
-        _write(provider, reports)
+        with connection.cursor() as cursor:
+            cursor.execute(_SCHEDULE, [provider, ids, types, delays])
     finally:
         connection.close()
 
 
-def postpone(receipts: Sequence[ProviderReceipt], seconds: float) -> None:
-    """Put reports that were taken back, due later, in the transaction that took them."""
-    for provider in sorted({receipt.provider for receipt in receipts}):
-        _write(provider, [Report(r.delivery_id, r.type, seconds) for r in receipts if r.provider == provider])
-
-
-def take_due(limit: int) -> list[ProviderReceipt]:
-    """Take reports that are due, for the transaction that is open: they come back if it is undone. Several processes
-    may take at once and share the work."""
-    if not connection.in_atomic_block:
-        raise transaction.TransactionManagementError("Reports are taken inside the transaction that applies them.")
+def hand_out(limit: int) -> list[Due]:
+    """Reports that are due, for LEASE_SECONDS. Several couriers may ask and share the work."""
     with connection.cursor() as cursor:
-        cursor.execute(_TAKE_DUE, [limit])
-        return [
-            ProviderReceipt(id, EventType(type), provider, detail=_WORDS.get(type, ""))
-            for id, type, provider in cursor.fetchall()
-        ]
+        cursor.execute(_HAND_OUT, [limit])
+        return [Due(id, provider, delivery, EventType(type)) for id, provider, delivery, type in cursor.fetchall()]
 
 
-#: What a vendor would add to its report, for the timeline.
-_WORDS = {
-    EventType.BOUNCED.value: "Simulated: 550 5.1.1, there is no such mailbox.",
-    EventType.COMPLAINED.value: "Simulated: the recipient marked it as spam.",
-}
+def settle(reports: Iterable[Due]) -> None:
+    """These were delivered."""
+    if ids := [report.id for report in reports]:
+        with connection.cursor() as cursor:
+            cursor.execute(_SETTLE, [ids])
 
 
-def _write(provider: str, reports: Sequence[Report]) -> None:
-    ids = uuid_array(report.delivery_id for report in reports)
-    types = "{" + ",".join(report.type.value for report in reports) + "}"
-    delays = "{" + ",".join(f"{report.delay:.3f}" for report in reports) + "}"
-    with connection.cursor() as cursor:
-        cursor.execute(_SCHEDULE, [provider, ids, types, delays])
+def put_off(reports: Iterable[Due], *, seconds: float) -> None:
+    """These were not: they are due again after so long."""
+    if ids := [report.id for report in reports]:
+        with connection.cursor() as cursor:
+            cursor.execute(_PUT_OFF, [seconds, ids])

@@ -5,7 +5,6 @@ ids. The secret is made from SECRET_KEY, one for each provider, so that nothing 
 """
 
 import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from uuid import UUID
@@ -97,5 +96,5 @@ def _read(body: bytes) -> list[Event]:
 @cache
 def secret(name: str, key: str) -> str:
     """What the webhooks of a provider are signed with. `key` is SECRET_KEY."""
-    made = salted_hmac("carillon.simulator-webhooks", name, secret=key, algorithm="sha256").digest()
+    made = salted_hmac(key_salt="carillon.simulator-webhooks", value=name, secret=key, algorithm="sha256").digest()
     return standard_webhooks.PREFIX + base64.b64encode(made).decode()

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
+from core import metrics
 from notifications import registry
 from notifications.bulk import uuid_array
 from notifications.choices import Channel, EventType
@@ -21,6 +22,13 @@ from preferences.services import PreferencesService
 MAX_RECEIPTS = 1_000
 #: What receipts are counted as (`OutcomeKey.outcome`); the reason is a field of ReceiptCounts.
 OUTCOME = "receipt"
+
+_RECEIPTS = metrics.counter(
+    "receipts_total",
+    "What was told from outside of deliveries: applied, unchanged (late or doubled), or of an unknown delivery.",
+    "provider",
+    "outcome",
+)
 
 _REASONS = {
     EventType.BOUNCED: SuppressionReason.HARD_BOUNCE,
@@ -63,9 +71,16 @@ def _count(counts: ReceiptCounts) -> None:
         for reason, by_provider in counts._asdict().items()
         for provider, n in by_provider.items()
     }
-    if told:
-        for observer in registry.observers():
-            observer.record(told)
+    if not told:
+        return
+    for observer in registry.observers():
+        observer.record(told)
+    transaction.on_commit(lambda: _show(told))
+
+
+def _show(told: Mapping[OutcomeKey, int]) -> None:
+    for key, n in told.items():
+        _RECEIPTS.inc(key.provider, key.reason, by=n)
 
 
 class _Hit(NamedTuple):

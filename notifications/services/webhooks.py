@@ -6,13 +6,20 @@ from collections.abc import Mapping
 
 import structlog
 
+from core import metrics
 from notifications import registry
 from notifications.errors import CarillonError
-from notifications.receivers.base import Unverified
+from notifications.receivers.base import Unreadable, Unverified
 from notifications.services import events_lane
 
 log = structlog.get_logger(__name__)
 
+_WEBHOOKS = metrics.counter(
+    "webhooks_received_total",
+    "Webhooks of providers: taken, unverified, unreadable, or failed (they are to be sent again).",
+    "provider",
+    "answer",
+)
 #: Refused webhooks are logged by provider this often at most, with their number: anybody may send them.
 REFUSALS_LOGGED_EVERY_SECONDS = 60.0
 
@@ -29,13 +36,21 @@ def receive(provider: str, headers: Mapping[str, str], body: bytes) -> int:
     """
     receiver = registry.receiver(provider)
     if receiver is None:
-        raise UnknownSender(f"No provider {provider!r} sends webhooks.")
+        raise UnknownSender("No provider of that name sends webhooks.")
+    answer = "failed"
     try:
         events = receiver.verify_and_parse(headers, body, time.time())
+        events_lane.put(events)
+        answer = "taken"
     except Unverified as error:
+        answer = "unverified"
         refusals.note(provider, str(error))
         raise
-    events_lane.put(events)
+    except Unreadable:
+        answer = "unreadable"
+        raise
+    finally:
+        _WEBHOOKS.inc(provider, answer)
     return len(events)
 
 

@@ -77,7 +77,7 @@ _EVENTS = """
 """
 _COUNTED = """
     SELECT minute, source, category_id, channel, provider, outcome, reason, sum(count)::bigint
-      FROM analytics_minutecount WHERE outcome NOT IN ('accepted', 'queued') GROUP BY 1, 2, 3, 4, 5, 6, 7
+      FROM analytics_minutecount WHERE outcome NOT IN ('accepted', 'queued', 'receipt') GROUP BY 1, 2, 3, 4, 5, 6, 7
 """
 _HAPPENED = """
     SELECT date_trunc('minute', e.at), n.source, n.category_id, d.channel, e.provider, e.type, e.code, count(*)

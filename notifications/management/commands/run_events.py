@@ -1,16 +1,18 @@
+import threading
 from collections.abc import Sequence
 from typing import Any
 
 import structlog
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandParser
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from core.faults import where
+from core.rounds import Stop, repeat
 from core.shutdown import Shutdown
 from notifications.beats import present
 from notifications.messaging.backoff import full_jitter
-from notifications.providers.simulated_reports import take_due
+from notifications.providers import simulated_courier
 from notifications.services import events_lane
 from notifications.services.events_lane import Incoming
 from notifications.services.receipts import MAX_RECEIPTS, apply_receipts
@@ -19,17 +21,36 @@ log = structlog.get_logger(__name__)
 
 #: An event that cannot be applied is tried again after this: the next release may take it.
 SET_ASIDE_SECONDS = 3600.0
+#: At a stop the courier may finish the webhooks under way; what it leaves comes back after its lease.
+COURIER_LEAVES_SECONDS = 3.0
 
 
 class Command(BaseCommand):
-    help = "Apply what simulated providers report of their messages. Several may run; SIGTERM ends the batch in hand."
+    help = (
+        "Apply what providers report and people click, and send the webhooks of simulated providers. Several may run;"
+        " SIGTERM ends the batch in hand."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--simulator-webhook-url",
+            default=settings.SIMULATOR_WEBHOOK_URL or settings.PUBLIC_URL,
+            help="where simulated providers send their webhooks; default SIMULATOR_WEBHOOK_URL, or PUBLIC_URL",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         shutdown = Shutdown()
         log.info("events.started")
+        courier = threading.Thread(
+            target=simulated_courier.run, args=(options["simulator_webhook_url"], shutdown), name="courier", daemon=True
+        )
         try:
             with present("events"):
+                if simulated_courier.has_work():
+                    courier.start()
                 run(shutdown)
+                if courier.is_alive():
+                    courier.join(COURIER_LEAVES_SECONDS)
         finally:
             connection.close()
         log.info("events.stopped")
@@ -39,12 +60,6 @@ def step() -> int:
     """One batch: due events taken, applied and gone in one transaction; how many there were. One that cannot be
     applied is put back for later; the others go on."""
     with transaction.atomic():
-        events_lane.put(
-            [
-                Incoming(type=r.type, origin=r.provider, delivery_id=r.delivery_id, detail=r.detail)
-                for r in take_due(MAX_RECEIPTS)
-            ]
-        )
         events = events_lane.take(MAX_RECEIPTS)
         events_lane.set_aside(apply_each(events), seconds=SET_ASIDE_SECONDS)
     return len(events)
@@ -77,22 +92,13 @@ def apply_each(events: Sequence[Incoming]) -> list[Incoming]:
     return []
 
 
-def run(shutdown: Shutdown) -> None:
+def run(stop: Stop) -> None:
     """Batches until a stop is asked for. PostgreSQL's absence, and whatever else a batch meets, is waited out with a
     growing, jittered pause."""
-    failures = 0
-    while not shutdown.requested:
-        try:
-            taken = step()
-        except Exception as error:
-            failures += 1
-            if failures == 1:
-                log.warning("events.waiting", error=type(error).__name__, at=where(error))
-            connection.close()
-            shutdown.wait(full_jitter(failures, base=0.25, cap=10.0))
-            continue
-        if failures:
-            log.warning("events.resumed", after_failures=failures)
-            failures = 0
-        if taken < MAX_RECEIPTS:
-            shutdown.wait(settings.EVENTS_POLL_SECONDS)
+    repeat(
+        "events",
+        lambda: step() == MAX_RECEIPTS,
+        stop,
+        idle=lambda: settings.EVENTS_POLL_SECONDS,
+        pause=lambda failures: full_jitter(failures, base=0.25, cap=10.0),
+    )

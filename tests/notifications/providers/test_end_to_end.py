@@ -8,13 +8,12 @@ from django.utils import timezone
 
 from notifications import registry
 from notifications.drafts import Draft
-from notifications.management.commands import run_events
 from notifications.messaging.base import Verdict, WorkMessage
 from notifications.models import Delivery, DeliveryEvent, OutboxMessage, SimulatedReceipt
 from notifications.providers.breaker import Breaker
 from notifications.services.notification import NotificationService
 from notifications.worker import Worker
-from tests import factories
+from tests import courier, factories
 from tests.notifications.providers.test_receipts import suppressed
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -26,10 +25,7 @@ def _simulator(settings: Any) -> None:
     certain = {"success_rate": 1.0, "latency_ms": 0.0, "receipts": True, "receipt_delay_ms": 0.0}
     settings.PROVIDERS = {
         **settings.PROVIDERS,
-        **{
-            name: {"class": "notifications.providers.simulated.SimulatedProvider", "options": certain}
-            for name in settings.TEST_PROVIDERS.values()
-        },
+        **{name: {**settings.PROVIDERS[name], "options": certain} for name in settings.TEST_PROVIDERS.values()},
     }
     registry.provider.cache_clear()
     factories.category("orders")
@@ -47,8 +43,7 @@ def run(external_id: str, channel: str, *, attempts: int = 1, is_test: bool = Fa
         for row in OutboxMessage.objects.all():
             row.delete()
             assert Worker().process(WorkMessage.of(row.channel, row.priority, row.delivery_ids)) is Verdict.DONE
-    while run_events.step():
-        pass
+    courier.receipts()
     delivery = Delivery.objects.get(notification_id=accepted.id)
     return delivery.status, list(
         DeliveryEvent.objects.filter(delivery=delivery).order_by("id").values_list("type", flat=True)

@@ -1,6 +1,7 @@
 """Later words on a delivery: recorded, and acted upon."""
 
 import re
+from collections import Counter
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +9,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
+from analytics.models import MinuteCount
 from core.ids import uuid7
 from notifications.choices import Channel, EventType, Status
 from notifications.models import Delivery, DeliveryEvent, Notification
@@ -80,6 +82,33 @@ def test_a_receipt_that_comes_again_changes_nothing() -> None:
 
 def test_a_receipt_for_an_unknown_delivery_changes_nothing() -> None:
     assert apply_receipts([receipt(uuid7(), EventType.BOUNCED)]) == 0
+
+
+def counted() -> dict[tuple[str, str], int]:
+    rows = MinuteCount.objects.filter(outcome="receipt").values_list("provider", "reason", "count")
+    found: Counter[tuple[str, str]] = Counter()
+    for provider, reason, count in rows:
+        found[provider, reason] += count
+    return dict(found)
+
+
+def test_it_is_counted_what_became_of_each_and_who_said_so() -> None:
+    # Given receipts of two vendors: news, some of it twice, a late word and one of a delivery that is not ours
+    person = factories.recipient()
+    first, second = sent(person, "email"), sent(person, "sms")
+    told = [receipt(first, EventType.BOUNCED), receipt(uuid7(), EventType.OPENED)]
+    told += [ProviderReceipt(second, EventType.DELIVERED, "texts")] * 2
+    # When they are applied, and a late word comes after them
+    assert apply_receipts(told) == 2
+    assert apply_receipts([receipt(first, EventType.DELIVERED)]) == 0
+    # Then each is counted once
+    assert counted() == {
+        ("simulated", "applied"): 1,
+        ("simulated", "unknown"): 1,
+        ("simulated", "unchanged"): 1,
+        ("texts", "applied"): 1,
+        ("texts", "unchanged"): 1,
+    }
 
 
 def test_test_traffic_changes_nobodys_addresses() -> None:

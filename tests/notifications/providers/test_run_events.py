@@ -1,4 +1,4 @@
-"""run_events: due reports become events, each once, whatever dies on the way."""
+"""run_events: what is on the lane becomes events, each once, whatever dies on the way."""
 
 import signal
 import subprocess
@@ -16,8 +16,7 @@ from django.utils import timezone
 
 from notifications.choices import EventType, Status
 from notifications.management.commands import run_events
-from notifications.models import Delivery, DeliveryEvent, ReceivedEvent, SimulatedReceipt
-from notifications.providers.simulated_reports import Report, schedule
+from notifications.models import Delivery, DeliveryEvent, ReceivedEvent
 from notifications.services.claims import ProviderReceipt
 from notifications.services.events_lane import Incoming, put, take
 from tests import factories
@@ -25,15 +24,11 @@ from tests.notifications.providers.test_receipts import sent, suppressed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+MANAGE = Path(__file__).parents[3] / "manage.py"
+
 
 def event(delivery: Any, type: EventType = EventType.DELIVERED) -> Incoming:
     return Incoming(type=type, origin="simulated_email", delivery_id=delivery)
-
-
-def due(delivery: Any, type: EventType = EventType.DELIVERED, *, seconds: float = -1.0) -> None:
-    SimulatedReceipt.objects.create(
-        due_at=timezone.now() + timedelta(seconds=seconds), provider="simulated_email", delivery_id=delivery, type=type
-    )
 
 
 class FakeShutdown:
@@ -141,7 +136,7 @@ def test_an_idle_loop_polls_and_a_full_one_does_not_wait(monkeypatch: pytest.Mon
     monkeypatch.setattr(run_events, "step", lambda: next(batches))
     shutdown = FakeShutdown(waits=1)
 
-    run_events.run(shutdown)  # type: ignore[arg-type]
+    run_events.run(shutdown)
 
     assert shutdown.slept == [0.123]
     assert next(batches, None) is None
@@ -159,30 +154,18 @@ def test_the_loop_outlives_postgresql_and_bugs(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(run_events, "step", step)
     shutdown = FakeShutdown(waits=3)
 
-    run_events.run(shutdown)  # type: ignore[arg-type]
+    run_events.run(shutdown)
 
     assert next(answers, None) is None
 
 
-def test_a_report_put_down_is_due_by_the_databases_clock() -> None:
-    delivery = sent(factories.recipient(), "email")
-    schedule("simulated_email", [Report(delivery, EventType.DELIVERED, 0.0), Report(delivery, EventType.OPENED, 60.0)])
-
-    assert run_events.step() == 1
-
-    (left,) = SimulatedReceipt.objects.all()
-    assert left.type == EventType.OPENED
-    assert timedelta(seconds=55) < left.due_at - timezone.now() < timedelta(seconds=61)
-
-
 def test_the_command_works_and_leaves_with_zero_on_sigterm(process_env: dict[str, str]) -> None:
-    # Given a due report and a process of its own
+    # Given an event on the lane and a process of its own
     delivery = sent(factories.recipient(), "email")
-    due(delivery)
-    manage = Path(__file__).parents[3] / "manage.py"
-    process = subprocess.Popen([sys.executable, str(manage), "run_events"], env=process_env)
+    put([event(delivery)])
+    process = subprocess.Popen([sys.executable, str(MANAGE), "run_events"], env=process_env)
     try:
-        # When it has applied the report
+        # When it has applied the event
         until = time.monotonic() + 30
         while not DeliveryEvent.objects.filter(delivery_id=delivery).exists() and time.monotonic() < until:
             assert process.poll() is None
