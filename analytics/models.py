@@ -5,8 +5,18 @@ from typing import ClassVar
 from django.db import models
 
 from analytics.alerts.models import Alert, AlertEvent, AlertMessage, AlertRoute, AlertRule, Silence
+from analytics.engagement.models import TrackedLink
 
-__all__ = ["Alert", "AlertEvent", "AlertMessage", "AlertRoute", "AlertRule", "MinuteCount", "Silence"]
+__all__ = [
+    "Alert",
+    "AlertEvent",
+    "AlertMessage",
+    "AlertRoute",
+    "AlertRule",
+    "MinuteCount",
+    "Silence",
+    "TrackedLink",
+]
 
 
 class MinuteCount(models.Model):

@@ -36,8 +36,13 @@ SECRET_KEY = env.str("SECRET_KEY", default="") or EMBEDDED.secret_key
 if not SECRET_KEY:
     SECRET_KEY = required("SECRET_KEY", "$(openssl rand -base64 48)")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+# Keys that SECRET_KEY replaced: what they signed stays good. Links in sent messages are followed for years.
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 PUBLIC_URL = env.str("PUBLIC_URL", default=EMBEDDED.public_url or "http://127.0.0.1:8000").rstrip("/")
+# Whether links of messages lead through PUBLIC_URL, and emails carry a pixel, where their category wants it. Off until
+# PUBLIC_URL is set: a link to 127.0.0.1 leads nobody anywhere.
+TRACKING = env.bool("TRACKING", default="PUBLIC_URL" in env or bool(EMBEDDED.public_url))
 HTTPS = env.bool("HTTPS", default=PUBLIC_URL.startswith("https://"))
 DEMO = env.bool("DEMO", default=False)  # the sign-in shortcuts of bin/run; never in production
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
@@ -322,6 +327,8 @@ TEST_PROVIDERS = {c: f"simulated_{c}" for c in ("email", "sms", "push", "in_app"
 #: Told of every batch that is accepted or recorded, inside its transaction.
 DELIVERY_OBSERVERS = ["analytics.observer.MinuteCounts", "notifications.metrics.Outcomes"]
 SOURCE_NAMERS = ["campaigns.selectors.names_of_sources"]  # what sources are called: notifications.sources
+#: What has a hand in each message between rendering and its provider, in order.
+MESSAGE_DECORATORS = ["analytics.engagement.decorator.Engagement"] if TRACKING else []
 
 # --- the API ------------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The one place that turns dotted paths of settings into objects: providers, receivers, chains, observers."""
+"""The one place that turns dotted paths of settings into objects: providers, receivers, observers, decorators."""
 
 from functools import cache
 from typing import Any, cast
@@ -8,6 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
+from notifications.decorators import MessageDecorator
 from notifications.observers import DeliveryObserver
 from notifications.providers.base import Provider
 from notifications.receivers.base import Receiver
@@ -55,6 +56,12 @@ def source_namers() -> tuple[Any, ...]:
     return tuple(import_string(path) for path in settings.SOURCE_NAMERS)
 
 
+@cache
+def decorators() -> tuple[MessageDecorator, ...]:
+    """Everyone who has a hand in a message before it goes to its provider, in order."""
+    return tuple(import_string(path)() for path in settings.MESSAGE_DECORATORS)
+
+
 def _forget(*, setting: str, **_: object) -> None:
     if setting in {"PROVIDERS", "PROVIDER_CHAINS", "TEST_PROVIDERS"}:
         provider.cache_clear()
@@ -63,6 +70,8 @@ def _forget(*, setting: str, **_: object) -> None:
         observers.cache_clear()
     if setting == "SOURCE_NAMERS":
         source_namers.cache_clear()
+    if setting == "MESSAGE_DECORATORS":
+        decorators.cache_clear()
 
 
 setting_changed.connect(_forget)

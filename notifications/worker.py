@@ -26,6 +26,7 @@ from core.ids import Key
 from notifications import metrics, registry
 from notifications.beats import LaneWaits
 from notifications.choices import MAYBE_TWICE, EventType, FailureCode, HoldReason
+from notifications.decorators import Content, decorated
 from notifications.errors import RenderError
 from notifications.messaging.base import Verdict, WorkMessage
 from notifications.providers.base import Failure, OutboundMessage, Outcome, Provider, Receipt
@@ -106,7 +107,7 @@ class Worker:
         metrics.CLAIMS.inc(message.channel, message.priority, by=len(claims))
         try:
             results, sendable = self.gates.check(claims)
-            unrenderable, outbound = self._render(sendable)
+            unrenderable, outbound = self._render(message.channel, sendable)
         except (OperationalError, InterfaceError) as error:
             # These are claimed. Left to their lease they would look like a lost worker's, who may have sent them.
             log.warning("worker.database_unavailable", error=type(error).__name__)
@@ -140,20 +141,25 @@ class Worker:
         turn = self._line.turn(lane, min(permit.wait, LOOK_AGAIN_SECONDS), n)
         return [self.policy.hold(0, turn, jitter(self._random))] * n
 
-    def _render(self, claims: Sequence[Claim]) -> tuple[list[Result], dict[bool, list[Pair]]]:
+    def _render(self, channel: str, claims: Sequence[Claim]) -> tuple[list[Result], dict[bool, list[Pair]]]:
         """Finished messages, live and test traffic apart, and the failures of those that cannot be rendered."""
         slugs = {id: category.slug for id, category in self.preferences.categories_by_id(()).items()}
         failed: list[Result] = []
-        outbound: dict[bool, list[Pair]] = {False: [], True: []}
+        rendered: list[Claim] = []
+        contents: list[Content] = []
         for claim in claims:
             try:
-                content = content_of(claim)
+                contents.append(content_of(claim))
             except RenderError as error:
                 detail = vendor_text(error, claim.address)
                 failed.append(Result(claim, EventType.FAILED, code=FailureCode.RENDER_ERROR.value, detail=detail))
             else:
-                message = message_of(claim, content, slugs.get(claim.category_id, ""))
-                outbound[claim.is_test].append((claim, message))
+                rendered.append(claim)
+        finished = decorated(registry.decorators(), channel, rendered, contents)
+        outbound: dict[bool, list[Pair]] = {False: [], True: []}
+        for claim, content in zip(rendered, finished, strict=True):
+            message = message_of(claim, content, slugs.get(claim.category_id, ""))
+            outbound[claim.is_test].append((claim, message))
         return failed, outbound
 
     def _send(self, channel: str, priority: str, is_test: bool, pairs: list[Pair], deadline: float) -> list[Result]:

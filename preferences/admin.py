@@ -177,7 +177,7 @@ class CategoryAdmin(BaseModelAdmin):
     """Not deleted: notifications on the record belong to it."""
 
     form = CategoryForm
-    list_display = ("name", "slug", "to", "default_priority", "kind", "window", "required")
+    list_display = ("name", "slug", "to", "default_priority", "kind", "window", "required", "counted")
     list_filter = ("purpose",)
     search_fields = ("slug", "name")
     prepopulated_fields: ClassVar = {"slug": ["name"]}
@@ -197,6 +197,11 @@ class CategoryAdmin(BaseModelAdmin):
     @admin.display(description="Opting out")
     def required(self, category: Category) -> str:
         return "not possible" if category.is_required else "possible"
+
+    @admin.display(description="Counts")
+    def counted(self, category: Category) -> str:
+        wanted = {"clicks": category.track_clicks, "opens": category.track_opens}
+        return " and ".join(name for name, is_on in wanted.items() if is_on) or "neither clicks nor opens"
 
     def get_readonly_fields(self, request: HttpRequest, obj: Category | None = None) -> Sequence[str]:
         return () if obj is None else ("slug",)

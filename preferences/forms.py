@@ -128,6 +128,8 @@ class CategoryForm(forms.ModelForm):
             "purpose",
             "is_required",
             "dedup_seconds",
+            "track_clicks",
+            "track_opens",
         ]
         widgets: ClassVar = {"description": UnfoldAdminTextareaWidget(attrs={"rows": 3})}
 

@@ -108,6 +108,18 @@ class Category(models.Model):
         validators=[MaxValueValidator(MAX_DEDUP_SECONDS)],
         help_text="Seconds in which the same message to the same person is sent once; 0 sends it every time",
     )
+    track_clicks = models.BooleanField(
+        "count clicks",
+        default=True,
+        db_default=True,
+        help_text="Links lead through this installation, so that clicks are counted",
+    )
+    track_opens = models.BooleanField(
+        "count opens",
+        default=False,
+        db_default=False,
+        help_text="Emails carry an invisible image, so that opens are counted; many mail readers open it by themselves",
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:

@@ -23,6 +23,7 @@ class DemoCategory:
     is_required: bool = False
     purpose: Purpose = Purpose.TRANSACTIONAL
     dedup_seconds: int = 300
+    track_opens: bool = False
 
 
 CATEGORIES = {
@@ -40,6 +41,7 @@ CATEGORIES = {
         (Channel.EMAIL, Channel.PUSH, Channel.IN_APP),
         Priority.LOW,
         purpose=Purpose.MARKETING,
+        track_opens=True,
     ),
     "product-news": DemoCategory(
         "Product news",
@@ -47,6 +49,7 @@ CATEGORIES = {
         (Channel.EMAIL, Channel.IN_APP),
         Priority.LOW,
         purpose=Purpose.MARKETING,
+        track_opens=True,
     ),
 }
 
@@ -206,6 +209,7 @@ def seed(categories: Mapping[str, DemoCategory] = CATEGORIES, templates: Mapping
             "is_required": category.is_required,
             "purpose": category.purpose,
             "dedup_seconds": category.dedup_seconds,
+            "track_opens": category.track_opens,
         }
         Category.objects.get_or_create(slug=slug, defaults=fields)
     for slug, (name, content) in templates.items():

@@ -103,5 +103,7 @@ def _shape(row: Category) -> CategoryShape:
         row.is_required,
         Purpose(row.purpose),
         row.dedup_seconds,
+        row.track_clicks,
+        row.track_opens,
         row.created_at,
     )

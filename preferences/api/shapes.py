@@ -181,7 +181,8 @@ DedupSeconds = Annotated[
 
 class CategoryBody(Struct, forbid_unknown_fields=True, kw_only=True):
     """What messages are about. `channels` is where they go when the sender names none; all four by default. `purpose`
-    marketing waits while limits cannot be checked."""
+    marketing waits while limits cannot be checked. `track_clicks` leads links through this installation, `track_opens`
+    puts an invisible image into emails."""
 
     slug: Slug
     name: CategoryName
@@ -191,6 +192,8 @@ class CategoryBody(Struct, forbid_unknown_fields=True, kw_only=True):
     is_required: bool = False
     purpose: Purpose = Purpose.TRANSACTIONAL
     dedup_seconds: DedupSeconds = 300
+    track_clicks: bool = True
+    track_opens: bool = False
 
 
 class CategoryChange(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -203,6 +206,8 @@ class CategoryChange(Struct, forbid_unknown_fields=True, kw_only=True):
     is_required: bool | UnsetType = UNSET
     purpose: Purpose | UnsetType = UNSET
     dedup_seconds: DedupSeconds | UnsetType = UNSET
+    track_clicks: bool | UnsetType = UNSET
+    track_opens: bool | UnsetType = UNSET
 
 
 class CategoryShape(Struct):
@@ -216,6 +221,8 @@ class CategoryShape(Struct):
     is_required: bool
     purpose: Purpose
     dedup_seconds: int
+    track_clicks: bool
+    track_opens: bool
     created_at: datetime
 
 

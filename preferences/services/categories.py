@@ -15,7 +15,7 @@ MISS_SECONDS = 1.0
 
 
 class CategoryInfo(msgspec.Struct, frozen=True):
-    """What routing asks of a category."""
+    """What routing, sending and tracking ask of a category."""
 
     id: int
     slug: str
@@ -24,6 +24,8 @@ class CategoryInfo(msgspec.Struct, frozen=True):
     is_required: bool
     is_marketing: bool = False
     dedup_seconds: int = 0
+    track_clicks: bool = True
+    track_opens: bool = False
 
 
 class CategoryCache:
@@ -37,11 +39,14 @@ class CategoryCache:
         now = time.monotonic()
         if now - self._read_at >= KEEP_SECONDS:
             rows = Category.objects.values_list(
-                "id", "slug", "channels", "default_priority", "is_required", "purpose", "dedup_seconds"
-            )
+                "id", "slug", "channels", "default_priority", "is_required", "purpose", "dedup_seconds",
+                "track_clicks", "track_opens",
+            )  # fmt: skip
             self._categories = {
-                slug: CategoryInfo(id, slug, tuple(channels), priority, required, purpose == Purpose.MARKETING, dedup)
-                for id, slug, channels, priority, required, purpose, dedup in rows
+                slug: CategoryInfo(
+                    id, slug, tuple(channels), priority, required, purpose == Purpose.MARKETING, dedup, clicks, opens
+                )
+                for id, slug, channels, priority, required, purpose, dedup, clicks, opens in rows
             }
             self._read_at = now
         return self._categories

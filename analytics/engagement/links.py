@@ -1,0 +1,119 @@
+"""Tracked links by address, for who writes messages, and by id, for who follows them.
+
+An address that many messages lead to has a row, and its token is short. One that only one message leads to (an order's
+page, say) would mean a row per message: there only its origin has a row, and the rest of it travels in the token,
+signed. Which of the two an address is shows when a second message leads there. Text messages, which are paid by their
+length, get a row at once.
+"""
+
+import hashlib
+import time
+from collections.abc import Iterable
+
+from analytics.engagement.rewriting import origin
+from core.ids import Key
+from core.postgresql.direct import KeyArray, TextArray, direct_cursor
+from core.recent import Recent
+
+#: Addresses that a process knows: of links in use at one time, and of addresses met once. A tenth of a kilobyte each.
+MAX_KNOWN = 20_000
+#: What fits the five bytes of a token.
+MAX_ID = 2**40 - 1
+
+_INSERT = """
+    INSERT INTO analytics_trackedlink (url_hash, url, used_on)
+    SELECT given.url_hash, given.url, current_date
+      FROM unnest($1::uuid[], $2::text[]) AS given (url_hash, url) ORDER BY given.url_hash
+        ON CONFLICT (url_hash) DO UPDATE SET used_on = EXCLUDED.used_on
+ RETURNING url_hash, id
+"""
+_URL = "SELECT url FROM analytics_trackedlink WHERE id = $1::bigint"
+
+
+#: How a token names an address: a link, and what follows it.
+Ref = tuple[bytes, bytes]
+
+
+class LinkBook:
+    """What a process that writes messages knows of links. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._known = Recent[str, Ref](MAX_KNOWN)
+        self._met = Recent[str, Key](MAX_KNOWN)
+        self._day = 0
+
+    def refs(self, uses: Iterable[tuple[str, Key]], *, short: bool) -> dict[str, Ref]:
+        """The ref of each address; a use is an address and the notification that says it. `short`: rows for all. What
+        has no row yet gets one, all of them in one statement."""
+        self._turn_the_day()
+        found: dict[str, Ref] = {}
+        first: dict[str, Key] = {}
+        often: set[str] = set()
+        for url, notification in uses:
+            if url in found:
+                continue
+            if (known := self._known.get(url)) is not None:
+                found[url] = known
+            elif first.setdefault(url, notification) != notification:
+                often.add(url)
+        if first:
+            rare = set() if short else {url for url, by in first.items() if url not in often and self._is_new(url, by)}
+            found |= self._rows([url for url in first if url not in rare])
+            found |= self._rests(rare)
+        return found
+
+    def _turn_the_day(self) -> None:
+        """A link in use is looked up once a day, which is what keeps it from being forgotten."""
+        today = int(time.time()) // 86_400
+        if today != self._day:
+            self._day = today
+            self._known.clear()
+
+    def _is_new(self, url: str, notification: Key) -> bool:
+        met = self._met.get(url)
+        if met is None:
+            self._met.put(url, notification)
+        return met is None or met == notification
+
+    def _rests(self, urls: Iterable[str]) -> dict[str, Ref]:
+        origins = {url: origin(url) for url in urls}
+        wanted = set(origins.values())
+        links = {one: known for one in wanted if (known := self._known.get(one)) is not None}
+        links |= self._rows([one for one in wanted if one not in links])
+        return {url: (links[start][0], url[len(start) :].encode()) for url, start in origins.items()}
+
+    def _rows(self, urls: list[str]) -> dict[str, Ref]:
+        if not urls:
+            return {}
+        by_hash = {url_hash(url): url for url in urls}
+        with direct_cursor() as cursor:
+            cursor.execute(_INSERT, [KeyArray.of(by_hash), TextArray.of(by_hash.values())])
+            made = {by_hash[hash]: (id.to_bytes(5), b"") for hash, id in cursor.fetchall()}
+        for url, ref in made.items():
+            self._known.put(url, ref)
+        return made
+
+
+class LinkReader:
+    """Where links lead. What a process has looked up once it knows without PostgreSQL."""
+
+    def __init__(self) -> None:
+        self._known = Recent[int, str](MAX_KNOWN)
+
+    def url(self, link: bytes) -> str | None:
+        """The stored address of a link, None when there is none. Raises django.db's errors."""
+        id = int.from_bytes(link)
+        if (known := self._known.get(id)) is not None:
+            return known
+        with direct_cursor() as cursor:
+            cursor.execute(_URL, [id])
+            row = cursor.fetchone()
+        if row is None:
+            return None
+        self._known.put(id, row[0])
+        return str(row[0])
+
+
+def url_hash(url: str) -> Key:
+    """By which an address is found."""
+    return hashlib.sha256(url.encode()).digest()[:16]
