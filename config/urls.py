@@ -14,6 +14,7 @@ urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("metrics", metrics_page.page),
+    path("", include("analytics.engagement.urls")),  # /t/c/, /t/o/: links and pixels of messages
     path("admin/", include("analytics.urls")),  # pages inside the admin come before its catch-all
     path("admin/", include("campaigns.urls")),
     path("admin/", admin.site.urls),

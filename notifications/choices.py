@@ -4,7 +4,17 @@ from django.db.models import TextChoices
 
 from preferences.choices import Channel, Platform, Priority
 
-__all__ = ["Channel", "EventType", "FailureCode", "HoldReason", "Platform", "Priority", "SkipReason", "Status"]
+__all__ = [
+    "Channel",
+    "EventType",
+    "FailureCode",
+    "HoldReason",
+    "MachineKind",
+    "Platform",
+    "Priority",
+    "SkipReason",
+    "Status",
+]
 
 
 class Status(TextChoices):
@@ -64,8 +74,11 @@ class EventType(TextChoices):
     REPLAYED = "replayed", "Replayed"
     RECLAIMED = "reclaimed", "Taken over from a lost worker"
     RESCUED = "rescued", "Put back by the reconciler"
-    OPENED = "opened", "Opened"
+    OPENED = "opened", "Opened"  # for the first time, by a person
     CLICKED = "clicked", "Clicked"
+    REOPENED = "reopened", "Opened again"
+    RECLICKED = "reclicked", "Clicked again"
+    MACHINE = "machine", "Visited by a program"  # nobody's opening or click; the code says what and why
 
 
 class HoldReason(TextChoices):
@@ -78,6 +91,23 @@ class HoldReason(TextChoices):
     REDIS_AWAY = "redis_away", "The limits cannot be checked"
     UNAVAILABLE = "unavailable", "The provider could not be asked"
 
+
+class MachineKind(TextChoices):
+    """Why a hit on a link or a pixel is not a person's. The code of a MACHINE event is "open:" or "click:" and this."""
+
+    HEAD = "head", "Asked for the headers only"
+    PREFETCH = "prefetch", "Fetched in advance by a browser"
+    PRIVACY_PROXY = "privacy_proxy", "Fetched in advance by a mail privacy proxy"
+    SCANNER = "scanner", "Followed by a security scanner"
+    PREVIEW = "preview", "Fetched for a preview of the link"
+    BOT = "bot", "Followed by a program"
+    NO_AGENT = "no_agent", "Came from a program without a name"
+    TOO_SOON = "too_soon", "Sooner after sending than a person can be"
+    BURST = "burst", "Several links at once"
+
+
+#: The code of an OPENED event that was only known from the click that came with it.
+BY_CLICK = "by_click"
 
 #: The code of a SENT event after an attempt whose outcome nobody knows: the person may get the message twice.
 MAYBE_TWICE = "maybe_twice"

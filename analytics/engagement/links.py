@@ -7,8 +7,13 @@ length, get a row at once.
 """
 
 import hashlib
+import threading
 import time
 from collections.abc import Iterable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as TooLate
+
+from django.db import OperationalError, connection
 
 from analytics.engagement.rewriting import origin
 from core.ids import Key
@@ -17,8 +22,9 @@ from core.recent import Recent
 
 #: Addresses that a process knows: of links in use at one time, and of addresses met once. A tenth of a kilobyte each.
 MAX_KNOWN = 20_000
-#: What fits the five bytes of a token.
-MAX_ID = 2**40 - 1
+#: Seconds in which a link that this process does not know is looked up, and how many at a time. While PostgreSQL is
+#: frozen that is all of the web process's threads that can be caught by it.
+ANSWER_SECONDS, MAX_LOOKING = 2.0, 4
 
 _INSERT = """
     INSERT INTO analytics_trackedlink (url_hash, url, used_on)
@@ -99,19 +105,45 @@ class LinkReader:
 
     def __init__(self) -> None:
         self._known = Recent[int, str](MAX_KNOWN)
+        self._looking = threading.Semaphore(MAX_LOOKING)
 
     def url(self, link: bytes) -> str | None:
-        """The stored address of a link, None when there is none. Raises django.db's errors."""
+        """The stored address of a link, None when there is none. Raises django.db's errors, at the latest after
+        ANSWER_SECONDS."""
         id = int.from_bytes(link)
         if (known := self._known.get(id)) is not None:
             return known
-        with direct_cursor() as cursor:
-            cursor.execute(_URL, [id])
-            row = cursor.fetchone()
-        if row is None:
-            return None
-        self._known.put(id, row[0])
-        return str(row[0])
+        if not self._looking.acquire(timeout=ANSWER_SECONDS):
+            raise OperationalError("Too many links are being looked up.")
+        answer: Future[str | None] = Future()
+        threading.Thread(target=self._look, args=(id, answer), name="link", daemon=True).start()
+        try:
+            found = answer.result(ANSWER_SECONDS)
+        except TooLate:
+            raise OperationalError("The link could not be looked up in time.") from None
+        if found is not None:
+            self._known.put(id, found)
+        return found
+
+    def _look(self, id: int, answer: Future[str | None]) -> None:
+        """On a thread of its own: a frozen PostgreSQL keeps its connections open and says nothing, and whoever asks
+        must not hold up the links that are known."""
+        try:
+            with direct_cursor() as cursor:
+                cursor.execute(_URL, [id])
+                row = cursor.fetchone()
+            answer.set_result(row[0] if row else None)
+        except Exception as error:  # whatever it is, the one who waits must hear of it
+            answer.set_exception(error)
+        finally:
+            connection.close()
+            self._looking.release()
+
+    def forget(self) -> None:
+        self._known.clear()
+
+
+link_reader = LinkReader()
 
 
 def url_hash(url: str) -> Key:

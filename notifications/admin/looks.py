@@ -8,7 +8,17 @@ from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from notifications.choices import MAYBE_TWICE, Channel, EventType, FailureCode, HoldReason, SkipReason, Status
+from notifications.choices import (
+    BY_CLICK,
+    MAYBE_TWICE,
+    Channel,
+    EventType,
+    FailureCode,
+    HoldReason,
+    MachineKind,
+    SkipReason,
+    Status,
+)
 from notifications.models.dead_letter import DeadCause
 
 #: Material symbols.
@@ -43,6 +53,9 @@ EVENT_TONES: Mapping[str, str] = {
     EventType.RESCUED: "blue",
     EventType.OPENED: "green",
     EventType.CLICKED: "green",
+    EventType.REOPENED: "green",
+    EventType.RECLICKED: "green",
+    EventType.MACHINE: "grey",
 }
 #: Why nothing was sent, as one would tell a colleague.
 REASONS: Mapping[str, str] = {
@@ -55,12 +68,15 @@ REASONS: Mapping[str, str] = {
     SkipReason.EXPIRED: "It was too late: the notification had expired before its turn came.",
     SkipReason.CANCELLED: "It was cancelled before it left.",
 }
+_HITS = {"open": "An open that does not count", "click": "A click that does not count"}
 _WORDS: Mapping[str, str] = {
     **dict(HoldReason.choices),
     **dict(FailureCode.choices),
     **dict(DeadCause.choices),
     **REASONS,
     MAYBE_TWICE: "Nobody knows whether an earlier attempt went through",
+    BY_CLICK: "Who clicked has opened it",
+    **{f"{what}:{kind.value}": f"{said}: {kind.label}" for what, said in _HITS.items() for kind in MachineKind},
 }
 
 

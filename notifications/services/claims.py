@@ -125,7 +125,8 @@ class ProviderReceipt:
     """A later word on a delivery: DELIVERED, BOUNCED, COMPLAINED, OPENED or CLICKED.
 
     `provider` is who says so: a provider's name, or "link" or "pixel" for a hit on our own addresses. `event_id` is its
-    name for the event, where it has one; `machine` says why a hit is not a person's, and is empty for a person's.
+    name for the event, where it has one; `machine` says why a hit is not a person's, and is empty for a person's. `at`
+    is when we heard of it, by the database's clock; None when nobody took that down.
     """
 
     delivery_id: UUID
@@ -135,6 +136,7 @@ class ProviderReceipt:
     detail: str = ""
     event_id: str = ""
     machine: str = ""
+    at: datetime | None = None
 
 
 class ReceiptCounts(NamedTuple):

@@ -8,6 +8,7 @@ Rows are taken roughly in the order they came, and by several processes at once.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -33,7 +34,7 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     `origin` is the name of the provider that reports it, who may say the same thing twice; or "link" or "pixel" for a
     hit on our own addresses, each of which is one of its own. `event_id` is the provider's name for the event, where it
     has one. `code` and `detail` say why, in our words and in theirs. `machine` says why a hit is not a person's, and is
-    empty for a person's. Text that is too long is cut off by the lane.
+    empty for a person's. `at` is when the lane got it, and is given by the lane. Text that is too long is cut off.
     """
 
     type: EventType
@@ -43,12 +44,13 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     code: str = ""
     detail: str = ""
     machine: str = ""
+    at: datetime | None = None
 
     @property
     def receipt(self) -> ProviderReceipt:
         """What DeliveryTracker takes."""
         return ProviderReceipt(
-            self.delivery_id, self.type, self.origin, self.code, self.detail, self.event_id, self.machine
+            self.delivery_id, self.type, self.origin, self.code, self.detail, self.event_id, self.machine, self.at
         )
 
 
@@ -77,7 +79,7 @@ _TAKE = """
      WHERE id = ANY(ARRAY(
            SELECT id FROM notifications_receivedevent
             WHERE due_at <= now() ORDER BY due_at LIMIT $1::int FOR UPDATE SKIP LOCKED))
- RETURNING type, origin, delivery_id, event_id, code, machine, detail
+ RETURNING type, origin, delivery_id, event_id, code, machine, detail, received_at
 """
 
 _WAITING = """
@@ -87,7 +89,7 @@ _WAITING = """
 _DEPTH = """
     SELECT count(*) FILTER (WHERE due_at <= now()),
            coalesce(extract(epoch FROM now() - min(received_at) FILTER (WHERE due_at <= now())), 0)::float8,
-           count(*) FILTER (WHERE due_at > now())
+           count(*) FILTER (WHERE due_at > now() + interval '1 minute')
       FROM notifications_receivedevent
 """
 
@@ -103,14 +105,14 @@ def _count(most: int) -> int:
 lane_gauge = Gauge("events_lane", _count, lambda: int(settings.EVENTS_MAX_ROWS))
 
 
-def put(events: Sequence[Incoming]) -> None:
-    """Put events on the lane, in one statement. When it returns they are durable, or will be with the transaction that
-    is open. Raises LaneFull, or django.db's errors; then none of them is there."""
+def put(events: Sequence[Incoming], *, delay: float = 0.0) -> None:
+    """Put events on the lane, in one statement, to be applied after `delay` seconds. When it returns they are durable,
+    or will be with the transaction that is open. Raises LaneFull, or django.db's errors; then none of them is there."""
     if not events:
         return
     if lane_gauge.is_full():
         raise LaneFull("More events wait to be applied than this installation keeps. Come again later.")
-    _write(events, delay=0.0)
+    _write(events, delay=delay)
 
 
 def take(limit: int) -> list[Incoming]:
@@ -128,8 +130,9 @@ def take(limit: int) -> list[Incoming]:
                 code=code,
                 machine=machine,
                 detail=detail,
+                at=at,
             )
-            for type, origin, delivery, event_id, code, machine, detail in cursor.fetchall()
+            for type, origin, delivery, event_id, code, machine, detail, at in cursor.fetchall()
         ]
 
 

@@ -18,7 +18,7 @@ from notifications.models.dead_letter import DeadCause
 from notifications.models.outbox import MAX_DELIVERIES
 from notifications.observers import OutcomeKey
 from notifications.services import tracking_sql as sql
-from notifications.services.claims import Result
+from notifications.services.claims import ProviderReceipt, Result
 
 #: The moment of an event is its default: that of its transaction, by the database's clock.
 EVENT_COLUMNS = "id, delivery_id, type, attempt, provider, code, provider_message_id, detail"
@@ -46,6 +46,18 @@ def vendor_text(text: object, *addresses: str) -> str:
         if address:
             said = said.replace(address, "[address]")
     return said[:MAX_DETAIL]
+
+
+def redacted(cursor: CursorWrapper, told: Sequence[tuple[Key, ProviderReceipt]]) -> list[Why]:
+    """What each receipt says to a recipient's delivery, without the address a vendor or a link may quote; without any
+    words once that person is gone. `told` is (recipient, receipt)."""
+    known = sql.by_id(cursor, sql.ADDRESSES, {owner for owner, receipt in told if receipt.detail})
+    whys = []
+    for owner, receipt in told:
+        person = known.get(owner)
+        detail = vendor_text(receipt.detail, *person[1:]) if person else ""
+        whys.append(Why(receipt.provider, receipt.code, detail))
+    return whys
 
 
 @lru_cache(maxsize=4096)

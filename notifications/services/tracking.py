@@ -20,13 +20,13 @@ from core import ids
 from core.ids import Key
 from core.postgresql.direct import KeyArray, direct_cursor
 from notifications import bulk, registry
-from notifications.choices import EventType, SkipReason
+from notifications.choices import BY_CLICK, EventType, SkipReason
 from notifications.errors import AlreadyLeft
 from notifications.models import DeadLetter, Notification
 from notifications.models.dead_letter import DeadCause
 from notifications.models.outbox import MAX_DELIVERIES
 from notifications.observers import OutcomeKey
-from notifications.services import claiming
+from notifications.services import claiming, engagement
 from notifications.services import tracking_sql as sql
 from notifications.services.claims import Claim, ProviderReceipt, ReceiptCounts, Result
 from notifications.services.recording import (
@@ -39,10 +39,10 @@ from notifications.services.recording import (
     groups,
     outcome_counts,
     record_group,
+    redacted,
     result_rows,
-    vendor_text,
 )
-from notifications.services.tracking_sql import by_id, of_record
+from notifications.services.tracking_sql import of_record
 
 log = structlog.get_logger(__name__)
 
@@ -130,8 +130,9 @@ class DeliveryTracker:
         """
         said = Counter(receipt.provider for receipt in receipts)
         applied: Counter[str] = Counter()
+        hits = [r for r in receipts if r.type in engagement.TYPES]
         with transaction.atomic(), direct_cursor() as cursor:
-            owners = self._lock(cursor, {r.delivery_id.bytes for r in receipts})
+            owners = self._lock(cursor, {r.delivery_id.bytes for r in receipts} | engagement.kin(cursor, hits))
             for type, statement in sql.RECEIPTS.items():
                 told = {r.delivery_id.bytes: r for r in receipts if r.type == type}
                 group = {id: r for id, r in told.items() if id in owners}
@@ -139,13 +140,31 @@ class DeliveryTracker:
                     continue
                 cursor.execute(statement, sql.within(group))
                 rows = cursor.fetchall()
-                whys = _redacted(cursor, {row[0]: group[row[0]] for row in rows}, owners)
-                _tell(cursor, ((row[0], type, 0, whys[row[0]]) for row in rows))
+                whys = redacted(cursor, [(owners[row[0]], group[row[0]]) for row in rows])
+                _tell(cursor, ((row[0], type, 0, why) for row, why in zip(rows, whys, strict=True)))
                 touched = [(id, n, channel, group[id].provider, group[id].code) for id, n, channel in rows]
                 self._observe_by_notification(cursor, type, touched)
                 applied.update(group[row[0]].provider for row in rows)
+            applied.update(self._engage(cursor, hits, owners))
         unknown = Counter(r.provider for r in receipts if r.delivery_id.bytes not in owners)
         return ReceiptCounts(applied, said - applied - unknown, unknown)
+
+    def _engage(
+        self, cursor: CursorWrapper, hits: Sequence[ProviderReceipt], owners: Mapping[Key, Key]
+    ) -> Iterable[str]:
+        """Apply opens and clicks; the tellers of those that changed something."""
+        news, people, applied = engagement.apply(cursor, hits, owners)
+        whys = redacted(cursor, [(owners[one.delivery], one.receipt) for one in news])
+        events = [
+            (one.delivery, one.type, 0, Why(one.provider, one.code, "" if one.code == BY_CLICK else why.detail))
+            for one, why in zip(news, whys, strict=True)
+        ]
+        _tell(cursor, events)
+        for type in dict.fromkeys(one.type for one in news):
+            touched = [(o.delivery, o.notification, o.channel, o.provider, o.code) for o in news if o.type is type]
+            self._observe_by_notification(cursor, type, touched)
+        self._count(cursor, [(engagement.PEOPLE[o.type], o.notification, o.channel, o.provider, "") for o in people])
+        return applied
 
     def _lock(self, cursor: CursorWrapper, deliveries: set[Key]) -> dict[Key, Key]:
         """The recipient of each of these deliveries that exists, its row locked."""
@@ -246,32 +265,21 @@ class DeliveryTracker:
         touched: Sequence[tuple[Key, Key, str, str, str]],
     ) -> None:
         """Count (delivery, notification, channel, provider, reason) rows whose source has to be looked up."""
-        if not touched:
-            return
+        self._count(cursor, [(type.value, *rest) for _, *rest in touched])
+
+    def _count(self, cursor: CursorWrapper, touched: Sequence[tuple[str, Key, str, str, str]]) -> None:
+        """Count (outcome, notification, channel, provider, reason) rows whose source has to be looked up."""
         origin = of_record(cursor, sql.ORIGINS, {row[1] for row in touched})
         counts: Counter[OutcomeKey] = Counter()
-        for _, notification, channel, provider, reason in touched:
+        for outcome, notification, channel, provider, reason in touched:
             if (found := origin.get(notification)) is not None:
-                counts[OutcomeKey(found[1], found[2], channel, provider, type.value, reason)] += 1
+                counts[OutcomeKey(found[1], found[2], channel, provider, outcome, reason)] += 1
         _observe(counts)
 
 
 def _tell(cursor: CursorWrapper, events: Iterable[tuple[Key, EventType, int, Why]]) -> None:
     """Write events, each of (delivery, type, attempt, why)."""
     bulk.copy_rows(cursor, _EVENTS, EVENT_COLUMNS, event_rows(events))
-
-
-def _redacted(
-    cursor: CursorWrapper, receipts: Mapping[Key, ProviderReceipt], owners: Mapping[Key, Key]
-) -> dict[Key, Why]:
-    """What each receipt says, without the address a vendor may quote; without any words once its owner is gone."""
-    known = by_id(cursor, sql.ADDRESSES, {owners[id] for id, receipt in receipts.items() if receipt.detail})
-    whys = {}
-    for id, receipt in receipts.items():
-        owner = known.get(owners[id])
-        detail = vendor_text(receipt.detail, *owner[1:]) if owner else ""
-        whys[id] = Why(receipt.provider, receipt.code, detail)
-    return whys
 
 
 def _observe(counts: Counter[OutcomeKey]) -> None:

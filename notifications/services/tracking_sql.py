@@ -34,6 +34,16 @@ def since(deliveries: Iterable[Key]) -> UUID:
     return ids.floor(ids.made_at(min(deliveries)) - _CLOCK_MARGIN)
 
 
+#: The deliveries of a notification are made in one call.
+_ONE_CALL = timedelta(minutes=1)
+
+
+def brothers_range(deliveries: Collection[Key]) -> tuple[UUID, UUID]:
+    """The ids between which the other deliveries of these deliveries' notifications lie."""
+    first, last = ids.made_at(min(deliveries)), ids.made_at(max(deliveries))
+    return ids.floor(first - _ONE_CALL), ids.floor(last + _ONE_CALL)
+
+
 def within(keys: Collection[Key]) -> tuple[KeyArray, UUID, UUID]:
     """The three parameters that name rows of the record by their ids: the ids, the lowest and the highest."""
     return KeyArray.of(keys), ids.uuid(min(keys)), ids.uuid(max(keys))
@@ -199,7 +209,7 @@ ADDRESSES = "SELECT id, email, phone FROM preferences_recipient WHERE id = ANY($
 
 _CHANGED = "RETURNING id, notification_id, channel"
 
-#: What each kind of receipt moves, and from where. Engagement stands beside the status and is kept once.
+#: What each kind of receipt moves, and from where. Opens and clicks have their own, below.
 RECEIPTS = {
     EventType.DELIVERED: f"""
         UPDATE notifications_delivery
@@ -217,15 +227,46 @@ RECEIPTS = {
                SELECT delivery_id FROM notifications_deliveryevent
                 WHERE delivery_id = ANY($1::uuid[]) AND type = 'complained'))
     """,
-    EventType.OPENED: f"""
-        UPDATE notifications_delivery SET opened_at = now()
-         WHERE {_by_id(1)} AND opened_at IS NULL AND status NOT IN ('skipped', 'failed', 'dead') {_CHANGED}
-    """,
-    EventType.CLICKED: f"""
-        UPDATE notifications_delivery SET clicked_at = now(), opened_at = coalesce(opened_at, now())
-         WHERE {_by_id(1)} AND clicked_at IS NULL AND status NOT IN ('skipped', 'failed', 'dead') {_CHANGED}
-    """,
 }
+
+#: Opens and clicks stand beside the status. Which of these deliveries were not both opened and clicked yet.
+UNREAD = f"""
+    SELECT notification_id FROM notifications_delivery WHERE {_by_id(1)} AND (opened_at IS NULL OR clicked_at IS NULL)
+"""
+
+#: All deliveries of these notifications. Parameters: their ids, `brothers_range`.
+BROTHERS = """
+    SELECT id FROM notifications_delivery WHERE notification_id = ANY($1::uuid[]) AND id BETWEEN $2 AND $3
+"""
+
+STANDING = f"""
+    SELECT id, notification_id, channel, status, sent_at, opened_at, clicked_at
+      FROM notifications_delivery WHERE {_by_id(1)}
+"""
+
+READ = {
+    EventType.OPENED: f"UPDATE notifications_delivery SET opened_at = now() WHERE {_by_id(1)} AND opened_at IS NULL",
+    EventType.CLICKED: f"UPDATE notifications_delivery SET clicked_at = now() WHERE {_by_id(1)} AND clicked_at IS NULL",
+}
+
+#: How many opens and clicks each delivery has kept, and the links followed lately. Parameters: ids, `since`, seconds.
+ENGAGED = """
+    SELECT delivery_id, count(*), array_agg(detail) FILTER (
+           WHERE (type IN ('clicked', 'reclicked') OR code LIKE 'click:%') AND provider = ''
+             AND at > now() - $3::float8 * interval '1 second'),
+           array_agg(provider || ' ' || code) FILTER (WHERE type = 'machine' AND provider <> '')
+      FROM notifications_deliveryevent
+     WHERE delivery_id = ANY($1::uuid[]) AND id >= $2
+       AND type IN ('opened', 'clicked', 'reopened', 'reclicked', 'machine')
+     GROUP BY delivery_id
+"""
+
+#: Clicks that are not to be applied yet. Parameters: ids, the seconds that a click waits.
+FOLLOWING = """
+    SELECT delivery_id, detail FROM notifications_receivedevent
+     WHERE due_at > now() - interval '10 seconds' AND due_at <= now() + $2::float8 * interval '1 second'
+       AND origin = 'link' AND type = 'clicked' AND delivery_id = ANY($1::uuid[])
+"""
 
 
 def of_record(cursor: CursorWrapper, query: str, wanted: Collection[Key]) -> dict[Key, Row]:

@@ -1,0 +1,135 @@
+"""Hits on their way to the events lane. Whoever follows a link is sent on whatever becomes of the hit.
+
+A thread of its own puts them there, those that come while it is busy together, so a crowd costs one commit and not a
+thousand. A request waits for its hit to be durable, but not for long: while PostgreSQL is away hits wait in memory, up
+to MAX_WAITING, and go in when it is back. What does not fit, or is still in memory when the process ends, is lost and
+counted: a click less in the figures. They are applied BURST_SECONDS later, so that each is seen beside those that come
+with it.
+"""
+
+import atexit
+import threading
+import time
+from collections import deque
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as TooLate
+
+import structlog
+from django.db import Error, connection
+
+from core.ids import Key
+from core.recent import Recent
+from notifications.errors import CarillonError
+from notifications.services import events_lane
+from notifications.services.engagement import BURST_SECONDS
+from notifications.services.events_lane import Incoming
+
+log = structlog.get_logger(__name__)
+
+#: Seconds a request waits for its hit. A commit takes milliseconds; what takes longer is no matter of the reader's.
+PATIENCE = 0.25
+#: Hits in one statement, and hits kept while PostgreSQL is away: some 3 MB, half a minute of a busy process.
+BATCH, MAX_WAITING = 500, 10_000
+#: Seconds between two tries while PostgreSQL is away.
+PAUSE = 0.5
+#: Hits a minute of one message that a process takes down. More is no person, and the record keeps 100 of them at most.
+PER_MINUTE, MAX_REMEMBERED = 30, 10_000
+
+
+class HitLog:
+    """Takes hits down. Safe to share between threads; its own begins with the first hit."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[Incoming, Future[None]]] = deque()
+        self._news = threading.Condition()
+        self._is_away = False
+        self._lost = 0
+        self._thread: threading.Thread | None = None
+        self._restraint = Restraint()
+
+    def note(self, hit: Incoming) -> bool:
+        """Take a hit down. True when it is durable now; False when it waits in memory, is one too many, or is lost."""
+        if not self._restraint.allows(hit.delivery_id.bytes):
+            return False
+        done: Future[None] = Future()
+        with self._news:
+            if len(self._waiting) >= MAX_WAITING:
+                self._lose(1)
+                return False
+            self._waiting.append((hit, done))
+            self._begin()
+            self._news.notify()
+        if self._is_away:
+            return False
+        try:
+            done.result(PATIENCE)
+        except TooLate:
+            self._is_away = True  # whoever comes next need not wait for the same statement
+            return False
+        return True
+
+    @property
+    def waiting(self) -> int:
+        """Hits in memory."""
+        return len(self._waiting)
+
+    def _begin(self) -> None:
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._run, name="hits", daemon=True)
+            self._thread.start()
+            atexit.register(self._last_words)
+
+    def _run(self) -> None:
+        while True:
+            with self._news:
+                while not self._waiting:
+                    self._news.wait()
+            if not self._put_some():
+                time.sleep(PAUSE)
+
+    def _put_some(self) -> bool:
+        """Put the oldest hits on the lane; False when that cannot be done now."""
+        batch = [self._waiting[n] for n in range(min(BATCH, len(self._waiting)))]
+        try:
+            events_lane.put([hit for hit, _ in batch], delay=BURST_SECONDS)
+        except (Error, CarillonError) as error:
+            if not self._is_away:
+                log.warning("engagement.hits_wait", error=type(error).__name__)
+            self._is_away = True
+            return False
+        finally:
+            if len(batch) < BATCH or self._is_away:
+                connection.close()  # back to the pool
+        for _, done in batch:
+            self._waiting.popleft()
+            done.set_result(None)
+        self._is_away = False
+        return True
+
+    def _lose(self, hits: int) -> None:
+        self._lost += hits
+        if self._lost == hits or self._lost % 1_000 == 0:
+            log.error("engagement.hits_lost", hits=self._lost)
+
+    def _last_words(self) -> None:
+        """At the end of the process: what could not be kept is told."""
+        if self._waiting:
+            log.error("engagement.hits_lost", hits=self._lost + len(self._waiting))
+
+
+class Restraint:
+    """Keeps one message's hits from filling the lane: PER_MINUTE of them, by this process's clock."""
+
+    def __init__(self) -> None:
+        self._seen = Recent[Key, tuple[int, int]](MAX_REMEMBERED)
+
+    def allows(self, delivery: Key) -> bool:
+        """Count a hit; whether it is still one to take down."""
+        minute = int(time.monotonic()) // 60
+        since, hits = self._seen.get(delivery) or (minute, 0)
+        hits = hits + 1 if since == minute else 1
+        self._seen.put(delivery, (minute, hits))
+        return hits <= PER_MINUTE
+
+
+hit_log = HitLog()
