@@ -93,7 +93,8 @@ class _Batch:
     def rewrite(self, refs: Mapping[str, Ref]) -> None:
         """Put the new addresses in. A field that would become longer than its channel takes stays as it was."""
         make, base, specs = tokens().make, f"{self._public}/t/c/", SPECS[self._channel]
-        message, addresses = -1, {}
+        message = -1
+        addresses: dict[str, str] = {}
         for n, name, found, targets, is_tracked in self.fields:
             if n != message:  # the HTML of an email and its text lead to the same places
                 message, delivery, addresses = n, self._claims[n].id, {}

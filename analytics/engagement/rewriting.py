@@ -82,7 +82,8 @@ def substituted(text: str, places: Sequence[Place], addresses: Sequence[str]) ->
     if len(places) == 1:
         start, end, _ = places[0]
         return text[:start] + addresses[0] + text[end:]
-    parts, at = [], 0
+    parts: list[str] = []
+    at = 0
     for (start, end, _), address in zip(places, addresses, strict=True):
         parts += (text[at:start], address)
         at = end

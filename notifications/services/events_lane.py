@@ -89,7 +89,7 @@ _WAITING = """
 _DEPTH = """
     SELECT count(*) FILTER (WHERE due_at <= now()),
            coalesce(extract(epoch FROM now() - min(received_at) FILTER (WHERE due_at <= now())), 0)::float8,
-           count(*) FILTER (WHERE due_at > now() + interval '1 minute')
+           count(*) FILTER (WHERE due_at > now() + interval '10 seconds')
       FROM notifications_receivedevent
 """
 

@@ -265,7 +265,7 @@ class DeliveryTracker:
         touched: Sequence[tuple[Key, Key, str, str, str]],
     ) -> None:
         """Count (delivery, notification, channel, provider, reason) rows whose source has to be looked up."""
-        self._count(cursor, [(type.value, *rest) for _, *rest in touched])
+        self._count(cursor, [(type.value, n, channel, by, why) for _, n, channel, by, why in touched])
 
     def _count(self, cursor: CursorWrapper, touched: Sequence[tuple[str, Key, str, str, str]]) -> None:
         """Count (outcome, notification, channel, provider, reason) rows whose source has to be looked up."""
