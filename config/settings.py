@@ -245,10 +245,16 @@ RETENTION_WEEKS = env.int("RETENTION_WEEKS", default=0)  # 0 keeps the record fo
 PARTITIONS_AHEAD = env.int("PARTITIONS_AHEAD", default=4)  # weeks
 
 FEED_RETENTION_DAYS = env.int("FEED_RETENTION_DAYS", default=90)  # items of the inbox; 0 keeps them for ever
-COUNTS_RETENTION_DAYS = env.int("COUNTS_RETENTION_DAYS", default=400)  # the dashboard's figures: a year and a margin
+# The figures: a year and a margin, by the day. By the hour two months, so that a month and the one before compare to
+# the hour; by ten minutes and by the minute for looking closely at what has just happened.
+COUNTS_RETENTION_DAYS = env.int("COUNTS_RETENTION_DAYS", default=400)
+COUNTS_HOURS_DAYS = env.int("COUNTS_HOURS_DAYS", default=62)
+COUNTS_TEN_MINUTES_DAYS = env.int("COUNTS_TEN_MINUTES_DAYS", default=15)
+COUNTS_MINUTES_DAYS = env.int("COUNTS_MINUTES_DAYS", default=3)
 #: What apps above the pipeline have `run_maintenance` do: a function without arguments, and its rhythm in seconds.
 MAINTENANCE_TASKS = {
     "channels_app.retention.purge": 3600.0,
+    "analytics.rollups.rolling.roll": 20.0,
     "analytics.retention.purge": 3600.0,
     "analytics.alerts.evaluator.run": env.float("ALERT_EVERY_SECONDS", default=10.0),  # how often rules are looked at
 }

@@ -3,41 +3,57 @@
 A span is of whole minutes of the database's clock: the minute of `since` is in it, that of `until` is not, so spans
 that meet count nothing twice. `until=None` is everything up to now, the running minute included. A figure is exact: it
 is the sum of the counters that committed with what they count.
+
+Minutes are kept for days, larger cells for longer (see the settings COUNTS_...). Where an end of a span lies so far
+back that its minute is gone, it is put back to where a cell begins that is still there: `window` says which span is
+told.
 """
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Literal
 
 from analytics.rollups import spans
 from analytics.rollups.figures import EVERYTHING, Histogram, Series, Tallies, Tally, Where
-from analytics.rollups.queries import sums
+from analytics.rollups.queries import By, View
 from core.moments import database_now
 from notifications import latency as latencies
 
 __all__ = [
-    "EVERYTHING", "Histogram", "Series", "Tallies", "Tally", "Where",
-    "breakdown", "database_now", "last_at", "latency", "latency_series", "series", "tallies", "top",
+    "EVERYTHING", "By", "Histogram", "Series", "Tallies", "Tally", "Where",
+    "breakdown", "database_now", "last_at", "latency", "latency_series", "series", "tallies", "top", "window",
 ]  # fmt: skip
 
-#: What counts may be broken down by. A category is told by its id, in digits; "" is no breakdown, under the name "".
-By = Literal["", "source", "category", "channel", "provider", "outcome", "reason"]
 #: Steps of a series at most, and entries of a ranking.
 MAX_POINTS = 1000
 MAX_TOP = 1000
 
 
+def window(
+    *, since: datetime, until: datetime | None = None, by: By = "", where: Where = EVERYTHING
+) -> tuple[datetime, datetime]:
+    """The span that figures of this span are told of."""
+    return View([by], where).window(since, until or database_now() + spans.MINUTE)
+
+
 def tallies(*, since: datetime, until: datetime | None = None, where: Where = EVERYTHING) -> Tallies:
     """Everything that happened in a span, by channel, outcome and reason."""
-    return Tallies([Tally(*row) for row in sums(["channel", "outcome", "reason"], since, until, where)])
+    view = View(["channel", "outcome", "reason"], where)
+    return Tallies([Tally(*row) for row in view.sums(*view.window(since, until))])
 
 
 def breakdown(
-    by: By, *, since: datetime, until: datetime | None = None, where: Where = EVERYTHING
+    by: By,
+    *,
+    since: datetime,
+    until: datetime | None = None,
+    where: Where = EVERYTHING,
+    outcomes: Sequence[str] = (),
 ) -> dict[str, Tallies]:
-    """The same apart for each source, category, provider...: {"simulated_email": Tallies, ...}."""
+    """The same apart for each source, category, provider...: {"simulated_email": Tallies, ...}. `outcomes`: these
+    alone, which is quicker over a long span."""
+    view = View([by, "channel", "outcome", "reason"], where)
     found: dict[str, list[Tally]] = {}
-    for key, *tally in sums([by, "channel", "outcome", "reason"], since, until, where):
+    for key, *tally in view.sums(*view.window(since, until), outcomes):
         found.setdefault(key, []).append(Tally(*tally))
     return {key: Tallies(rows) for key, rows in found.items()}
 
@@ -56,13 +72,13 @@ def series(
     Steps lie evenly in the day: the first begins at or before `since` and counts all that happened in it, the last ends
     with the span. A line that is nought throughout is left out.
     """
-    until = until or database_now() + spans.MINUTE
-    step, at = _steps(since, until, points)
+    view = View([by], where)
+    step, at, end = _steps(view, since, until, points)
     lines: dict[str, list[int]] = {}
     place = {moment: n for n, moment in enumerate(at)}
-    for moment, key, count in sums([by], at[0], until, where, outcomes, step=step):
+    for moment, key, count in view.sums(at[0], end, outcomes, step=step):
         lines.setdefault(key, [0] * len(at))[place[moment]] += count
-    return Series(step, at, dict(sorted(lines.items())))
+    return Series(timedelta(minutes=step), at, dict(sorted(lines.items())))
 
 
 def latency(
@@ -70,8 +86,9 @@ def latency(
 ) -> dict[str, Histogram]:
     """How long messages took from acceptance to the provider's yes, those sent in the span: {"email": Histogram, ...},
     or {"": Histogram} without `by`, empty where nothing was sent."""
+    view = View([by, "reason"], where)
     found: dict[str, list[tuple[str, int]]] = {} if by else {"": []}
-    for key, bucket, count in sums([by, "reason"], since, until, where, [latencies.OUTCOME]):
+    for key, bucket, count in view.sums(*view.window(since, until), [latencies.OUTCOME]):
         found.setdefault(key, []).append((bucket, count))
     return {key: Histogram.of(buckets) for key, buckets in found.items()}
 
@@ -86,13 +103,13 @@ def latency_series(
 ) -> Series[float | None]:
     """Quantiles of the latency in seconds over even steps, as `series` makes them: lines "0.5", "0.95"... None where
     nothing was sent."""
-    until = until or database_now() + spans.MINUTE
-    step, at = _steps(since, until, points)
+    view = View(["reason"], where)
+    step, at, end = _steps(view, since, until, points)
     found: dict[datetime, list[tuple[str, int]]] = {}
-    for moment, bucket, count in sums(["reason"], at[0], until, where, [latencies.OUTCOME], step=step):
+    for moment, bucket, count in view.sums(at[0], end, [latencies.OUTCOME], step=step):
         found.setdefault(moment, []).append((bucket, count))
     histograms = [Histogram.of(found.get(moment, ())) for moment in at]
-    return Series(step, at, {f"{q:g}": [one.quantile(q) for one in histograms] for q in quantiles})
+    return Series(timedelta(minutes=step), at, {f"{q:g}": [one.quantile(q) for one in histograms] for q in quantiles})
 
 
 def top(
@@ -106,19 +123,21 @@ def top(
 ) -> list[tuple[str, int]]:
     """The sources, categories, providers or reasons with most of these outcomes, the greatest first. Where there is no
     such thing (an outcome without a reason) the name is ""."""
-    found: list[tuple[str, int]] = [(key, count) for key, count in sums([by], since, until, where, outcomes)]
+    view = View([by], where)
+    found: list[tuple[str, int]] = [(key, count) for key, count in view.sums(*view.window(since, until), outcomes)]
     return sorted(found, key=lambda item: (-item[1], item[0]))[: min(limit, MAX_TOP)]
 
 
 def last_at(outcome: str, *, since: datetime, where: Where = EVERYTHING) -> datetime | None:
-    """When the last minute with such an outcome began; None when there is none."""
-    step = spans.MINUTE
-    return max((at for at, _ in sums([], since, None, where, [outcome], step=step)), default=None)
+    """When the last minute with such an outcome began, or a larger cell where its minute is gone; None when there is
+    none."""
+    return View([], where).last(since, [outcome])
 
 
-def _steps(since: datetime, until: datetime, points: int) -> tuple[timedelta, list[datetime]]:
-    """The step of a series and when each begins; a span without a minute has one step."""
+def _steps(view: View, since: datetime, until: datetime | None, points: int) -> tuple[int, list[datetime], datetime]:
+    """The step of a series in minutes, when each begins, and the end of the last; a span without a minute has one."""
     points = max(1, min(points, MAX_POINTS))
-    since, until = spans.floor(since), max(spans.floor(until), spans.floor(since) + spans.MINUTE)
-    step = spans.step_for(since, until, points)
-    return step, list(spans.beginnings(since, until, step))[-points - 1 :]
+    since, until = view.window(since, until or database_now() + spans.MINUTE)
+    until = max(until, since + spans.MINUTE)
+    step = view.step(since, until, points)
+    return step, list(spans.beginnings(since, until, step))[-points - 1 :], until

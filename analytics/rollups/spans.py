@@ -1,35 +1,99 @@
-"""Time in the figures: whole minutes, and even steps for a chart."""
+"""Time in the figures: cells, even steps for a chart, and which cells add up to a span. Pure.
 
-from collections.abc import Iterator
+A cell is named by its minutes. Cells of every size begin on the hour, at midnight or on a Monday, in UTC, so each lies
+in one of every larger size.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 MINUTE = timedelta(minutes=1)
-DAY = timedelta(days=1)
-#: A Monday: steps of a week begin on one, all others on the hour or at midnight, in UTC.
+#: A Monday, before anything was counted.
 ORIGIN = datetime(2001, 1, 1, tzinfo=UTC)
+#: The end of a span that has none.
+FOREVER = datetime(9000, 1, 1, tzinfo=UTC)
 
-#: Steps of a chart, in minutes, and no others: each lies evenly in the next larger cell that figures are kept by.
+#: The sizes that figures are kept by, in minutes.
+CELLS = (1, 10, 60, 1440, 10_080)
+#: Steps of a chart, in minutes, and no others: all but the smallest are made of whole cells of some larger size.
 STEPS = (1, 2, 5, 10, 20, 30, 60, 120, 180, 360, 720, 1440, 10_080, 40_320, 131_040)
 
 
-def floor(moment: datetime, step: timedelta = MINUTE) -> datetime:
-    """The beginning of the step that a moment lies in."""
-    return moment - (moment - ORIGIN) % step
+def floor(moment: datetime, minutes: int = 1) -> datetime:
+    """The beginning of the cell or step that a moment lies in."""
+    return moment - (moment - ORIGIN) % timedelta(minutes=minutes)
 
 
-def step_for(since: datetime, until: datetime, points: int) -> timedelta:
-    """The smallest step that draws a span in no more than `points`, and one more where it begins within a step; the
-    largest when none does."""
-    for minutes in STEPS:
-        step = timedelta(minutes=minutes)
-        if until <= floor(since, step) + (points + 1) * step:
+def ceiling(moment: datetime, minutes: int) -> datetime:
+    """The first beginning of a cell at or after a moment."""
+    return floor(moment + timedelta(minutes=minutes) - timedelta(microseconds=1), minutes)
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """How far the tiers are: cells before `rolled` are complete, cells since `kept` are all still there. A size without
+    a mark has no cell yet, or has lost none."""
+
+    rolled: Mapping[int, datetime] = field(default_factory=dict)
+    kept: Mapping[int, datetime] = field(default_factory=dict)
+
+    def finest(self, moment: datetime, sizes: Sequence[int]) -> int:
+        """The smallest of these sizes whose cells are still there at a moment; the largest when none is."""
+        return next((n for n in sizes if n not in self.kept or moment >= self.kept[n]), sizes[-1])
+
+    def window(self, since: datetime, until: datetime, sizes: Sequence[int]) -> tuple[datetime, datetime]:
+        """The span that can be told exactly: both ends put back to where a cell begins that is still there. So spans
+        that meet still meet. What would be empty by that is one cell."""
+        size = self.finest(since, sizes)
+        low, high = floor(since, size), floor(until, self.finest(until, sizes))
+        if high <= low and floor(since) < floor(until):
+            high = low + timedelta(minutes=size)
+        return low, high
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The cells of one size in [since, until)."""
+
+    size: int
+    since: datetime
+    until: datetime
+
+
+def pieces(since: datetime, until: datetime, marks: Marks, sizes: Sequence[int]) -> list[Piece]:
+    """A window cut into cells, the largest there are: every moment of it is in exactly one. `sizes` ascend from 1."""
+    if since >= until:
+        return []
+    *smaller, size = sizes
+    if not smaller:
+        return [Piece(size, since, until)]
+    low = ceiling(since, size)
+    high = min(floor(until, size), marks.rolled.get(size, since))
+    if low >= high:
+        return pieces(since, until, marks, smaller)
+    return [
+        *pieces(since, low, marks, smaller),
+        Piece(size, low, high),
+        *pieces(high, until, marks, smaller),
+    ]
+
+
+def step_for(since: datetime, until: datetime, points: int, sizes: Sequence[int], finest: int) -> int:
+    """The smallest step in minutes that draws a span in no more than `points`, and one more where it begins within a
+    step. It is made of whole cells of the size `finest`, and from ten minutes on of larger ones than a minute's:
+    a day by half hours must not be read minute by minute. The largest step when none draws it."""
+    coarse = next(size for size in sizes if size > 1)
+    for step in STEPS:
+        fits = step % finest == 0 and (step < 10 or step % coarse == 0)
+        if fits and until <= floor(since, step) + (points + 1) * timedelta(minutes=step):
             return step
-    return timedelta(minutes=STEPS[-1])
+    return STEPS[-1]
 
 
-def beginnings(since: datetime, until: datetime, step: timedelta) -> Iterator[datetime]:
+def beginnings(since: datetime, until: datetime, step: int) -> Iterator[datetime]:
     """When each step of a span begins; the first may begin before `since`."""
     at = floor(since, step)
     while at < until:
         yield at
-        at += step
+        at += timedelta(minutes=step)
