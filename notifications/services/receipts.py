@@ -8,7 +8,6 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
-from core import metrics
 from notifications import registry
 from notifications.bulk import uuid_array
 from notifications.choices import Channel, EventType
@@ -22,13 +21,6 @@ from preferences.services import PreferencesService
 MAX_RECEIPTS = 1_000
 #: What receipts are counted as (`OutcomeKey.outcome`); the reason is a field of ReceiptCounts.
 OUTCOME = "receipt"
-
-_RECEIPTS = metrics.counter(
-    "receipts_total",
-    "What was told from outside of deliveries: applied, unchanged (late or doubled), or of an unknown delivery.",
-    "provider",
-    "outcome",
-)
 
 _REASONS = {
     EventType.BOUNCED: SuppressionReason.HARD_BOUNCE,
@@ -71,16 +63,9 @@ def _count(counts: ReceiptCounts) -> None:
         for reason, by_provider in counts._asdict().items()
         for provider, n in by_provider.items()
     }
-    if not told:
-        return
-    for observer in registry.observers():
-        observer.record(told)
-    transaction.on_commit(lambda: _show(told))
-
-
-def _show(told: Mapping[OutcomeKey, int]) -> None:
-    for key, n in told.items():
-        _RECEIPTS.inc(key.provider, key.reason, by=n)
+    if told:
+        for observer in registry.observers():
+            observer.record(told)
 
 
 class _Hit(NamedTuple):
