@@ -1,0 +1,202 @@
+"""A snapshot as tables for a terminal. What asks for somebody's attention comes first, is told in words and not by
+colour alone, and is the last to be cut off when the window is small."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from analytics.terminal import words
+from analytics.terminal.gather import RECENT, Flow, Snapshot
+from notifications.choices import Channel
+from notifications.live import LaneState, ProcessState
+from notifications.management.tables import printable
+from notifications.services.providers import Standing, State
+
+#: A lane whose oldest message has waited this long is coloured; by the aims of critical and of normal messages.
+LATE_SECONDS = {"critical": 5.0, "high": 30.0}
+LATE = 60.0
+#: Window width from which tables stand side by side.
+WIDE = 150
+#: Live processes that are listed one by one; of more, their number is told.
+LISTED = 12
+
+_STATES = {
+    State.CLOSED: "green",
+    State.HALF_OPEN: "yellow",
+    State.OPEN: "red",
+    State.PAUSED: "yellow",
+    State.SWITCHED_OFF: "yellow",
+    State.UNKNOWN: "magenta",
+}
+
+
+def whole(shown: Snapshot, *, width: int, plain: bool = False, trouble: str = "") -> RenderableType:
+    """The page. `trouble`: why it could not be read anew; then the figures are old, and say so."""
+    left = [_flows(shown.flows, plain=plain), _lanes(shown)]
+    right = [_providers(shown), _processes(shown.state.processes)]
+    body: RenderableType = Group(*left, *right)
+    if width >= WIDE:
+        side = Table.grid(padding=(0, 3))
+        side.add_row(Group(*left), Group(*right))
+        body = side
+    return Group(_head(shown), *_banners(shown, trouble), Text(), body)
+
+
+def _head(shown: Snapshot) -> Text:
+    state = shown.state
+    lag = state.oldest_seconds
+    parts = [
+        f"{state.at:%H:%M:%S} UTC",
+        "over RabbitMQ" if state.uses_broker else "over PostgreSQL",
+        f"oldest waiting {words.duration(lag)}",
+        f"outbox lag {words.duration(state.outbox_lag_seconds)}",
+        f"{words.count(state.dead_letters)} dead letters",
+    ]
+    return Text.assemble(("Carillon  ", "bold"), "  ·  ".join(parts))
+
+
+def _banners(shown: Snapshot, trouble: str) -> Iterator[Text]:
+    state = shown.state
+    if trouble:
+        yield Text(f"! {trouble} These figures are of {state.at:%H:%M:%S}.", style="bold red")
+    if shown.providers.redis_away:
+        yield Text("! Redis does not answer: circuits are unknown, marketing waits.", style="bold yellow")
+    if state.uses_broker and not state.depths_known:
+        yield Text("! Nobody could look at the broker's queues: what waits there is unknown.", style="bold yellow")
+    if state.uses_broker and not state.alive("relay"):
+        yield Text("! No relay lives: what is due stays in the outbox.", style="bold red")
+    missing = [kind for kind in ("maintenance", "events", "campaigns") if not state.alive(kind)]
+    if missing:
+        yield Text(f"! Not running: {', '.join(missing)}.", style="bold yellow")
+    if unserved := [channel for channel, workers in state.workers_alive.items() if not workers]:
+        yield Text(f"! No worker for {', '.join(map(_channel, unserved))}: messages wait.", style="bold red")
+
+
+def _flows(flows: Sequence[Flow], *, plain: bool) -> Table:
+    table = _table(f"Last {RECENT} minutes", "Channel", ("Sent/s", "right"), "30 minutes", *_right("p50", "p95", "p99"))
+    for name in ("Delivered", "Skipped", "Held", "Retried", "Failed"):
+        table.add_column(name, justify="right")
+    for flow in flows:
+        table.add_row(
+            _channel(flow.channel),
+            words.rate(flow.per_second),
+            words.bars(flow.sent, plain=plain),
+            *(words.duration(quantile) for quantile in flow.quantiles),
+            words.count(flow.delivered),
+            words.count(flow.skipped),
+            _some(flow.held, "yellow"),
+            _some(flow.retried, "yellow"),
+            _some(flow.failed, "red"),
+        )
+    return table
+
+
+def _lanes(shown: Snapshot) -> RenderableType:
+    """Lanes in which something waits, the longest-waiting first."""
+    broker = shown.state.uses_broker
+    waiting = [lane for lane in shown.state.lanes if lane.due or lane.later or lane.taken or lane.broker_depth]
+    if not waiting:
+        return Text("Nothing waits in any lane.\n", style="dim")
+    place = ("Broker", "Oldest there") if broker else ("In hand",)
+    table = _table("Waiting", "Lane", *_right("Due", "Oldest", *place, "Later", "Workers"))
+    for lane in sorted(waiting, key=lambda lane: -(lane.oldest_seconds or -1.0)):
+        table.add_row(
+            f"{lane.channel}.{lane.priority}",
+            words.count(lane.due, capped=lane.capped),
+            _age(lane, lane.oldest_due_seconds),
+            *(_on_the_broker(lane) if broker else [words.count(lane.taken, capped=lane.capped)]),
+            words.count(lane.later, capped=lane.capped),
+            str(lane.workers) if lane.workers else Text("none", style="bold red"),
+        )
+    return table
+
+
+def _on_the_broker(lane: LaneState) -> tuple[str, str | Text]:
+    if lane.broker_depth is None:
+        return words.UNKNOWN, words.UNKNOWN
+    if not lane.broker_depth:
+        return "0", words.NOTHING
+    oldest = lane.broker_oldest_seconds
+    return words.count(lane.broker_depth), words.UNKNOWN if oldest is None else _age(lane, oldest)
+
+
+def _age(lane: LaneState, seconds: float | None) -> Text:
+    is_late = seconds is not None and seconds > LATE_SECONDS.get(lane.priority, LATE)
+    return Text(words.duration(seconds), style="bold red" if is_late else "")
+
+
+def _providers(shown: Snapshot) -> Table:
+    table = _table("Providers", "Channel", "Provider", "State", *_right("Messages", "Failed", "Slow"))
+    for chain in shown.providers.chains:
+        for one in chain.providers:
+            table.add_row(
+                _channel(chain.channel.value),
+                printable(one.name),
+                Text(_state(one), style=_STATES[one.state]),
+                words.count(one.tally.calls) if one.circuit is not None else words.UNKNOWN,
+                _share(one.failure_rate),
+                _share(one.slow_rate),
+            )
+    for label, number in shown.causes:
+        table.add_row("", Text(f"{printable(label)}: {words.count(number)}", style="dim"), "", "", "", "")
+    return table
+
+
+def _state(one: Standing) -> str:
+    if one.state == State.OPEN:
+        return f"{one.state.label}, {words.duration(one.open_for)}"
+    if one.state == State.PAUSED:
+        return f"{one.state.label}, {words.duration(one.paused_for)}"
+    return str(one.state.label)
+
+
+def _processes(processes: Sequence[ProcessState]) -> Table:
+    """The lost ones first: they are what one looks for."""
+    table = _table("Processes", "Process", "Host", *_right("Pid", "Up", "Beat", "Memory"))
+    lost = [one for one in processes if not one.alive]
+    live = [one for one in processes if one.alive]
+    for one in [*lost, *live][:LISTED]:
+        beat = Text(f"{words.duration(one.age)} ago", style="bold red" if not one.alive else "")
+        table.add_row(
+            Text(printable(one.name) + ("" if one.alive else " (lost)"), style="" if one.alive else "bold red"),
+            printable(one.host),
+            str(one.pid),
+            words.duration(one.up),
+            beat,
+            words.size(one.stats.get("memory")),
+        )
+    if (rest := len(processes) - LISTED) > 0:
+        table.add_row(Text(f"and {rest} more", style="dim"), "", "", "", "", "")
+    return table
+
+
+def _table(title: str, *columns: str | tuple[str, str]) -> Table:
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim"
+    )
+    for column in columns:
+        name, justify = (column, "left") if isinstance(column, str) else column
+        table.add_column(name, justify="right" if justify == "right" else "left", no_wrap=True)
+    return table
+
+
+def _right(*names: str) -> list[tuple[str, str]]:
+    return [(name, "right") for name in names]
+
+
+def _channel(channel: str) -> str:
+    labels: Mapping[str, str] = {one.value: str(one.label) for one in Channel}
+    return labels.get(channel, channel)
+
+
+def _some(number: int, style: str) -> Text:
+    return Text(words.count(number), style=style if number else "")
+
+
+def _share(share: float | None) -> Text:
+    if share is None:
+        return Text(words.NOTHING)
+    return Text(f"{share:.0%}", style="red" if share >= 0.5 else "yellow" if share >= 0.1 else "")
