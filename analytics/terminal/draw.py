@@ -1,17 +1,18 @@
 """A snapshot as tables for a terminal. What asks for somebody's attention comes first, is told in words and not by
 colour alone, and is the last to be cut off when the window is small."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from analytics.alerts.choices import Severity
+from analytics.alerts.selectors import OpenAlert
 from analytics.terminal import words
-from analytics.terminal.gather import RECENT, Flow, Snapshot
+from analytics.terminal.gather import MINUTES, RECENT, Flow, Snapshot
 from notifications.choices import Channel
-from notifications.live import LaneState, ProcessState
+from notifications.live import COUNTED, LaneState, ProcessState
 from notifications.management.tables import printable
 from notifications.services.providers import Standing, State
 
@@ -19,10 +20,18 @@ from notifications.services.providers import Standing, State
 LATE_SECONDS = {"critical": 5.0, "high": 30.0}
 LATE = 60.0
 #: Window width from which tables stand side by side.
-WIDE = 150
+WIDE = 180
+#: What the first table takes beside its chart, and the least of a chart that says something. Narrower than NARROW it
+#: leaves out what is least missed.
+BESIDE_CHART, LEAST_CHART, NARROW = 86, 10, 86
+#: And what stands beside all that in a wide window.
+BESIDE_TABLES = 84
+#: Alerts that are shown.
+ALERTS = 6
 #: Live processes that are listed one by one; of more, their number is told.
 LISTED = 12
 
+_SEVERITIES = {Severity.CRITICAL.value: "bold red", Severity.WARNING.value: "bold yellow"}
 _STATES = {
     State.CLOSED: "green",
     State.HALF_OPEN: "yellow",
@@ -35,14 +44,20 @@ _STATES = {
 
 def whole(shown: Snapshot, *, width: int, plain: bool = False, trouble: str = "") -> RenderableType:
     """The page. `trouble`: why it could not be read anew; then the figures are old, and say so."""
-    left = [_flows(shown.flows, plain=plain), _lanes(shown)]
-    right = [_providers(shown), _processes(shown.state.processes)]
+    left: list[RenderableType] = [
+        _flows(shown.flows, width, plain=plain),
+        *_causes(shown.causes),
+        Text(),
+        _lanes(shown),
+        Text(),
+    ]
+    right: list[RenderableType] = [_providers(shown), Text(), _processes(shown.state.processes)]
     body: RenderableType = Group(*left, *right)
     if width >= WIDE:
         side = Table.grid(padding=(0, 3))
         side.add_row(Group(*left), Group(*right))
         body = side
-    return Group(_head(shown), *_banners(shown, trouble), Text(), body)
+    return Group(_head(shown), *_banners(shown, trouble), *_alerts(shown.alerts), Text(), body)
 
 
 def _head(shown: Snapshot) -> Text:
@@ -52,8 +67,8 @@ def _head(shown: Snapshot) -> Text:
         f"{state.at:%H:%M:%S} UTC",
         "over RabbitMQ" if state.uses_broker else "over PostgreSQL",
         f"oldest waiting {words.duration(lag)}",
-        f"outbox lag {words.duration(state.outbox_lag_seconds)}",
-        f"{words.count(state.dead_letters)} dead letters",
+        *([f"outbox lag {words.duration(state.outbox_lag_seconds)}"] if state.uses_broker else []),
+        f"dead letters {words.count(state.dead_letters, capped=state.dead_letters >= COUNTED)}",
     ]
     return Text.assemble(("Carillon  ", "bold"), "  ·  ".join(parts))
 
@@ -75,23 +90,50 @@ def _banners(shown: Snapshot, trouble: str) -> Iterator[Text]:
         yield Text(f"! No worker for {', '.join(map(_channel, unserved))}: messages wait.", style="bold red")
 
 
-def _flows(flows: Sequence[Flow], *, plain: bool) -> Table:
-    table = _table(f"Last {RECENT} minutes", "Channel", ("Sent/s", "right"), "30 minutes", *_right("p50", "p95", "p99"))
-    for name in ("Delivered", "Skipped", "Held", "Retried", "Failed"):
-        table.add_column(name, justify="right")
+def _alerts(alerts: Sequence[OpenAlert]) -> Iterator[Text]:
+    """What fires: what asks for somebody first, then what somebody has taken on or something else explains."""
+    for one in sorted(alerts, key=lambda one: not one.is_loud)[:ALERTS]:
+        about = f" ({_quieted(one)})" if not one.is_loud else ""
+        style = "dim" if not one.is_loud else _SEVERITIES.get(one.severity, "yellow")
+        yield Text(f"! {one.severity}: {printable(one.title)}. {printable(one.summary)}{about}", style=style)
+    if len(alerts) > ALERTS:
+        yield Text(f"! and {len(alerts) - ALERTS} more alerts", style="dim")
+
+
+def _quieted(one: OpenAlert) -> str:
+    if one.acknowledged_by:
+        return f"taken on by {printable(one.acknowledged_by)}"
+    return "silenced" if one.is_silenced else f"because of: {printable(one.explained_by)}"
+
+
+def _flows(flows: Sequence[Flow], width: int, *, plain: bool) -> Table:
+    """By channel. The chart takes what room there is."""
+    chart = min(MINUTES, width - BESIDE_CHART - (BESIDE_TABLES if width >= WIDE else 0))
+    is_narrow = width < NARROW
+    columns: dict[str, Callable[[Flow], str | Text]] = {"Sent/s": lambda flow: words.rate(flow.per_second)}
+    if chart >= LEAST_CHART:
+        columns[f"Last {chart} minutes"] = lambda flow: words.bars(flow.sent[-chart:], plain=plain)
+    columns["p50"] = lambda flow: words.duration(flow.quantiles[0])
+    columns["p95"] = lambda flow: words.duration(flow.quantiles[1])
+    columns["p99"] = lambda flow: words.duration(flow.quantiles[2])
+    if not is_narrow:
+        columns["Delivered"] = lambda flow: words.count(flow.delivered)
+    columns |= {
+        "Skipped": lambda flow: words.count(flow.skipped),
+        "Held": lambda flow: _some(flow.held, "yellow"),
+        "Retried": lambda flow: _some(flow.retried, "yellow"),
+        "Failed": lambda flow: _some(flow.failed, "red"),
+    }
+    table = _table(f"Last {RECENT} minutes", "Channel", *_right(*columns))
     for flow in flows:
-        table.add_row(
-            _channel(flow.channel),
-            words.rate(flow.per_second),
-            words.bars(flow.sent, plain=plain),
-            *(words.duration(quantile) for quantile in flow.quantiles),
-            words.count(flow.delivered),
-            words.count(flow.skipped),
-            _some(flow.held, "yellow"),
-            _some(flow.retried, "yellow"),
-            _some(flow.failed, "red"),
-        )
+        table.add_row(_channel(flow.channel), *(cell(flow) for cell in columns.values()))
     return table
+
+
+def _causes(causes: Sequence[tuple[str, int]]) -> Iterator[Text]:
+    if causes:
+        told = "  ·  ".join(f"{printable(why)} {words.count(number)}" for why, number in causes)
+        yield Text(f"Why not: {told}", style="dim")
 
 
 def _lanes(shown: Snapshot) -> RenderableType:
@@ -99,7 +141,7 @@ def _lanes(shown: Snapshot) -> RenderableType:
     broker = shown.state.uses_broker
     waiting = [lane for lane in shown.state.lanes if lane.due or lane.later or lane.taken or lane.broker_depth]
     if not waiting:
-        return Text("Nothing waits in any lane.\n", style="dim")
+        return Text("Nothing waits in any lane.", style="dim")
     place = ("Broker", "Oldest there") if broker else ("In hand",)
     table = _table("Waiting", "Lane", *_right("Due", "Oldest", *place, "Later", "Workers"))
     for lane in sorted(waiting, key=lambda lane: -(lane.oldest_seconds or -1.0)):
@@ -140,8 +182,6 @@ def _providers(shown: Snapshot) -> Table:
                 _share(one.failure_rate),
                 _share(one.slow_rate),
             )
-    for label, number in shown.causes:
-        table.add_row("", Text(f"{printable(label)}: {words.count(number)}", style="dim"), "", "", "", "")
     return table
 
 
@@ -154,14 +194,19 @@ def _state(one: Standing) -> str:
 
 
 def _processes(processes: Sequence[ProcessState]) -> Table:
-    """The lost ones first: they are what one looks for."""
+    """The lost ones first: they are what one looks for, unless another has taken their place."""
     table = _table("Processes", "Process", "Host", *_right("Pid", "Up", "Beat", "Memory"))
     lost = [one for one in processes if not one.alive]
     live = [one for one in processes if one.alive]
-    for one in [*lost, *live][:LISTED]:
-        beat = Text(f"{words.duration(one.age)} ago", style="bold red" if not one.alive else "")
+    places = {(one.name, one.host) for one in live}
+    replaced = [one for one in lost if (one.name, one.host) in places]
+    missed = [one for one in lost if (one.name, one.host) not in places]
+    for one in [*missed, *live, *replaced][:LISTED]:
+        style = "" if one.alive else "bold red" if one in missed else "dim"
+        note = "" if one.alive else " (lost)" if one in missed else " (lost, replaced)"
+        beat = Text(f"{words.duration(one.age)} ago", style=style)
         table.add_row(
-            Text(printable(one.name) + ("" if one.alive else " (lost)"), style="" if one.alive else "bold red"),
+            Text(printable(one.name) + note, style=style),
             printable(one.host),
             str(one.pid),
             words.duration(one.up),
@@ -174,8 +219,15 @@ def _processes(processes: Sequence[ProcessState]) -> Table:
 
 
 def _table(title: str, *columns: str | tuple[str, str]) -> Table:
+    """Without lines, which would cost a third of a small window."""
     table = Table(
-        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim"
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        padding=(0, 2, 0, 0),
+        pad_edge=False,
+        header_style="dim",
     )
     for column in columns:
         name, justify = (column, "left") if isinstance(column, str) else column

@@ -1,9 +1,10 @@
-"""What the terminal view shows, in one reading: the live state, the last minutes, providers, processes."""
+"""What the terminal view shows, in one reading: the live state, the last minutes, providers, processes, alerts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from analytics.alerts.selectors import OpenAlert, open_alerts
 from analytics.rollups import reading
 from analytics.rollups.figures import Histogram, Tallies
 from notifications import live
@@ -45,6 +46,7 @@ class Snapshot:
     flows: tuple[Flow, ...]
     causes: tuple[tuple[str, int], ...]  # (why in words, how many) of what went wrong or waits to be tried again
     providers: providers.Overview
+    alerts: tuple[OpenAlert, ...]  # the most severe first
 
 
 def snapshot() -> Snapshot:
@@ -65,6 +67,7 @@ def snapshot() -> Snapshot:
         ),
         causes=tuple((one["label"], one["count"]) for one in everything.reasons(*WENT_WRONG)[:CAUSES]),
         providers=providers.overview(),
+        alerts=tuple(open_alerts()),
     )
 
 

@@ -8,7 +8,7 @@ import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.db import Error, connection
+from django.db import Error, close_old_connections
 from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
@@ -37,7 +37,7 @@ class Screen:
         except Error as error:
             self.trouble = f"PostgreSQL does not answer ({type(error).__name__})."
         finally:
-            connection.close()
+            close_old_connections()
 
     def page(self) -> RenderableType:
         if self.shown is None:

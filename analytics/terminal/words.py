@@ -20,7 +20,9 @@ def count(number: float, *, capped: bool = False) -> str:
 
 
 def rate(per_second: float) -> str:
-    """One decimal below a hundred: 0.3, 45.1, 1,234."""
+    """0.03, 4.5, 45.1, 1,234."""
+    if 0 < per_second < 1:
+        return f"{max(per_second, 0.01):.2f}"
     return f"{per_second:.1f}" if per_second < 100 else count(per_second)
 
 

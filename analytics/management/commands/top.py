@@ -36,4 +36,6 @@ class Command(BaseCommand):
             raise CommandError(screen.trouble)
         with console.capture() as drawn:
             console.print(screen.page())
-        self.stdout.write("\n".join(line.rstrip() for line in drawn.get().splitlines()))
+        text = "\n".join(line.rstrip() for line in drawn.get().splitlines())
+        encoding = getattr(self.stdout, "encoding", None) or "utf-8"  # a log may know ASCII alone
+        self.stdout.write(text.encode(encoding, "replace").decode(encoding))
