@@ -12,6 +12,7 @@ from django.db import models
 
 from analytics.alerts.models import Alert, AlertEvent, AlertMessage, AlertRoute, AlertRule, Silence
 from analytics.engagement.models import TrackedLink
+from analytics.webhooks.models import WebhookAttempt, WebhookEndpoint, WebhookMessage
 
 __all__ = [
     "Alert",
@@ -22,6 +23,9 @@ __all__ = [
     "MinuteCount",
     "Silence",
     "TrackedLink",
+    "WebhookAttempt",
+    "WebhookEndpoint",
+    "WebhookMessage",
 ]
 
 

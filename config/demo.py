@@ -18,7 +18,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"  # the demo's admin has a known password: nobody else may reach it
 PORT = 8000
 #: A person at a terminal waits for the end: what a worker has in hand finishes in well under this.
-PATIENCE = {"DRAIN_SECONDS": "6", "PROVIDER_TIMEOUT_SECONDS": "5"}
+PATIENCE = {"DRAIN_SECONDS": "6", "PROVIDER_TIMEOUT_SECONDS": "5", "WEBHOOK_TIMEOUT_SECONDS": "5"}
 #: Notifications a second of the demo's traffic: lively, and a day of it is under a million. And the most of them.
 TRAFFIC = "10"
 MOST_TRAFFIC = 500

@@ -10,7 +10,7 @@ from django.core.management import call_command
 
 from channels_app.limits import CUT_BYTES
 from notifications.beats import Heart
-from notifications.choices import Channel
+from notifications.lanes import CHANNELS
 from notifications.messaging import uses_broker
 
 
@@ -43,11 +43,12 @@ def web_is_present(reactor: Any) -> None:
 
 
 def everything(host: str, port: int) -> dict[str, Callable[[], object]]:
-    """One of each: web, one worker per channel, campaigns, events, maintenance; with a broker, the relay."""
+    """One of each: web, one worker per channel and one for webhooks, campaigns, events, maintenance; with a broker, the
+    relay."""
     children: dict[str, Callable[[], object]] = {"web": partial(web, host, port)}
     if uses_broker():
         children["relay"] = partial(call_command, "run_relay")
-    for channel in Channel.values:
+    for channel in CHANNELS:
         children[f"worker-{channel}"] = partial(call_command, "run_worker", "--channel", channel)
     children["campaigns"] = partial(call_command, "run_campaigns")
     children["events"] = partial(call_command, "run_events", simulator_webhook_url=_webhook_url(host, port))

@@ -241,6 +241,10 @@ OUTBOX_MAX_ROWS = env.int("OUTBOX_MAX_ROWS", default=200_000)
 PREFERENCE_CACHE_SECONDS = env.int("PREFERENCE_CACHE_SECONDS", default=300)
 RECONCILE_AFTER_SECONDS = env.int("RECONCILE_AFTER_SECONDS", default=300)  # older and unfinished: is it reachable?
 RECONCILE_FULL_SECONDS = env.int("RECONCILE_FULL_SECONDS", default=6 * 3600)  # then the whole record is read again
+WEBHOOK_TIMEOUT_SECONDS = env.float("WEBHOOK_TIMEOUT_SECONDS", default=10.0)  # one request to a client's endpoint
+WEBHOOK_MAX_ATTEMPTS = env.int("WEBHOOK_MAX_ATTEMPTS", default=8)  # over up to 18 hours; then failed, to be replayed
+WEBHOOK_DISABLE_DAYS = env.float("WEBHOOK_DISABLE_DAYS", default=5.0)  # failing for so long switches an endpoint off
+WEBHOOK_RETENTION_DAYS = env.int("WEBHOOK_RETENTION_DAYS", default=30)  # of the delivery log; 0 keeps it for ever
 RETENTION_WEEKS = env.int("RETENTION_WEEKS", default=0)  # 0 keeps the record for ever
 PARTITIONS_AHEAD = env.int("PARTITIONS_AHEAD", default=4)  # weeks
 
@@ -335,6 +339,11 @@ DELIVERY_OBSERVERS = ["analytics.observer.MinuteCounts", "notifications.metrics.
 SOURCE_NAMERS = ["campaigns.selectors.names_of_sources"]  # what sources are called: notifications.sources
 #: What has a hand in each message between rendering and its provider, in order.
 MESSAGE_DECORATORS = ["analytics.engagement.decorator.Engagement"] if TRACKING else []
+
+#: Told of each event whose notification's sender somebody listens for, inside the same transaction.
+EVENT_LISTENERS = ["analytics.webhooks.listener.WebhookListener"]
+#: Work that is no delivery and goes the same way: the channel of its lanes, and who does it.
+LANE_WORKERS = {"webhook": "analytics.webhooks.worker.WebhookWorker"}
 
 # --- the API ------------------------------------------------------------------------------------------------------
 

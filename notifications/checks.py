@@ -31,6 +31,7 @@ POSITIVE = (
     "RATE_LIMIT_PROCESSES",
     "RECONCILE_AFTER_SECONDS", "RECONCILE_FULL_SECONDS", "PARTITIONS_AHEAD",
     "CAMPAIGN_CHUNK", "CAMPAIGN_POLL_SECONDS", "CAMPAIGN_OUTBOX_LIMIT",
+    "WEBHOOK_TIMEOUT_SECONDS", "WEBHOOK_MAX_ATTEMPTS", "WEBHOOK_DISABLE_DAYS",
     "API_MAX_BODY_BYTES", "FEED_TOKEN_SECONDS", "FEED_SOCKETS_PER_RECIPIENT",
 )  # fmt: skip
 #: 0 has a meaning: for ever, or no limit.
@@ -38,6 +39,7 @@ NOT_NEGATIVE = (
     "RETENTION_WEEKS",
     "FEED_RETENTION_DAYS",
     "COUNTS_RETENTION_DAYS",
+    "WEBHOOK_RETENTION_DAYS",
     "DATABASE_STATEMENT_TIMEOUT_MS",
     "OUTBOX_MAX_ROWS",
     "EVENTS_MAX_ROWS",
@@ -105,6 +107,13 @@ def _times() -> Iterator[CheckMessage]:
             f" ({timeout:g}).",
             hint="On a busy machine a lease may run out before a slow call is recorded; the messages are sent again.",
             id="notifications.W001",
+        )
+    webhook = settings.WEBHOOK_TIMEOUT_SECONDS
+    if webhook >= drain:
+        yield Error(
+            f"WEBHOOK_TIMEOUT_SECONDS ({webhook:g}) must be below DRAIN_SECONDS ({drain:g}).",
+            hint="A stop would end the worker before it could record what an endpoint answered.",
+            id="notifications.E012",
         )
     if visibility <= lease:
         yield Error(

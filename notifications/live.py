@@ -14,8 +14,7 @@ from typing import Any
 from django.db import connection
 
 from notifications import messaging
-from notifications.choices import Channel
-from notifications.messaging.topology import LANES
+from notifications.lanes import CHANNELS, LANES
 from notifications.models import DeadLetter, ProcessBeat, QueueDepth
 
 #: A process whose last beat is older does not live: four beats are missing.
@@ -135,7 +134,7 @@ def state() -> LiveState:
     depths_at = max((row.at for row in depths.values()), default=None)
     is_fresh = depths_at is not None and now - depths_at <= timedelta(seconds=DEPTHS_STALE_SECONDS)
     lanes = tuple(_lane(row, depths if is_fresh else {}, processes, now) for row in rows)
-    channels = [*Channel.values, *(c for process in processes if process.alive for c in process.channels)]
+    channels = [*CHANNELS, *(c for process in processes if process.alive for c in process.channels)]
     return LiveState(
         at=now,
         uses_broker=uses_broker,

@@ -1,7 +1,8 @@
-"""The one place that turns dotted paths of settings into objects: providers, receivers, observers, decorators."""
+"""The one place that turns dotted paths of settings into objects: providers, receivers, observers, workers."""
 
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -9,9 +10,12 @@ from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
 from notifications.decorators import MessageDecorator
-from notifications.observers import DeliveryObserver
+from notifications.observers import DeliveryObserver, EventListener
 from notifications.providers.base import Provider
 from notifications.receivers.base import Receiver
+
+if TYPE_CHECKING:
+    from notifications.messaging.base import Verdict, WorkMessage  # whose package needs the services, and they this
 
 
 @cache
@@ -62,6 +66,38 @@ def decorators() -> tuple[MessageDecorator, ...]:
     return tuple(import_string(path)() for path in settings.MESSAGE_DECORATORS)
 
 
+@cache
+def listeners() -> tuple[EventListener, ...]:
+    """Everyone who is told of single events."""
+    return tuple(import_string(path)() for path in settings.EVENT_LISTENERS)
+
+
+class MessageHandler(Protocol):
+    """One batch in, a verdict out; safe to call from several threads. AGAIN when nothing could be recorded."""
+
+    def process(self, message: "WorkMessage") -> "Verdict": ...
+
+    def stats(self) -> Mapping[str, Any]:
+        """What the process's beat says of it."""
+        ...
+
+    def close(self) -> None:
+        """Nobody calls `process` any more."""
+        ...
+
+
+class LaneWorker(Protocol):
+    """Makes a worker. `stopping` says whether the process is asked to end."""
+
+    def __call__(self, *, stopping: Callable[[], bool]) -> MessageHandler: ...
+
+
+def lane_worker(channel: str) -> LaneWorker:
+    """What makes the worker of a channel's lanes: the one of deliveries, or that of an app above."""
+    path = settings.LANE_WORKERS.get(channel, "notifications.worker.Worker")
+    return cast(LaneWorker, import_string(path))
+
+
 def _forget(*, setting: str, **_: object) -> None:
     if setting in {"PROVIDERS", "PROVIDER_CHAINS", "TEST_PROVIDERS"}:
         provider.cache_clear()
@@ -72,6 +108,8 @@ def _forget(*, setting: str, **_: object) -> None:
         source_namers.cache_clear()
     if setting == "MESSAGE_DECORATORS":
         decorators.cache_clear()
+    if setting == "EVENT_LISTENERS":
+        listeners.cache_clear()
 
 
 setting_changed.connect(_forget)

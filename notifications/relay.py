@@ -16,15 +16,11 @@ from django.db import transaction
 from core.ids import Key
 from core.postgresql.direct import direct_cursor
 from notifications import metrics
-from notifications.choices import Channel, Priority
+from notifications.lanes import LANES, Lane
 from notifications.messaging.base import Publisher, WorkMessage
 from notifications.models.outbox import MAX_DELIVERIES
 
 log = structlog.get_logger(__name__)
-
-Lane = tuple[str, str]
-#: Critical first: within a round, and by that on the wire.
-LANES: tuple[Lane, ...] = tuple((channel, priority) for priority in Priority.values for channel in Channel.values)
 
 #: Deliveries and rows of one lane in a round: 20 full messages, or as many single sends as one query should lock. Every
 #: lane has its own share, so a campaign of a million does not hold up a password reset for longer than a round.

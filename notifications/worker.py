@@ -76,6 +76,7 @@ class Worker:
         self.waits = LaneWaits()
         self._line = _Line()
         self._local = threading.local()
+        self._loops: list[asyncio.AbstractEventLoop] = []
         self._random = random.Random()
 
     def process(self, message: WorkMessage) -> Verdict:
@@ -256,7 +257,14 @@ class Worker:
         loop: asyncio.AbstractEventLoop | None = getattr(self._local, "loop", None)
         if loop is None:
             loop = self._local.loop = asyncio.new_event_loop()
+            self._loops.append(loop)
         return loop
+
+    def close(self) -> None:
+        """Once no thread is in `process` any more; one that is out of time keeps its loop to itself."""
+        for loop in self._loops:
+            if not loop.is_running():
+                loop.close()
 
 
 class _Line:

@@ -16,6 +16,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
+from analytics.webhooks.known import known
 from core import redis
 from notifications.providers.simulated_state import states
 from notifications.services.events_lane import lane_gauge
@@ -84,6 +85,7 @@ def _empty_process_caches(monkeypatch: pytest.MonkeyPatch) -> None:
     outbox_gauge.forget()
     lane_gauge.forget()
     states.forget()
+    known.assume_nobody()
 
 
 @pytest.fixture(scope="session")

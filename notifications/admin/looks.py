@@ -8,6 +8,7 @@ from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from notifications import lanes
 from notifications.choices import (
     BY_CLICK,
     MAYBE_TWICE,
@@ -95,17 +96,17 @@ def status_badge(status: str) -> SafeString:
 
 def symbol(channel: str) -> SafeString:
     """A channel's icon, named for those who cannot see it."""
-    label = Channel(channel).label
+    label = lanes.label(channel)
     return format_html(
         '<span class="material-symbols-outlined cr-symbol" role="img" aria-label="{}" title="{}">{}</span>',
         label,
         label,
-        ICONS[channel],
+        ICONS.get(channel, "webhook"),
     )
 
 
 def channel(value: str) -> SafeString:
-    return format_html('<span class="cr-channel">{}{}</span>', symbol(value), Channel(value).label)
+    return format_html('<span class="cr-channel">{}{}</span>', symbol(value), lanes.label(value))
 
 
 def short_id(id: UUID) -> SafeString:

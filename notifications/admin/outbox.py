@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 from core.admin import BigTableAdmin, ReadOnlyMixin
 from notifications.admin import looks
 from notifications.choices import Channel, Priority
+from notifications.lanes import CHANNELS, label
 from notifications.models import OutboxMessage
 
 #: Rows whose messages are counted per lane at most; beyond it a card adds a "+".
@@ -55,11 +56,11 @@ class Lane:
 
     @property
     def title(self) -> str:
-        return f"{Channel(self.channel).label} · {Priority(self.priority).label}"
+        return f"{label(self.channel)} · {Priority(self.priority).label}"
 
     @property
     def icon(self) -> str:
-        return looks.ICONS[self.channel]
+        return looks.ICONS.get(self.channel, "webhook")
 
     @property
     def is_behind(self) -> bool:
@@ -85,7 +86,7 @@ def _capped(messages: int, rows: int) -> str:
 def lanes() -> list[Lane]:
     """Every lane with work in it, by one query that reads at most COUNT_CAP rows of the index per lane and side."""
     with connection.cursor() as cursor:
-        cursor.execute(_LANES, {"channels": list(Channel.values), "priorities": list(Priority.values)})
+        cursor.execute(_LANES, {"channels": list(CHANNELS), "priorities": list(Priority.values)})
         return [lane for row in cursor.fetchall() if (lane := Lane(*row)).due_rows or lane.later_rows]
 
 
@@ -124,6 +125,8 @@ class OutboxAdmin(ReadOnlyMixin, BigTableAdmin):
     @admin.display(description="Deliveries")
     def deliveries(self, row: OutboxMessage) -> SafeString:
         shown: Sequence[Any] = row.delivery_ids[:50]
+        if row.channel not in Channel.values:  # another app's work, with pages of its own
+            return format_html_join("", "<div><code>{}</code></div>", ((id,) for id in shown))
         links = format_html_join(
             "",
             '<li><a class="cr-link" href="{}"><code>{}</code></a></li>',

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from django.conf import settings
 
+from notifications.lanes import LANES
 from notifications.messaging import topology
 from notifications.messaging.base import Consumer, Publisher
 from notifications.messaging.connection import short_lived
@@ -63,4 +64,4 @@ def depths() -> dict[tuple[str, str], int]:
     if not uses_broker():
         return {}
     with short_lived("depths") as connection:
-        return {lane: topology.depth(connection, lane) for lane in topology.LANES}
+        return {lane: topology.depth(connection, lane) for lane in LANES}

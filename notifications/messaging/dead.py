@@ -19,6 +19,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from core import ids
 from core.ids import Key
 from core.postgresql.direct import KeyArray, direct_cursor
+from notifications.lanes import LANES
 from notifications.messaging import suspects, topology
 from notifications.messaging.base import MalformedMessage, WorkMessage, decode
 from notifications.messaging.connection import short_lived
@@ -186,7 +187,7 @@ def _row(part: Sequence[_Open]) -> OutboxMessage:
 def _read(routing_key: str, body: bytes) -> WorkMessage | None:
     """The message, when lane and body make sense."""
     channel, _, priority = routing_key.partition(".")
-    if (channel, priority) not in topology.LANES:
+    if (channel, priority) not in LANES:
         return None
     try:
         return decode(body, channel=channel, priority=priority)

@@ -13,8 +13,8 @@ from django.conf import settings
 from pika.adapters.blocking_connection import BlockingChannel, BlockingConnection
 from pika.exceptions import ChannelClosedByBroker
 
-from notifications.choices import Channel, Priority
 from notifications.errors import BrokerUnavailable
+from notifications.lanes import LANES, Lane
 
 #: For `dead` and `malformed`, where no consumer crashes on a message. A number no message reaches: brokers before 4.0
 #: know no "unlimited", and later ones drop a message after 20 returns unless told otherwise.
@@ -22,9 +22,6 @@ NO_LIMIT = 1_000_000
 
 PRECONDITION_FAILED = 406
 NOT_FOUND = 404
-
-Lane = tuple[str, str]
-LANES: tuple[Lane, ...] = tuple((channel, priority) for priority in Priority.values for channel in Channel.values)
 
 
 class TopologyMismatch(Exception):

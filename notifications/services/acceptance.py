@@ -19,7 +19,8 @@ from notifications.bulk import EMPTY, FALSE, KEY, NO_VALUE, TRUE, integer_field,
 from notifications.choices import EventType, SkipReason, Status
 from notifications.drafts import Accepted
 from notifications.models.outbox import MAX_DELIVERIES
-from notifications.observers import OutcomeKey
+from notifications.observers import Happening, OutcomeKey
+from notifications.services import listening
 from notifications.services.admission import NOTHING, Admitted, Terms
 from notifications.services.deduplication import Ask, DeduplicationService, detail_of
 from notifications.services.recording import EVENT_COLUMNS, Why, event_rows
@@ -93,6 +94,7 @@ class Batch:
         self._notifications: list[bytes] = []
         self._deliveries: list[bytes] = []
         self._skips: list[tuple[Key, EventType, int, Why]] = []
+        self._skipped: list[tuple[Key, str]] = []  # the notification and the channel of each skip
 
     def weigh(
         self,
@@ -158,6 +160,7 @@ class Batch:
                 skipped += 1
                 detail = detail_of(duplicate_of) if duplicate_of is not None and not way.skip else ""
                 self._skips.append((delivery, EventType.SKIPPED, 0, Why(code=skip, detail=detail)))
+                self._skipped.append((item.id, way.channel))
         return Accepted(item.id, len(item.routes) - skipped, skipped, first=duplicate_of)
 
     def write(self, cursor: CursorWrapper) -> None:
@@ -170,6 +173,7 @@ class Batch:
         counts = self._counts()
         for observer in registry.observers():
             observer.record(counts)
+        self._tell_skips()
 
     def _alike_of(self, terms: Terms) -> _Alike:
         if (found := self._alike.get(terms)) is None:
@@ -183,6 +187,14 @@ class Batch:
                 if not lane.skip:
                     schedule.extend(lane.channel, alike.terms.priority, lane.deliveries, due_at=lane.due_at)
         schedule.write()
+
+    def _tell_skips(self) -> None:
+        """To who listens to this source. That the rest was accepted, the caller knows from the answer."""
+        if self._skips and any(self.source in sources for _, sources in listening.listening()):
+            listening.tell(
+                Happening(delivery, notification, self.source, channel, type.value, why.code)
+                for (delivery, type, _, why), (notification, channel) in zip(self._skips, self._skipped, strict=True)
+            )
 
     def _counts(self) -> Counter[OutcomeKey]:
         counts: Counter[OutcomeKey] = Counter()

@@ -13,13 +13,14 @@ PATIENCE = 8
 class RetryPolicy:
     """Exponential backoff with full jitter (Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog).
 
-    `base` and `cap` in seconds; `max_attempts` counts the first one. A provider's Retry-After is a floor, itself
-    capped: a provider that asks for a day gets `cap`.
+    `base` and `cap` in seconds; `max_attempts` counts the first one, and each window is `factor` times the one before.
+    A provider's Retry-After is a floor, itself capped: a provider that asks for a day gets `cap`.
     """
 
     base: float
     cap: float
     max_attempts: int
+    factor: float = 2.0
 
     def exhausted(self, attempt: int) -> bool:
         """Whether the attempt that just failed (1 is the first) was the last."""
@@ -27,7 +28,7 @@ class RetryPolicy:
 
     def delay(self, attempt: int, retry_after: float | None, jitter: float) -> float:
         """Seconds until the next attempt. `jitter` in [0, 1) picks the point in the window."""
-        window = min(self.cap, self.base * 2.0 ** min(attempt - 1, 32))
+        window = min(self.cap, self.base * self.factor ** min(attempt - 1, 32))
         wait = window * jitter
         return wait if retry_after is None else min(self.cap, max(0.0, retry_after)) + min(wait, self.base)
 

@@ -26,7 +26,7 @@ from notifications.models import DeadLetter, Notification
 from notifications.models.dead_letter import DeadCause
 from notifications.models.outbox import MAX_DELIVERIES
 from notifications.observers import OutcomeKey
-from notifications.services import claiming, engagement
+from notifications.services import claiming, engagement, listening
 from notifications.services import tracking_sql as sql
 from notifications.services.claims import Claim, ProviderReceipt, ReceiptCounts, Result
 from notifications.services.recording import (
@@ -121,6 +121,7 @@ class DeliveryTracker:
             if news:
                 cursor.execute(sql.NOW)
                 _observe(outcome_counts(news, cursor.fetchone()[0]))
+                listening.tell_results(news)
 
     def receipts(self, receipts: Sequence[ProviderReceipt]) -> ReceiptCounts:
         """Apply what providers and people report later: delivered, bounced, complained, opened, clicked.
@@ -264,17 +265,21 @@ class DeliveryTracker:
         type: EventType,
         touched: Sequence[tuple[Key, Key, str, str, str]],
     ) -> None:
-        """Count (delivery, notification, channel, provider, reason) rows whose source has to be looked up."""
-        self._count(cursor, [(type.value, n, channel, by, why) for _, n, channel, by, why in touched])
+        """Count (delivery, notification, channel, provider, reason) rows whose source has to be looked up, and tell who
+        listens to it."""
+        origin = self._count(cursor, [(type.value, n, channel, by, why) for _, n, channel, by, why in touched])
+        listening.tell_touched(type.value, touched, origin)
 
-    def _count(self, cursor: CursorWrapper, touched: Sequence[tuple[str, Key, str, str, str]]) -> None:
-        """Count (outcome, notification, channel, provider, reason) rows whose source has to be looked up."""
+    def _count(self, cursor: CursorWrapper, touched: Sequence[tuple[str, Key, str, str, str]]) -> Mapping[Key, sql.Row]:
+        """Count (outcome, notification, channel, provider, reason) rows whose source has to be looked up; the rows of
+        ORIGINS by notification."""
         origin = of_record(cursor, sql.ORIGINS, {row[1] for row in touched})
         counts: Counter[OutcomeKey] = Counter()
         for outcome, notification, channel, provider, reason in touched:
             if (found := origin.get(notification)) is not None:
                 counts[OutcomeKey(found[1], found[2], channel, provider, outcome, reason)] += 1
         _observe(counts)
+        return origin
 
 
 def _tell(cursor: CursorWrapper, events: Iterable[tuple[Key, EventType, int, Why]]) -> None:

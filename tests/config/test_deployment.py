@@ -9,7 +9,7 @@ import yaml
 from django.core.management import get_commands, load_command_class
 
 from config import processes
-from notifications.choices import Channel
+from notifications.lanes import CHANNELS
 from tests.config.test_settings_documented import exemplified, knobs
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -47,7 +47,7 @@ def test_it_runs_everything_that_one_terminal_runs(settings):
 
 def test_every_channel_has_a_worker():
     workers = [command[-1] for command in commands() if command[2] == "run_worker"]
-    assert sorted(workers) == sorted(Channel.values)
+    assert sorted(workers) == sorted(CHANNELS)
 
 
 @pytest.mark.parametrize("name", [*sorted(SERVERS), "web"])

@@ -15,7 +15,8 @@ from django.utils import timezone
 
 from config import processes
 from core.ids import uuid7
-from notifications.choices import Channel, Priority
+from notifications.choices import Priority
+from notifications.lanes import CHANNELS, LANES
 from notifications.messaging import topology
 from notifications.models import OutboxMessage
 from tests.config.test_settings_documented import exemplified
@@ -85,7 +86,7 @@ def test_it_runs_everything_that_one_terminal_runs_and_urgent_workers_besides(se
 
 def test_every_channel_has_a_worker_for_every_lane():
     workers = [command[4:] for command in commands() if command[2] == "run_worker"]
-    assert {channel for channel, *priorities in workers if not priorities} == set(Channel.values)
+    assert {channel for channel, *priorities in workers if not priorities} == set(CHANNELS)
     assert {tuple(priorities) for _, *priorities in workers} == {(), ("--priority", "critical")}
 
 
@@ -175,7 +176,7 @@ def test_the_ingress_leads_to_the_web_process_and_refuses_the_bodies_that_it_ref
 def test_what_is_scaled_exists():
     scaled = of_kind("ScaledObject", AUTOSCALING) | of_kind("HorizontalPodAutoscaler", AUTOSCALING)
     assert {one["spec"]["scaleTargetRef"]["name"] for one in scaled.values()} <= set(of_kind("Deployment"))
-    assert set(of_kind("ScaledObject", AUTOSCALING)) == {f"worker-{name.replace('_', '-')}" for name in Channel.values}
+    assert set(of_kind("ScaledObject", AUTOSCALING)) == {f"worker-{name.replace('_', '-')}" for name in CHANNELS}
 
 
 def trigger(channel: str, kind: str) -> dict[str, Any]:
@@ -184,24 +185,24 @@ def trigger(channel: str, kind: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("channel", Channel.values)
+@pytest.mark.parametrize("channel", CHANNELS)
 def test_the_age_in_the_broker_is_that_of_the_channels_own_queues(channel: str, settings):
     settings.BROKER_PREFIX = config()["BROKER_PREFIX"]
     asked = trigger(channel, "rabbitmq")
     assert (asked["metricType"], asked["metadata"]["mode"]) == ("Value", "ExpectedQueueConsumptionTime")
     wanted = re.compile(asked["metadata"]["queueName"])
-    everything = [topology.queue(*lane) for lane in topology.LANES] + [topology.dead(), topology.malformed()]
+    everything = [topology.queue(*lane) for lane in LANES] + [topology.dead(), topology.malformed()]
     assert {name for name in everything if wanted.search(name)} == {
         topology.queue(channel, priority) for priority in Priority.values
     }
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("channel", Channel.values)
+@pytest.mark.parametrize("channel", CHANNELS)
 def test_the_age_in_the_outbox_is_that_of_the_oldest_due_row_of_the_channel(channel: str):
     # Given a row of each other channel that has waited long, and one of this that is for later
     now = timezone.now()
-    for other in Channel.values:
+    for other in CHANNELS:
         due = now + timedelta(hours=1) if other == channel else now - timedelta(hours=1)
         OutboxMessage.objects.create(channel=other, priority="low", due_at=due, delivery_ids=[uuid7()])
     assert _age(channel) == 0

@@ -10,10 +10,10 @@ from django.db import connections
 from core import collector, supervisor
 from core.postgresql.direct import look_up_by_key
 from core.shutdown import Shutdown
-from notifications import messaging
+from notifications import messaging, registry
 from notifications.beats import present
-from notifications.choices import Channel, Priority
-from notifications.worker import Worker
+from notifications.choices import Priority
+from notifications.lanes import CHANNELS
 
 log = structlog.get_logger(__name__)
 
@@ -22,7 +22,7 @@ class Command(BaseCommand):
     help = "Send what is queued for one channel, until SIGTERM; then finish what is in hand and exit 0."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--channel", required=True, choices=Channel.values)
+        parser.add_argument("--channel", required=True, choices=CHANNELS)
         parser.add_argument(
             "--priority",
             action="append",
@@ -52,7 +52,7 @@ def serve(name: str, channel: str, priorities: list[str]) -> None:
     look_up_by_key()
     collector.relax()
     shutdown = Shutdown()
-    worker = Worker(stopping=lambda: shutdown.requested)
+    worker = registry.lane_worker(channel)(stopping=lambda: shutdown.requested)
     consumer = messaging.consumer(channel, priorities)
     shutdown.on_stop(consumer.stop)
     log.info("worker.started", channel=channel, priorities=priorities)
@@ -61,4 +61,6 @@ def serve(name: str, channel: str, priorities: list[str]) -> None:
             consumer.run(worker.process)
     except messaging.TopologyMismatch as error:
         raise CommandError(str(error)) from error
+    finally:
+        worker.close()
     log.info("worker.stopped", channel=channel)
