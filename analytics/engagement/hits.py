@@ -7,16 +7,20 @@ counted: a click less in the figures. They are applied BURST_SECONDS later, so t
 with it.
 """
 
-import atexit
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLate
+from functools import partial
+from typing import Protocol
 
 import structlog
 from django.db import Error, connection
 
+from core import metrics
+from core.faults import where
 from core.ids import Key
 from core.recent import Recent
 from notifications.errors import CarillonError
@@ -26,9 +30,16 @@ from notifications.services.events_lane import Incoming
 
 log = structlog.get_logger(__name__)
 
+_HITS = metrics.counter(
+    "hits_total",
+    "Links followed and pixels fetched: kept, waiting for PostgreSQL, too many of one message, or lost.",
+    "what",
+    "result",
+)
+
 #: Seconds a request waits for its hit. A commit takes milliseconds; what takes longer is no matter of the reader's.
 PATIENCE = 0.25
-#: Hits in one statement, and hits kept while PostgreSQL is away: some 3 MB, half a minute of a busy process.
+#: Hits in one statement, and hits kept while PostgreSQL is away: some 10 MB, half a minute of a busy process.
 BATCH, MAX_WAITING = 500, 10_000
 #: Seconds between two tries while PostgreSQL is away.
 PAUSE = 0.5
@@ -36,85 +47,84 @@ PAUSE = 0.5
 PER_MINUTE, MAX_REMEMBERED = 30, 10_000
 
 
+class Put(Protocol):
+    """`events_lane.put`."""
+
+    def __call__(self, events: Sequence[Incoming]) -> None: ...
+
+
 class HitLog:
     """Takes hits down. Safe to share between threads; its own begins with the first hit."""
 
-    def __init__(self) -> None:
+    def __init__(self, put: Put) -> None:
+        self._put = put
         self._waiting: deque[tuple[Incoming, Future[None]]] = deque()
         self._news = threading.Condition()
         self._is_away = False
-        self._lost = 0
         self._thread: threading.Thread | None = None
         self._restraint = Restraint()
 
     def note(self, hit: Incoming) -> bool:
         """Take a hit down. True when it is durable now; False when it waits in memory, is one too many, or is lost."""
-        if not self._restraint.allows(hit.delivery_id.bytes):
-            return False
-        done: Future[None] = Future()
-        with self._news:
-            if len(self._waiting) >= MAX_WAITING:
-                self._lose(1)
-                return False
-            self._waiting.append((hit, done))
-            self._begin()
-            self._news.notify()
-        if self._is_away:
-            return False
-        try:
-            done.result(PATIENCE)
-        except TooLate:
-            self._is_away = True  # whoever comes next need not wait for the same statement
-            return False
-        return True
+        result = self._note(hit)
+        _HITS.inc(hit.origin, result)
+        return result == "kept"
 
     @property
     def waiting(self) -> int:
         """Hits in memory."""
         return len(self._waiting)
 
-    def _begin(self) -> None:
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._run, name="hits", daemon=True)
-            self._thread.start()
-            atexit.register(self._last_words)
+    def _note(self, hit: Incoming) -> str:
+        if not self._restraint.allows(hit.delivery_id.bytes):
+            return "too_many"
+        done: Future[None] = Future()
+        with self._news:
+            if len(self._waiting) >= MAX_WAITING:
+                return "lost"
+            self._waiting.append((hit, done))
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="hits", daemon=True)
+                self._thread.start()
+            self._news.notify()
+        if self._is_away:
+            return "waiting"
+        try:
+            done.result(PATIENCE)
+        except TooLate:
+            self._is_away = True  # whoever comes next need not wait for the same statement
+            return "waiting"
+        return "kept"
 
     def _run(self) -> None:
         while True:
             with self._news:
                 while not self._waiting:
                     self._news.wait()
-            if not self._put_some():
+            try:
+                self._put_some()
+            except (Error, CarillonError) as error:
+                if not self._is_away:
+                    log.warning("engagement.hits_wait", error=type(error).__name__)
+                self._is_away = True
                 time.sleep(PAUSE)
-
-    def _put_some(self) -> bool:
-        """Put the oldest hits on the lane; False when that cannot be done now."""
-        batch = [self._waiting[n] for n in range(min(BATCH, len(self._waiting)))]
-        try:
-            events_lane.put([hit for hit, _ in batch], delay=BURST_SECONDS)
-        except (Error, CarillonError) as error:
-            if not self._is_away:
-                log.warning("engagement.hits_wait", error=type(error).__name__)
-            self._is_away = True
-            return False
-        finally:
-            if len(batch) < BATCH or self._is_away:
+            except Exception as error:  # a bug in one hit must not keep the others for ever
+                lost, done = self._waiting.popleft()
+                done.set_result(None)
+                _HITS.inc(lost.origin, "lost")
+                log.error("engagement.hit_lost", error=type(error).__name__, at=where(error))  # noqa: TRY400 - it may quote the link
+            else:
+                self._is_away = False
+            finally:
                 connection.close()  # back to the pool
+
+    def _put_some(self) -> None:
+        """Put the oldest hits on the lane."""
+        batch = [self._waiting[n] for n in range(min(BATCH, len(self._waiting)))]
+        self._put([hit for hit, _ in batch])
         for _, done in batch:
             self._waiting.popleft()
             done.set_result(None)
-        self._is_away = False
-        return True
-
-    def _lose(self, hits: int) -> None:
-        self._lost += hits
-        if self._lost == hits or self._lost % 1_000 == 0:
-            log.error("engagement.hits_lost", hits=self._lost)
-
-    def _last_words(self) -> None:
-        """At the end of the process: what could not be kept is told."""
-        if self._waiting:
-            log.error("engagement.hits_lost", hits=self._lost + len(self._waiting))
 
 
 class Restraint:
@@ -132,4 +142,4 @@ class Restraint:
         return hits <= PER_MINUTE
 
 
-hit_log = HitLog()
+hit_log = HitLog(partial(events_lane.put, delay=BURST_SECONDS))

@@ -36,25 +36,26 @@ PRIVACY_AGENTS = frozenset(
         " safari/537.36 edge/12.246 mozilla/5.0",
     }
 )
-#: Words of User-Agents, in lower case, asked in this order: the narrower kind first.
+#: Words of User-Agents, in lower case, asked in this order: the narrower kind first. No word that a browser has, such as
+#: those of the browsers that makers of scanners and networks bring along.
 AGENTS: Mapping[MachineKind, tuple[str, ...]] = {
     MachineKind.SCANNER: (
         "barracuda", "mimecast", "proofpoint", "urldefense", "ciscosecure", "ironport", "fortimail", "fortinet",
-        "sophos", "symantec", "messagelabs", "trendmicro", "tmes", "fireeye", "trellix", "zscaler", "checkpoint",
-        "forcepoint", "vade", "bitdefender", "kaspersky", "avast", "eset", "f-secure", "withsecure", "netcraft",
-        "virustotal", "urlscan", "safebrowsing", "ms-office", "msoffice", "microsoft office", "existence discovery",
+        "sophos", "symantec", "messagelabs", "trendmicro", "fireeye", "trellix", "zscaler", "checkpoint", "forcepoint",
+        "vadesecure", "bitdefender", "kaspersky", "f-secure", "withsecure", "netcraft", "virustotal", "urlscan",
+        "safebrowsing", "ms-office", "msoffice", "microsoft office", "existence discovery",
     ),
     MachineKind.PREVIEW: (
-        "facebookexternalhit", "facebot", "twitterbot", "slackbot", "slack-imgproxy", "whatsapp", "telegrambot",
-        "discordbot", "skypeuripreview", "linkedinbot", "microsoftpreview", "bingpreview", "viber", "vkshare",
-        "redditbot", "iframely", "embedly", "applebot", "google-pagerenderer", "mattermost", "rocket.chat", "preview",
-        "outbrain", "pinterest", "nuzzel", "snap url",
+        "facebookexternalhit", "facebot", "twitterbot", "slackbot", "slack-imgproxy", "whatsapp/", "telegrambot",
+        "discordbot", "skypeuripreview", "linkedinbot", "microsoftpreview", "bingpreview", "vkshare", "redditbot",
+        "iframely", "embedly", "applebot", "google-pagerenderer", "mattermost", "rocket.chat", "urlpreview",
+        "snap url preview",
     ),
     MachineKind.BOT: (
         "crawler", "spider", "slurp", "curl/", "wget/", "python-requests", "python-urllib", "python/", "aiohttp",
         "httpx", "go-http-client", "java/", "libwww-perl", "lwp::", "apache-httpclient", "node-fetch", "axios/",
-        "undici", "scrapy", "headless", "phantomjs", "puppeteer", "playwright", "selenium", "monitor", "uptime",
-        "pingdom", "lighthouse", "postmanruntime", "guzzle", "ruby", "perl/", "php/",
+        "undici", "scrapy", "headless", "phantomjs", "puppeteer", "playwright", "selenium", "uptime", "pingdom",
+        "statuscake", "lighthouse", "postmanruntime", "guzzle", "perl/", "php/",
     ),
 }  # fmt: skip
 #: "bot" as the end of a word, and not of the telephones called Cubot.
