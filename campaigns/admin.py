@@ -51,6 +51,15 @@ class CampaignAdmin(BaseModelAdmin):
         (None, {"fields": ("name", "template", "category")}),
         ("To whom", {"fields": ("audience", "recipients", "leave_out_unknown")}),
         ("How", {"fields": ("channels", "priority", "data")}),
+        (
+            "Link parameters",
+            {
+                "fields": (("utm_source", "utm_medium"), ("utm_campaign",), ("utm_term", "utm_content")),
+                "classes": ("collapse",),
+                "description": "Added to every link as utm_source and so on, for the statistics of your website. What"
+                " a link has already stays.",
+            },
+        ),
     )
     conditional_fields: ClassVar = {
         "recipients": f"audience == '{Audience.LIST.value}'",

@@ -13,6 +13,7 @@ from unfold.widgets import (
     UnfoldBooleanWidget,
 )
 
+from analytics.engagement.rewriting import UTM
 from campaigns.models import Audience, Campaign
 from campaigns.services import MAX_LIST, AudienceService
 from core.api.parsing import loads
@@ -26,6 +27,9 @@ from notifications.services.templates import catalogue
 MAX_PASTED = 20 * MAX_LIST
 #: Unknown ids that the error names; the rest are counted.
 SHOWN = 10
+
+
+_UTM = [f"utm_{name}" for name in UTM]
 
 
 class DataField(forms.JSONField):
@@ -70,7 +74,7 @@ class CampaignForm(forms.ModelForm):
 
     class Meta:
         model = Campaign
-        fields: ClassVar = ["name", "template", "category", "channels", "priority", "audience", "data"]
+        fields: ClassVar = ["name", "template", "category", "channels", "priority", "audience", "data", *_UTM]
         field_classes: ClassVar = {"data": DataField}
         widgets: ClassVar = {
             "data": UnfoldAdminTextareaWidget(attrs={"rows": 4, "spellcheck": "false"}),

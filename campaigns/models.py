@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q, TextChoices
 from django.db.models.functions import Now
 
+from analytics.engagement.rewriting import UTM
 from core.ids import milliseconds
 from notifications.choices import Channel, Priority
 from notifications.models import MessageTemplate
@@ -53,6 +54,11 @@ class Campaign(models.Model):
     priority = models.CharField(max_length=8, choices=Priority.choices, blank=True, default="")
     audience = models.CharField(max_length=8, choices=Audience.choices, default=Audience.EVERYONE)
     data = models.JSONField(default=dict, blank=True)
+    utm_source = models.CharField("source", max_length=100, blank=True, default="")
+    utm_medium = models.CharField("medium", max_length=100, blank=True, default="")
+    utm_campaign = models.CharField("campaign", max_length=100, blank=True, default="")
+    utm_term = models.CharField("term", max_length=100, blank=True, default="")
+    utm_content = models.CharField("content", max_length=100, blank=True, default="")
     status = models.CharField(
         max_length=9, choices=CampaignStatus.choices, default=CampaignStatus.DRAFT, editable=False
     )
@@ -92,6 +98,12 @@ class Campaign(models.Model):
     def source(self) -> str:
         """What its notifications carry as their source."""
         return f"campaign:{self.pk}"
+
+    @property
+    def utm(self) -> dict[str, str]:
+        """The parameters its links carry, without the empty ones: what its notifications have as `metadata["utm"]`."""
+        given = {name: getattr(self, f"utm_{name}") for name in UTM}
+        return {name: value for name, value in given.items() if value}
 
     @property
     def id_range(self) -> tuple[UUID, UUID]:

@@ -83,4 +83,9 @@ def facts(campaign: Campaign) -> list[tuple[str, str]]:
         ("Channels", ", ".join(used)),
         ("Priority", str(Priority(priority).label)),
         ("Audience", str(Audience(campaign.audience).label)),
+        *(
+            [("Link parameters", ", ".join(f"{name} {value}" for name, value in campaign.utm.items()))]
+            if campaign.utm
+            else []
+        ),
     ]

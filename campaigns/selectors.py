@@ -9,6 +9,7 @@ from django.urls import reverse
 from analytics import selectors as analytics
 from campaigns.models import Campaign, CampaignStatus
 from notifications.choices import Channel, EventType
+from notifications.services.engagement import PEOPLE
 from notifications.sources import SourceName
 
 #: Minutes of the campaign page's chart, at least: a campaign of seconds is not one wide bar.
@@ -49,6 +50,7 @@ def snapshot(campaign: Campaign) -> dict[str, Any]:
         "channels": [_channel(channel, tallies) for channel in Channel if tallies.has(channel)],
         "skips": tallies.reasons(EventType.SKIPPED),
         "errors": tallies.reasons(EventType.BOUNCED, EventType.FAILED, EventType.DEAD),
+        "machines": tallies.reasons(EventType.MACHINE),
         "sent": _chart(campaign, now),
     }
 
@@ -89,12 +91,25 @@ def messages(campaign: Campaign, tallies: analytics.Tallies) -> dict[str, int]:
         "delivered": tallies.total(EventType.DELIVERED),
         "opened": tallies.total(EventType.OPENED),
         "clicked": tallies.total(EventType.CLICKED),
+        **engagement(tallies),
         "bounced": tallies.total(EventType.BOUNCED),
         "failed": failed,
         "dead": dead,
         "skipped": skipped,
         "ended": min(ended, queued),
         "in_flight": max(0, queued - ended),
+    }
+
+
+def engagement(tallies: analytics.Tallies) -> dict[str, int]:
+    """How many people opened and clicked, each once on however many channels, and how often they did. Programs, which
+    fetch images and follow links by themselves, are in neither."""
+    return {
+        "opened_people": tallies.total(PEOPLE[EventType.OPENED]),
+        "opens": tallies.total(EventType.OPENED, EventType.REOPENED),
+        "clicked_people": tallies.total(PEOPLE[EventType.CLICKED]),
+        "clicks": tallies.total(EventType.CLICKED, EventType.RECLICKED),
+        "machines": tallies.total(EventType.MACHINE),
     }
 
 

@@ -260,6 +260,7 @@ MAINTENANCE_TASKS = {
     "channels_app.retention.purge": 3600.0,
     "analytics.rollups.rolling.roll": 20.0,
     "analytics.retention.purge": 3600.0,
+    "analytics.engagement.retention.purge": 3600.0,
     "analytics.alerts.evaluator.run": env.float("ALERT_EVERY_SECONDS", default=10.0),  # how often rules are looked at
 }
 

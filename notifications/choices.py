@@ -108,6 +108,12 @@ class MachineKind(TextChoices):
 
 #: The code of an OPENED event that was only known from the click that came with it.
 BY_CLICK = "by_click"
+#: The codes of MACHINE events, in words.
+MACHINE_CODES: dict[str, str] = {
+    f"{hit}:{kind.value}": f"{said}: {kind.label[0].lower()}{kind.label[1:]}"
+    for hit, said in (("open", "Open"), ("click", "Click"))
+    for kind in MachineKind
+}
 
 #: The code of a SENT event after an attempt whose outcome nobody knows: the person may get the message twice.
 MAYBE_TWICE = "maybe_twice"

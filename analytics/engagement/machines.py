@@ -36,8 +36,8 @@ PRIVACY_AGENTS = frozenset(
         " safari/537.36 edge/12.246 mozilla/5.0",
     }
 )
-#: Words of User-Agents, in lower case, asked in this order: the narrower kind first. No word that a browser has, such as
-#: those of the browsers that makers of scanners and networks bring along.
+#: Words of User-Agents, in lower case, asked in this order: the narrower kind first. No word that a browser has, such
+#: as those of the browsers that makers of scanners and of networks bring along.
 AGENTS: Mapping[MachineKind, tuple[str, ...]] = {
     MachineKind.SCANNER: (
         "barracuda", "mimecast", "proofpoint", "urldefense", "ciscosecure", "ironport", "fortimail", "fortinet",

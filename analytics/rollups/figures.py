@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from notifications import latency
-from notifications.choices import EventType, FailureCode, HoldReason, SkipReason
+from notifications.choices import MACHINE_CODES, EventType, FailureCode, HoldReason, SkipReason
 from notifications.models.dead_letter import DeadCause
 
 _WORDS: dict[str, str] = {
     word: str(label)
     for vocabulary in (EventType, DeadCause, SkipReason, HoldReason, FailureCode)
     for word, label in vocabulary.choices
-}
+} | MACHINE_CODES
 
 Value = TypeVar("Value")
 

@@ -84,6 +84,7 @@ class FanOut:
             data=campaign.data,
             channels=campaign.channels or None,
             priority=campaign.priority or None,
+            metadata={"utm": campaign.utm} if campaign.utm else {},
         )
 
     def _advance(self, campaign: Campaign, people: Sequence[tuple[UUID, str]], accepted: Sequence[Accepted]) -> None:

@@ -11,12 +11,12 @@ from django.utils.safestring import SafeString
 from notifications import lanes
 from notifications.choices import (
     BY_CLICK,
+    MACHINE_CODES,
     MAYBE_TWICE,
     Channel,
     EventType,
     FailureCode,
     HoldReason,
-    MachineKind,
     SkipReason,
     Status,
 )
@@ -69,7 +69,6 @@ REASONS: Mapping[str, str] = {
     SkipReason.EXPIRED: "It was too late: the notification had expired before its turn came.",
     SkipReason.CANCELLED: "It was cancelled before it left.",
 }
-_HITS = {"open": "An open that does not count", "click": "A click that does not count"}
 _WORDS: Mapping[str, str] = {
     **dict(HoldReason.choices),
     **dict(FailureCode.choices),
@@ -77,7 +76,7 @@ _WORDS: Mapping[str, str] = {
     **REASONS,
     MAYBE_TWICE: "Nobody knows whether an earlier attempt went through",
     BY_CLICK: "Who clicked has opened it",
-    **{f"{what}:{kind.value}": f"{said}: {kind.label}" for what, said in _HITS.items() for kind in MachineKind},
+    **MACHINE_CODES,
 }
 
 

@@ -341,7 +341,7 @@ class TestStarted:
         campaign = start(make_campaign())
         hand_out(campaign)
 
-        with django_assert_max_num_queries(10):
+        with django_assert_max_num_queries(12):
             assert manager.get(button(campaign, "live")).json()["people"]["handled"] == 30
 
 

@@ -293,3 +293,18 @@ class TestCost:
         with django_assert_max_num_queries(22):
             assert FanOut(campaign.pk).step() == 250
         assert Recipient.objects.count() == 300
+
+
+def test_link_parameters_go_with_every_notification_and_nothing_where_there_are_none():
+    factories.recipients(2)
+    with_some = start(make_campaign("Spring", utm_source="news", utm_campaign="spring"))
+    with_none = start(make_campaign("Plain", template=with_some.template))
+
+    hand_out(with_some)
+    hand_out(with_none)
+
+    def metadata(campaign):
+        return list(Notification.objects.filter(source=campaign.source).values_list("metadata", flat=True))
+
+    assert metadata(with_some) == [{"utm": {"source": "news", "campaign": "spring"}}] * 2
+    assert metadata(with_none) == [{}] * 2

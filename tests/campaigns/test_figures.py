@@ -19,6 +19,34 @@ from tests.campaigns.conftest import hand_out, make_campaign, start, work
 pytestmark = pytest.mark.django_db
 
 
+def test_people_are_counted_once_however_often_they_come_and_programs_not_at_all(campaign, provider):
+    hand_out(campaign)
+    work()
+    by_person: dict = {}
+    for delivery in Delivery.objects.exclude(status="skipped"):
+        by_person.setdefault(delivery.recipient_id, []).append(delivery.id)
+    both = next(ids for ids in by_person.values() if len(ids) == 2)
+
+    def hit(id, type, machine=""):
+        return ProviderReceipt(id, type, "link", machine=machine)
+
+    tracker = DeliveryTracker()
+    tracker.receipts([hit(id, EventType.OPENED) for id in both * 2])
+    tracker.receipts([hit(both[0], EventType.CLICKED), hit(both[0], EventType.CLICKED)])
+    others = [ids[0] for ids in by_person.values() if ids != both]
+    tracker.receipts([hit(id, EventType.OPENED, "privacy_proxy") for id in others])
+
+    shown = figures(campaign)
+    assert {name: shown["messages"][name] for name in ("opened_people", "opens", "clicked_people", "clicks")} == {
+        "opened_people": 1,
+        "opens": 4,
+        "clicked_people": 1,
+        "clicks": 2,
+    }
+    assert shown["messages"]["machines"] == len(others)
+    assert shown["machines"] == [{"label": "Open: fetched in advance by a mail privacy proxy", "count": len(others)}]
+
+
 @pytest.fixture
 def campaign(settings):
     """Six people: three whole, one without an email, one opted out of email, one reachable nowhere."""

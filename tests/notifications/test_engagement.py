@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from django.db.models import F
 
 from analytics.models import MinuteCount
 from analytics.services import verify
@@ -251,3 +252,20 @@ def test_the_counters_equal_the_events():
     at = DeliveryEvent.objects.earliest("at").at
 
     assert verify(at - timedelta(minutes=1), at + timedelta(minutes=2)) == []
+
+
+def test_who_opened_once_is_counted_once_by_the_record_too():
+    # Given somebody who opened on one channel, and later on another
+    first, second = sent("email", "push")
+    DeliveryTracker().receipts([opened(first)])
+    past = timedelta(minutes=30)
+    for model, fields in ((Delivery, ("opened_at",)), (DeliveryEvent, ("at",)), (MinuteCount, ("minute",))):
+        model.objects.filter(**{f"{fields[0]}__isnull": False}).update(**{name: F(name) - past for name in fields})
+    DeliveryTracker().receipts([opened(second), clicked(second)])
+    now = DeliveryEvent.objects.latest("at").at
+
+    # Then the later minutes have no person more, by the counters and by the events
+    assert counted("opened_people", "clicked_people") == {"opened_people": 1, "clicked_people": 1}
+    assert verify(now - timedelta(minutes=5), now + timedelta(minutes=2)) == []
+    MinuteCount.objects.filter(outcome="clicked_people").delete()
+    assert [d.key.outcome for d in verify(now - timedelta(minutes=5), now + timedelta(minutes=2))] == ["clicked_people"]

@@ -42,13 +42,17 @@
 
   const share = (count, of, what) => (of ? `${percent(count, of)} of ${what}` : "");
 
-  function tiles({ messages: m }) {
+  /* Of the people reached, and how often in all. */
+  const engaged = (people, reached, times, what) => people
+    ? `${percent(people, reached)} of the people${times > people ? ` · ${number(times)} ${what} in all` : ""}` : "nobody yet";
+
+  function tiles({ messages: m, people: p }) {
     const failed = m.failed + m.dead + m.bounced;
     part("tiles").replaceChildren(
       tile("Sent", number(m.sent), m.in_flight ? `${number(m.in_flight)} on their way` : "none on their way"),
       tile("Delivered", number(m.delivered), share(m.delivered, m.sent, "sent")),
-      tile("Opened", number(m.opened), share(m.opened, m.delivered, "delivered")),
-      tile("Clicked", number(m.clicked), share(m.clicked, m.delivered, "delivered")),
+      tile("Opened", number(m.opened_people), engaged(m.opened_people, p.reached, m.opens, "opens")),
+      tile("Clicked", number(m.clicked_people), engaged(m.clicked_people, p.reached, m.clicks, "clicks")),
       tile("Skipped", number(m.skipped), m.skipped ? "reasons below" : "none"),
       tile("Failed", number(failed), failed ? `${number(m.bounced)} of them bounced` : "none", failed ? "bad" : ""),
     );
@@ -101,5 +105,7 @@
     bars(part("sent"), figures.sent, "Nothing has been sent yet");
     list(part("skips"), figures.skips, "Nobody was skipped.");
     list(part("errors"), figures.errors, "Nothing failed.");
+    root.querySelector(".campaign-machines").hidden = !figures.machines.length;
+    list(part("machines"), figures.machines, "");
   });
 })();
