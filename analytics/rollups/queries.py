@@ -105,7 +105,7 @@ class View:
         return " UNION ALL ".join(queries), params
 
     def _piece(self, n: int, piece: Piece, narrowed: str) -> str:
-        columns = [_COLUMNS[name] for name in self.columns if name]
+        columns = dict.fromkeys(_COLUMNS[name] for name in self.columns if name)  # asked for twice, it is there once
         if piece.size == 1:
             source, at = "analytics_minutecount", "minute"
             span = f"minute >= %(since_{n})s AND minute < %(until_{n})s"

@@ -63,6 +63,13 @@ def test_latencies_are_no_outcome_among_the_others() -> None:
     assert [row.outcome for row in reading.tallies(since=AT).rows] == ["sent"]
 
 
+@pytest.mark.parametrize("by", ["channel", "outcome", "reason"])
+def test_a_breakdown_may_be_by_what_every_tally_has(by: reading.By) -> None:
+    count({EMAIL: 3, SMS: 4})
+    found = reading.breakdown(by, since=AT)
+    assert sum(tallies.total("sent") for tallies in found.values()) == 7
+
+
 def test_a_breakdown_tells_the_parts_apart() -> None:
     count({EMAIL: 1, BACKUP: 2, SMS: 4, SKIPPED: 8})
 
