@@ -1,7 +1,7 @@
 """A snapshot as tables for a terminal. What asks for somebody's attention comes first, is told in words and not by
 colour alone, and is the last to be cut off when the window is small."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -11,7 +11,7 @@ from analytics.alerts.choices import Severity
 from analytics.alerts.selectors import OpenAlert
 from analytics.terminal import words
 from analytics.terminal.gather import MINUTES, RECENT, Flow, Snapshot
-from notifications.choices import Channel
+from notifications.lanes import label
 from notifications.live import COUNTED, LaneState, ProcessState
 from notifications.management.tables import printable
 from notifications.services.providers import Standing, State
@@ -87,7 +87,7 @@ def _banners(shown: Snapshot, trouble: str) -> Iterator[Text]:
     if missing:
         yield Text(f"! Not running: {', '.join(missing)}.", style="bold yellow")
     if unserved := [channel for channel, workers in state.workers_alive.items() if not workers]:
-        yield Text(f"! No worker for {', '.join(map(_channel, unserved))}: messages wait.", style="bold red")
+        yield Text(f"! No worker for {', '.join(map(label, unserved))}: messages wait.", style="bold red")
 
 
 def _alerts(alerts: Sequence[OpenAlert]) -> Iterator[Text]:
@@ -126,7 +126,7 @@ def _flows(flows: Sequence[Flow], width: int, *, plain: bool) -> Table:
     }
     table = _table(f"Last {RECENT} minutes", "Channel", *_right(*columns))
     for flow in flows:
-        table.add_row(_channel(flow.channel), *(cell(flow) for cell in columns.values()))
+        table.add_row(label(flow.channel), *(cell(flow) for cell in columns.values()))
     return table
 
 
@@ -175,7 +175,7 @@ def _providers(shown: Snapshot) -> Table:
     for chain in shown.providers.chains:
         for one in chain.providers:
             table.add_row(
-                _channel(chain.channel.value),
+                label(chain.channel.value),
                 printable(one.name),
                 Text(_state(one), style=_STATES[one.state]),
                 words.count(one.tally.calls) if one.circuit is not None else words.UNKNOWN,
@@ -237,11 +237,6 @@ def _table(title: str, *columns: str | tuple[str, str]) -> Table:
 
 def _right(*names: str) -> list[tuple[str, str]]:
     return [(name, "right") for name in names]
-
-
-def _channel(channel: str) -> str:
-    labels: Mapping[str, str] = {one.value: str(one.label) for one in Channel}
-    return labels.get(channel, channel)
 
 
 def _some(number: int, style: str) -> Text:

@@ -63,16 +63,12 @@ def snapshot() -> Snapshot:
         state=state,
         flows=tuple(
             _flow(channel, sent.get(channel, ()), by_channel.get(channel), latencies.get(channel), seconds)
-            for channel in _channels(state)
+            for channel in Channel.values
         ),
         causes=tuple((one["label"], one["count"]) for one in everything.reasons(*WENT_WRONG)[:CAUSES]),
         providers=providers.overview(),
         alerts=tuple(open_alerts()),
     )
-
-
-def _channels(state: live.LiveState) -> list[str]:
-    return list(dict.fromkeys([*Channel.values, *(lane.channel for lane in state.lanes)]))
 
 
 def _minutes(now: datetime) -> Mapping[str, tuple[int, ...]]:

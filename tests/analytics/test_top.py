@@ -85,7 +85,7 @@ def test_what_does_not_run_is_said_in_words():
     beating("worker", "worker-sms", channels=["sms"], priorities=["normal"])
     beating("maintenance", age=120)
     text = shown()
-    assert "No worker for Push, Email, In-app: messages wait." in text
+    assert "No worker for Push, Email, In-app, Webhook: messages wait." in text
     assert "Not running: maintenance, events, campaigns." in text
     assert "maintenance (lost)" in text
 

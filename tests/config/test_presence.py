@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from notifications import live
-from notifications.choices import Channel
+from notifications.lanes import CHANNELS
 from notifications.metrics import KINDS
 from tests.core.test_metrics_page import free_port
 from tests.servers import wait
@@ -33,7 +33,7 @@ def test_an_installation_is_present_while_it_runs_and_gone_when_it_stops(process
     run = [sys.executable, str(ROOT / "manage.py"), "run_all", "--port", str(web)]
     process = subprocess.Popen(run, env={**process_env, "METRICS_PORT": str(ports)}, cwd=ROOT)
     try:
-        expected = {*KINDS} - {"worker"} | {f"worker-{channel}" for channel in Channel.values}
+        expected = {*KINDS} - {"worker"} | {f"worker-{channel}" for channel in CHANNELS}
         assert wait(lambda: expected <= alive().keys(), 60), alive().keys()
         # Then every kind lives, every channel is served, and each has a port for its metrics
         state = live.state()
