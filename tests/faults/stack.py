@@ -59,6 +59,7 @@ class Stack:
             "DJANGO_SETTINGS_MODULE": "tests.faults.settings",
         }
         self.programs: list[Program] = []
+        self.web_port = 0
         self._closed = False
 
     def start(self, name: str, *command: str, **more: object) -> Program:
@@ -83,11 +84,13 @@ class Stack:
         return self.manage("maintenance", "run_maintenance", **more)
 
     def events(self, **more: object) -> Program:
-        return self.manage("events", "run_events", **more)
+        """The simulator's webhooks go to the web process, when there is one."""
+        where = {"SIMULATOR_WEBHOOK_URL": f"http://127.0.0.1:{self.web_port}"} if self.web_port else {}
+        return self.manage("events", "run_events", **where, **more)
 
     def api(self, port: int = 0, **more: object) -> tuple[Program, Client]:
         """The web process, as the container starts it, and a caller of its API. Not waited for: `Client.ready`."""
-        port = port or free_port()
+        self.web_port = port = port or free_port()
         command = ["-m", "daphne", "--verbosity", "0", "--bind", "127.0.0.1", "--port", str(port), "--no-server-name"]
         return self.start("api", *command, "config.asgi:application", **more), Client(port)
 
