@@ -14,8 +14,13 @@ from channels_app.routing import websocket_urlpatterns
 from config.processes import web_is_present
 from core.asgi import ThreadedASGIHandler, lighten_daphne
 from notifications.api.express import Express
+from notifications.api.express_webhooks import ExpressWebhooks
 
 lighten_daphne(listening=web_is_present)
+django_handler = ThreadedASGIHandler()
 application = ProtocolTypeRouter(
-    {"http": Express(ThreadedASGIHandler()), "websocket": URLRouter(websocket_urlpatterns)}
+    {
+        "http": ExpressWebhooks(Express(django_handler), django_handler),
+        "websocket": URLRouter(websocket_urlpatterns),
+    }
 )

@@ -1,22 +1,17 @@
 """`POST /webhooks/<provider>/`: what a provider has to tell. Its signature is what lets it in, so there is no API key.
 
-The address stands outside /api/v1/: it is nothing that a caller of the API calls.
+The address stands outside /api/v1/: it is nothing that a caller of the API calls. Webhooks with few events are mostly
+answered before they come here (`express_webhooks`).
 """
 
 from django.db import DatabaseError, InterfaceError
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from core.api.problems import (
-    FieldProblem,
-    Invalid,
-    Overload,
-    Problem,
-    Unavailable,
-    database_is_away,
-    plain_response,
-)
+from core.api.problems import FieldProblem, Invalid, Overload, Problem, Unavailable, database_is_away, plain_response
+from core.api.rendering import dumps
+from notifications.errors import CarillonError
 from notifications.receivers.base import Unreadable, Unverified
 from notifications.services import webhooks
 from notifications.services.events_lane import LaneFull
@@ -37,18 +32,35 @@ def receive(request: HttpRequest, provider: str) -> HttpResponse:
     headers = {name.lower(): value for name, value in request.headers.items()}
     try:
         taken = webhooks.receive(provider, headers, request.body)
-    except webhooks.UnknownSender as error:
-        problem: Problem = NoSuchWebhook(str(error))
-    except Unverified as error:
-        problem = BadSignature(str(error))
-    except Unreadable as error:
-        problem = Invalid([FieldProblem(one.pointer, one.code, one.message) for one in error.errors])
-    except LaneFull as error:
-        problem = Overload(str(error))
-    except (DatabaseError, InterfaceError) as error:
-        if not database_is_away(error):
+    except (CarillonError, DatabaseError, InterfaceError) as error:
+        problem = problem_of(error)
+        if problem is None:
             raise
-        problem = Unavailable("The database cannot be reached; nothing was taken. Send it again.")
-    else:
-        return JsonResponse({"taken": taken})
-    return plain_response(problem, instance=request.path)
+        return refusal(problem, request.path)
+    return HttpResponse(acceptance(taken), content_type="application/json")
+
+
+def acceptance(events: int) -> bytes:
+    """The body of a 200."""
+    return dumps({"taken": events})
+
+
+def problem_of(error: Exception) -> Problem | None:
+    """How a webhook is refused that met this; None for a bug."""
+    match error:
+        case webhooks.UnknownSender():
+            return NoSuchWebhook(str(error))
+        case Unverified():
+            return BadSignature(str(error))
+        case Unreadable():
+            return Invalid([FieldProblem(one.pointer, one.code, one.message) for one in error.errors])
+        case LaneFull():
+            return Overload(str(error))
+        case _ if database_is_away(error):
+            return Unavailable("The database cannot be reached; nothing was taken. Send it again.")
+    return None
+
+
+def refusal(problem: Problem, path: str) -> HttpResponse:
+    """The answer."""
+    return plain_response(problem, instance=path)

@@ -29,7 +29,8 @@ class Unreadable(CarillonError):
 
 
 class Receiver(Protocol):
-    """Takes a vendor's webhook to pieces. It is called on a web thread for every request: it asks nobody."""
+    """Takes a vendor's webhook to pieces. It may be called on the web process's event loop, so it computes and asks
+    nobody: no query, no request."""
 
     name: str
 

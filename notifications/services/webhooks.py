@@ -50,8 +50,13 @@ def receive(provider: str, headers: Mapping[str, str], body: bytes) -> int:
         answer = "unreadable"
         raise
     finally:
-        _WEBHOOKS.inc(provider, answer)
+        count(provider, answer)
     return len(events)
+
+
+def count(provider: str, answer: str) -> None:
+    """For Prometheus: a provider of ours, and how its webhook was answered."""
+    _WEBHOOKS.inc(provider, answer)
 
 
 class Refusals:
