@@ -15,7 +15,7 @@ from core import metrics, redis
 from core.metrics import gauge_family
 from notifications import latency, live
 from notifications.observers import OutcomeKey
-from notifications.services import providers, receipts
+from notifications.services import events_lane, providers, receipts
 
 _ACCEPTED = metrics.counter("accepted_total", "Notifications accepted, by where they came from.", "via")
 _DELIVERIES = metrics.counter(
@@ -148,6 +148,16 @@ def circuits() -> Iterator[Metric]:
     yield from (states, serving)
 
 
+def events() -> Iterator[Metric]:
+    """The events lane: receipts, opens and clicks."""
+    depth = events_lane.depth()
+    waiting = gauge_family("events_waiting", f"Events that wait to be applied; {events_lane.COUNTED}: or more.")
+    oldest = gauge_family("events_oldest_seconds", "How long the longest-due of them has waited; 0: none.")
+    waiting.add_metric([], depth.due)
+    oldest.add_metric([], depth.oldest_seconds)
+    yield from (waiting, oldest)
+
+
 class _Redis:
     """Of this process: whether its last call found no Redis."""
 
@@ -162,3 +172,4 @@ def install() -> None:
     metrics.registry.register(_Redis())
     metrics.installation.add("standing", standing)
     metrics.installation.add("circuits", circuits)
+    metrics.installation.add("events", events)

@@ -26,6 +26,8 @@ from notifications.services.recording import vendor_text
 
 #: Characters of the vendor's name for an event, of a code, and of the reason why a hit is not a person's.
 MAX_EVENT_ID, MAX_WORD = 128, 32
+#: Events that `depth` counts: ten seconds of 5,000 a second.
+COUNTED = 50_000
 
 
 class Incoming(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -59,11 +61,12 @@ class LaneFull(CarillonError):
 
 
 class Depth(NamedTuple):
-    """What waits: how many events are due, how old the oldest of them is in seconds, and how many were set aside."""
+    """What waits: how many events are due, how long the longest-due of them has been, in seconds, and how many are for
+    later: a moment later, or set aside. Counted up to COUNTED; as many means as many or more."""
 
     due: int
     oldest_seconds: float
-    set_aside: int
+    later: int
 
 
 _PUT = """
@@ -87,10 +90,12 @@ _WAITING = """
 """
 
 _DEPTH = """
-    SELECT count(*) FILTER (WHERE due_at <= now()),
-           coalesce(extract(epoch FROM now() - min(received_at) FILTER (WHERE due_at <= now())), 0)::float8,
-           count(*) FILTER (WHERE due_at > now() + interval '10 seconds')
-      FROM notifications_receivedevent
+    SELECT (SELECT count(*) FROM (
+                SELECT 1 FROM notifications_receivedevent WHERE due_at <= now() LIMIT %(most)s) due),
+           coalesce((SELECT extract(epoch FROM now() - due_at)::float8 FROM notifications_receivedevent
+                      WHERE due_at <= now() ORDER BY due_at LIMIT 1), 0),
+           (SELECT count(*) FROM (
+                SELECT 1 FROM notifications_receivedevent WHERE due_at > now() LIMIT %(most)s) later)
 """
 
 
@@ -144,9 +149,9 @@ def set_aside(events: Sequence[Incoming], *, seconds: float) -> None:
 
 
 def depth() -> Depth:
-    """How much waits, read from end to end: some ten milliseconds for a hundred thousand rows."""
+    """How much waits, in some ten milliseconds at most."""
     with connection.cursor() as cursor:
-        cursor.execute(_DEPTH)
+        cursor.execute(_DEPTH, {"most": COUNTED})
         return Depth(*cursor.fetchone())
 
 

@@ -18,7 +18,7 @@ _WEBHOOKS = metrics.counter(
     "webhooks_received_total",
     "Webhooks of providers: taken, unverified, unreadable, or failed (they are to be sent again).",
     "provider",
-    "answer",
+    "result",
 )
 #: Refused webhooks are logged by provider this often at most, with their number: anybody may send them.
 REFUSALS_LOGGED_EVERY_SECONDS = 60.0

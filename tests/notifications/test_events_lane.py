@@ -121,11 +121,13 @@ def test_no_bound_is_no_bound(settings: Any, django_assert_num_queries: Any) -> 
 def test_it_tells_how_much_waits_and_for_how_long() -> None:
     assert events_lane.depth() == (0, 0.0, 0)
     events_lane.put([event(), event()])
-    ReceivedEvent.objects.update(received_at=Now() - timedelta(minutes=2))
+    with transaction.atomic():
+        events_lane.set_aside(events_lane.take(1), seconds=3600)
+    ReceivedEvent.objects.filter(due_at__lte=Now()).update(due_at=Now() - timedelta(minutes=2))
 
-    due, oldest, set_aside = events_lane.depth()
+    due, oldest, later = events_lane.depth()
 
-    assert (due, set_aside) == (2, 0)
+    assert (due, later) == (1, 1)
     assert 120 <= oldest < 150
 
 

@@ -5,14 +5,17 @@ from uuid import uuid4
 
 import pytest
 from django.db import transaction
+from django.db.models.functions import Now
 from prometheus_client.parser import text_string_to_metric_families
 
 from core import metrics as core_metrics
 from notifications import latency, metrics
-from notifications.models import OutboxMessage, ProcessBeat, QueueDepth
+from notifications.choices import EventType
+from notifications.models import OutboxMessage, ProcessBeat, QueueDepth, ReceivedEvent
 from notifications.observers import OutcomeKey
 from notifications.relay import Relay
-from notifications.services import providers
+from notifications.services import events_lane, providers
+from notifications.services.events_lane import Incoming
 from tests import factories
 from tests.notifications.fakes import FakeProvider, use_provider
 from tests.notifications.test_pipeline import draft, send, work
@@ -167,3 +170,13 @@ def test_no_metric_has_a_label_for_a_person_a_notification_or_a_campaign():
     labels = {label for f in text_string_to_metric_families(text.decode()) for s in f.samples for label in s.labels}
     bounded = {"channel", "priority", "provider", "outcome", "reason", "result", "verdict", "via", "kind", "process"}
     assert labels <= bounded | {"method", "route", "status", "task", "le", "generation"}
+
+
+def test_what_waits_on_the_events_lane_is_shown_with_its_age(transactional_db: None):
+    events_lane.put([Incoming(type=EventType.DELIVERED, origin="fake", delivery_id=uuid4()) for _ in range(3)])
+    ReceivedEvent.objects.update(due_at=Now() - timedelta(minutes=2))
+
+    found = figures(whole=True)
+
+    assert found["events_waiting", ()] == 3
+    assert 120 <= found["events_oldest_seconds", ()] < 150
