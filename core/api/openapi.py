@@ -87,14 +87,16 @@ def call(  # noqa: PLR0913 - every argument is one part of an OpenAPI operation,
     summary: str,
     *,
     answers: Mapping[int, type[msgspec.Struct] | None],
-    request: type[msgspec.Struct] | None = None,
+    request: type[msgspec.Struct] | tuple[type[msgspec.Struct], ...] | None = None,
     parameters: Sequence[OpenApiParameter] = (),
     examples: Mapping[str, object] | None = None,
     answer_example: object = None,
     conflicts: bool = False,
 ) -> Callable[[Method], Method]:
-    """Describe a handler. `examples` are request bodies by title; `conflicts` adds the 409 to its problems."""
+    """Describe a handler. `examples` are request bodies by title; `conflicts` adds the 409 to its problems. Of several
+    shapes in `request` a body is one."""
     first = min(answers)
+    body = {"oneOf": [ref(shape) for shape in request]} if isinstance(request, tuple) else request and ref(request)
     responses = {
         status: OpenApiResponse(
             response=ref(shape) if shape else None,
@@ -107,7 +109,7 @@ def call(  # noqa: PLR0913 - every argument is one part of an OpenAPI operation,
     return extend_schema(
         operation_id=name,
         summary=summary,
-        request={"application/json": ref(request)} if request else None,
+        request={"application/json": body} if body else None,
         responses=responses,
         parameters=list(parameters),
         examples=bodies,

@@ -30,6 +30,7 @@ DRAFTS = {"With a template": _TEMPLATE, "With its own words": _INLINE, "Schedule
 BULK = {
     "Two people": {"notifications": [_TEMPLATE, {**_TEMPLATE, "recipient": "user-43", "data": {"order": "A-1002"}}]}
 }
+EXPLAIN = {"A draft": _TEMPLATE, "A notification on the record": {"notification": _ID}}
 ACCEPTED = {"id": _ID, "deliveries": 3, "skipped": 1, "url": f"/api/v1/notifications/{_ID}/", "duplicate_of": None}
 CANCELLED = {"id": _ID, "cancelled": 3, "url": f"/api/v1/notifications/{_ID}/"}
 DETAIL = {

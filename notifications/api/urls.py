@@ -1,6 +1,7 @@
 from django.urls import URLPattern, URLResolver, path
 
 from notifications.api import security  # noqa: F401  the OpenAPI document finds the key's scheme once it is loaded
+from notifications.api.explaining import ExplainView
 from notifications.api.notifications import (
     BulkNotificationsView,
     CancelNotificationView,
@@ -13,6 +14,7 @@ from notifications.api.templates import PreviewTemplateView, TemplatesView, Temp
 urlpatterns: list[URLPattern | URLResolver] = [
     path("notifications/", NotificationsView.as_view()),
     path("notifications/bulk/", BulkNotificationsView.as_view()),
+    path("notifications/explain/", ExplainView.as_view()),
     path("notifications/<uuid:id>/", NotificationView.as_view()),
     path("notifications/<uuid:id>/cancel/", CancelNotificationView.as_view()),
     path("sandbox/", SandboxProvidersView.as_view()),

@@ -2,6 +2,7 @@ from preferences.errors import BatchRejected, Problem, ValidationProblem
 from preferences.services.cache import LOOK_BACK_SECONDS
 from preferences.services.categories import CategoryInfo
 from preferences.services.inputs import MAX_BATCH, UNSET, PreferenceChange, RecipientInput, UpsertResult
+from preferences.services.looking import LookingPreferences
 from preferences.services.reach import MAX_DEVICES, Reach
 from preferences.services.service import PreferencesService
 
@@ -12,6 +13,7 @@ __all__ = [
     "UNSET",
     "BatchRejected",
     "CategoryInfo",
+    "LookingPreferences",
     "PreferenceChange",
     "PreferencesService",
     "Problem",

@@ -1,0 +1,256 @@
+"""The gates of one channel that are about the person and the message: what each said of a rehearsal, in words.
+
+Each is a function of the same form, so that `PERSONAL` can list them in the order in which they are asked. The verdict
+is always that of the code which decides for real; the rows are looked up to say why.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from core import ids
+from notifications.choices import Channel, EventType, Priority, SkipReason
+from notifications.explain.facts import Person, Rules
+from notifications.explain.rehearsal import Rehearsal, Trial
+from notifications.explain.verdicts import Check, Source, Store, Verdict
+from notifications.explain.wording import day, listed, span
+from notifications.models import RateLimit
+from notifications.services import routing
+from notifications.services.admission import Admitted
+from notifications.services.rendering.segments import sms_segments
+from notifications.words import words
+from preferences.services import CategoryInfo, Reach
+
+_CACHE = Source(Store.REDIS, "preference cache")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One channel of a rehearsal, with what is needed to tell of it."""
+
+    went: Rehearsal
+    trial: Trial
+    person: Person
+    rules: Rules
+    admitted: Admitted
+    category_name: str
+
+    @property
+    def channel(self) -> str:
+        return self.trial.channel
+
+    @property
+    def label(self) -> str:
+        return str(Channel(self.channel).label)
+
+    @property
+    def reach(self) -> Reach:
+        return self.admitted.reach
+
+    @property
+    def category(self) -> CategoryInfo:
+        return self.admitted.terms.category
+
+
+def preference(case: Case) -> Check:
+    word = case.person.word(case.channel, case.category.id)
+    stale = _stale(case, routing.preference)
+    sources = [Source(Store.POSTGRESQL, "preferences_preference", str(word.pk))] if word else []
+    seen = {"Cannot be opted out of": "yes" if case.category.is_required else "no"}
+    if word is not None:
+        about = case.category_name if word.category_id else "everything"
+        seen[f"Said about {about} by {case.label}"] = f"{'yes' if word.enabled else 'no'}, {day(word.updated_at)}"
+    if routing.preference(case.reach, case.category, case.channel):
+        about = f"{case.category_name} by" if word is None or word.category_id else "any message by"
+        says = f"They said no to {about} {case.label}."
+        return _skipped("preference", SkipReason.OPTED_OUT, says + stale, seen, sources or [_CACHE])
+    if case.category.is_required:
+        says = f"Nobody can opt out of {case.category_name}."
+    elif word is not None and word.enabled:
+        says = f"They said yes to {case.category_name if word.category_id else 'every category'} by {case.label}."
+    else:
+        says = f"They said nothing against {case.category_name} by {case.label}."
+    sources = sources or [Source(Store.POSTGRESQL, "preferences_preference")]
+    return _passed("preference", says + stale, seen, [_CACHE, *sources] if case.went.cached else sources)
+
+
+def suppression(case: Case) -> Check:
+    row = case.person.suppressions.get(case.channel)
+    stale = _stale(case, routing.suppression)
+    sources = [Source(Store.POSTGRESQL, "preferences_suppression", str(row.pk))] if row else []
+    if routing.suppression(case.reach, case.category, case.channel):
+        seen = {}
+        why = "may not be used"
+        if row is not None:
+            why = f"may not be used since {day(row.created_at)}: {row.get_reason_display().lower()}"
+            seen = {"Reason": str(row.get_reason_display()), "Set by": row.source or "unknown"}
+        return _skipped("suppression", SkipReason.SUPPRESSED, f"The address {why}.{stale}", seen, sources or [_CACHE])
+    says = "Nothing speaks against the address." if case.channel in (Channel.EMAIL, Channel.SMS) else (
+        f"{case.label} has no addresses that could be suppressed."
+    )  # fmt: skip
+    return _passed("suppression", says + stale, {}, sources or [Source(Store.POSTGRESQL, "preferences_suppression")])
+
+
+def address(case: Case) -> Check:
+    addresses = case.person.addresses(case.channel)
+    stale = _stale(case, routing.address)
+    retired = [device for device in case.person.devices if device.retired_at is not None]
+    is_push = case.channel == Channel.PUSH
+    seen = {"Reached at": listed(addresses)} if addresses else {}
+    if is_push and retired:
+        last = retired[0]
+        seen["Retired devices"] = f"{len(retired)}, one on {day(last.retired_at)}: {words(last.retired_reason)}"
+    table = "preferences_devicetoken" if is_push else "preferences_recipient"
+    sources = [Source(Store.POSTGRESQL, table, "" if is_push else str(case.person.recipient.pk))]
+    if routing.address(case.reach, case.category, case.channel):
+        missing = {
+            Channel.EMAIL: "They have no email address.",
+            Channel.SMS: "They have no phone number.",
+            Channel.PUSH: "They have no device that takes push messages.",
+        }
+        says = missing.get(Channel(case.channel), "They cannot be reached here.")
+        return _skipped("address", SkipReason.NO_ADDRESS, says + stale, seen, sources)
+    says = f"There is an address: {listed(addresses)}." if addresses else "There is an address."
+    return _passed("address", says + stale, seen, sources)
+
+
+def duplicate(case: Case) -> Check:
+    went, window = case.went, case.category.dedup_seconds
+    sources = [Source(Store.REDIS, "duplicate marks"), Source(Store.POSTGRESQL, "notifications_notification")]
+    seen = {"Window": span(window) if window else "none"}
+    if went.draft.dedup_key:
+        seen["Key"] = went.draft.dedup_key
+    if went.duplicate_of is not None:
+        first = ids.uuid(went.duplicate_of)
+        at = ids.made_at(went.duplicate_of)
+        sources[1] = Source(Store.POSTGRESQL, "notifications_notification", str(first))
+        says = f"The same was said to them on {day(at)}; within {span(window)} it is sent once."
+        until = at + timedelta(seconds=window)
+        return Check(
+            gate="duplicate", verdict=Verdict.SKIP, says=says, code=SkipReason.DUPLICATE.value,
+            seen={**seen, "First": str(first)}, sources=tuple(sources), until=until,
+        )  # fmt: skip
+    if went.is_said_now:
+        says = "Somebody is saying the same to them at this very moment; who commits first is sent."
+        return Check(gate="duplicate", verdict=Verdict.UNKNOWN, says=says, seen=seen, sources=tuple(sources))
+    if not window:
+        says = f"{case.category_name} is sent every time, also twice the same."
+        return _passed(
+            "duplicate", says, seen, [Source(Store.POSTGRESQL, "preferences_category", str(case.category.id))]
+        )
+    if went.redis_away:
+        says = "Redis cannot be reached: repeated wording is let through, and the caller's own key alone is looked for."
+        return Check(gate="duplicate", verdict=Verdict.UNKNOWN, says=says, seen=seen, sources=tuple(sources))
+    says = f"Nobody said the same to them within {span(window)}."
+    return _passed("duplicate", says, seen, sources)
+
+
+def schedule(case: Case) -> Check:
+    draft, now = case.went.draft, case.went.now
+    sources = [Source(Store.REQUEST, "send_at"), Source(Store.REQUEST, "expires_at")]
+    seen = {"Send at": _or(draft.send_at, "at once"), "Expires": _or(draft.expires_at, "never")}
+    if draft.send_at is not None and draft.send_at > now:
+        says = f"It waits for its time, {day(draft.send_at)}. What follows is as things stand now, and is asked then."
+        return Check(
+            gate="schedule", verdict=Verdict.HOLD, says=says, code="send_at", seen=seen, sources=tuple(sources),
+            until=draft.send_at,
+        )  # fmt: skip
+    expires = f" It may leave until {day(draft.expires_at)}." if draft.expires_at else ""
+    return _passed("schedule", f"It is due at once.{expires}", seen, sources)
+
+
+def recheck(case: Case) -> Check | None:
+    """What the claim finds that acceptance did not know. Told only where it finds something."""
+    result = case.trial.result
+    if result is None or result.type is not EventType.SKIPPED or result.code == SkipReason.RATE_LIMITED:
+        return None
+    says = f"Looked at again before sending, from PostgreSQL: {words(result.code)}"
+    sources = [Source(Store.POSTGRESQL, "preferences_recipient", str(case.person.recipient.pk))]
+    return _skipped("recheck", SkipReason(result.code), says, {}, sources)
+
+
+def recipient_limit(case: Case) -> Check:
+    went, result = case.went, case.trial.result
+    limits = case.rules.of_person(case.category.slug)
+    sources = [Source(Store.POSTGRESQL, "notifications_ratelimit", str(one.pk)) for one in limits]
+    sources += [Source(Store.REDIS, "what each person had")] if limits else []
+    seen = _had(went, limits)
+    waits = [one.wait for one in went.had or () if one.used >= one.limit.max]
+    if result is not None and result.code == SkipReason.RATE_LIMITED:
+        says = "They have had as many messages as one person may get in this span of time."
+        until = went.now + timedelta(seconds=max(waits)) if waits else None
+        return Check(
+            gate="recipient_limit", verdict=Verdict.SKIP, says=says, code=SkipReason.RATE_LIMITED.value, seen=seen,
+            sources=tuple(sources), until=until,
+        )  # fmt: skip
+    if result is not None and result.type is EventType.HELD:
+        says = "Redis takes no counts, so nobody knows what they have had: marketing waits."
+        return Check(
+            gate="recipient_limit", verdict=Verdict.HOLD, says=says, code=result.code, seen=seen,
+            sources=tuple(sources), until=went.now + timedelta(seconds=result.retry_in),
+        )  # fmt: skip
+    if not limits:
+        return _passed("recipient_limit", "There is no limit on what one person gets.", seen, sources)
+    if case.admitted.terms.priority == Priority.CRITICAL or went.is_test:
+        who = "Test traffic is" if went.is_test else "Critical messages are"
+        return _passed("recipient_limit", f"{who} exempt from what one person may get.", seen, sources)
+    if went.had is None:
+        says = "Redis cannot be reached, so nobody knows what they have had: what people wait for goes on."
+        return Check(
+            gate="recipient_limit", verdict=Verdict.UNKNOWN, says=says, seen=seen, sources=tuple(sources)
+        )  # fmt: skip
+    return _passed("recipient_limit", "They have not had too many.", seen, sources)
+
+
+def wording(case: Case) -> Check:
+    """Whether it can be put into words for them."""
+    template = case.admitted.terms.template
+    source = Source(Store.REQUEST, "content")
+    if template is not None:
+        source = Source(Store.POSTGRESQL, "notifications_templateversion", str(template.version_id))
+    if case.trial.fault:
+        says = f"It cannot be put into words: {case.trial.fault.rstrip('.')}."
+        return Check(
+            gate="wording", verdict=Verdict.REFUSE, says=says, code="render_error",
+            seen={"Locale": case.person.recipient.locale or "none"}, sources=(source,),
+        )  # fmt: skip
+    content = case.trial.content or {}
+    seen = {name: f"{len(text):,} characters" for name, text in content.items()}
+    if case.channel == Channel.SMS and "body" in content:
+        parts = sms_segments(content["body"])
+        seen["SMS"] = f"{parts.segments} segment{'s' if parts.segments != 1 else ''}, {parts.encoding.label}"
+    return _passed("wording", f"It can be put into words for {case.label}.", seen, [source])
+
+
+#: Of these all are told, whichever refuses: whoever mends one wants to know of the next.
+ROUTING: Sequence[Callable[[Case], Check | None]] = (preference, suppression, address)
+#: In the order they are asked. From `recheck` on it is the worker that asks.
+PERSONAL = (*ROUTING, duplicate, schedule, recheck, recipient_limit, wording)
+
+
+def _had(went: Rehearsal, limits: Sequence[RateLimit]) -> dict[str, str]:
+    used = {one.target: one.used for one in went.had or ()}
+    return {
+        limit.target or "All categories": f"{used.get(limit.target, '?')} of {limit.max} in {span(limit.per_seconds)}"
+        for limit in limits
+    }
+
+
+def _stale(case: Case, gate: routing.Gate) -> str:
+    """A word on a cache that says something else than PostgreSQL."""
+    fresh = case.went.fresh
+    if fresh is None or gate(fresh, case.category, case.channel) == gate(case.reach, case.category, case.channel):
+        return ""
+    return " This is what the preference cache says; PostgreSQL says otherwise since a moment ago."
+
+
+def _or(at: datetime | None, otherwise: str) -> str:
+    return otherwise if at is None else day(at)
+
+
+def _passed(gate: str, says: str, seen: dict[str, str], sources: Sequence[Source]) -> Check:
+    return Check(gate=gate, verdict=Verdict.PASS, says=says, seen=seen, sources=tuple(sources))
+
+
+def _skipped(gate: str, code: SkipReason, says: str, seen: dict[str, str], sources: Sequence[Source]) -> Check:
+    return Check(gate=gate, verdict=Verdict.SKIP, says=says, code=code.value, seen=seen, sources=tuple(sources))
