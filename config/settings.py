@@ -261,6 +261,8 @@ MAINTENANCE_TASKS = {
     "analytics.rollups.rolling.roll": 20.0,
     "analytics.retention.purge": 3600.0,
     "analytics.engagement.retention.purge": 3600.0,
+    "analytics.webhooks.upkeep.sweep": 60.0,
+    "analytics.webhooks.upkeep.purge": 600.0,
     "analytics.alerts.evaluator.run": env.float("ALERT_EVERY_SECONDS", default=10.0),  # how often rules are looked at
 }
 

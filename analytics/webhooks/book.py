@@ -62,7 +62,9 @@ _FAILED = f"""
 """
 _LOG = """
     INSERT INTO analytics_webhookattempt (message_id, number, outcome, status, milliseconds, answer)
-    SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::smallint[], $5::int[], $6::text[])
+    SELECT one.* FROM unnest($1::uuid[], $2::int[], $3::text[], $4::smallint[], $5::int[], $6::text[])
+           AS one (message, number, outcome, status, milliseconds, answer)
+     WHERE EXISTS (SELECT FROM analytics_webhookmessage WHERE id = one.message)
 """
 #: Not at every batch: the row of a busy endpoint would be rewritten all day, and its writers wait for each other.
 _ANSWERS = """

@@ -32,6 +32,7 @@ class WebhookEndpoint(models.Model):
     failing_since = models.DateTimeField(null=True, editable=False)
     last_success_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+    deleted_at = models.DateTimeField(null=True, editable=False)  # seen by nobody; maintenance clears its log away
 
     class Meta:
         ordering: ClassVar = ["-id"]

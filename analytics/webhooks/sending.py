@@ -16,7 +16,7 @@ from django.conf import settings
 
 from analytics.webhooks.payload import message_id
 from analytics.webhooks.vocabulary import AttemptOutcome
-from core import metrics
+from core import ids, metrics
 from core.ids import Key
 from core.outbound_http import CONNECTIONS_PER_HOST, Answer, Outbound, OutboundFailed, OutboundRefused
 from core.standard_webhooks import sign
@@ -134,6 +134,11 @@ class Sender:
         except OutboundRefused as refused:
             return Attempted(request.id, AttemptOutcome.BLOCKED, answer=str(refused))
         return _attempted(request.id, answer)
+
+
+def circuit_of(endpoint: Key) -> str:
+    """The name of an endpoint's circuit, beside those of providers."""
+    return f"webhook:{ids.uuid(endpoint)}"
 
 
 def _attempted(id: Key, answer: Answer) -> Attempted:

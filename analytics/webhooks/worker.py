@@ -18,9 +18,8 @@ from django.db import InterfaceError, OperationalError, connection
 from analytics.webhooks import book
 from analytics.webhooks.book import Claimed, Ending, Known
 from analytics.webhooks.payload import About, about, body
-from analytics.webhooks.sending import Attempted, Held, Outcome, Request, Sender, Target
+from analytics.webhooks.sending import Attempted, Held, Outcome, Request, Sender, Target, circuit_of
 from analytics.webhooks.vocabulary import AttemptOutcome, EndReason
-from core import ids
 from core.ids import Key
 from core.outbound_http import Outbound
 from notifications import metrics
@@ -170,8 +169,3 @@ def _targets(claims: Sequence[Claimed], endpoints: Mapping[Key, Known], known: M
         Target(circuit_of(endpoint), endpoints[endpoint].url, endpoints[endpoint].secrets, requests)
         for endpoint, requests in by_endpoint.items()
     ]
-
-
-def circuit_of(endpoint: Key) -> str:
-    """The name of an endpoint's circuit, beside those of providers."""
-    return f"webhook:{ids.uuid(endpoint)}"

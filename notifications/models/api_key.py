@@ -15,6 +15,8 @@ class Scope(TextChoices):
     RECIPIENTS_READ = "recipients:read", "Read recipients"
     CATALOG_WRITE = "catalog:write", "Write categories"
     CATALOG_READ = "catalog:read", "Read categories and templates"
+    WEBHOOKS_WRITE = "webhooks:write", "Write webhook endpoints, test and replay them"
+    WEBHOOKS_READ = "webhooks:read", "Read webhook endpoints and their log"
 
 
 class KeyMode(TextChoices):
