@@ -70,6 +70,8 @@ SECTIONS: dict[str, list[Page]] = {
     ],
     "Access": [
         _list("API keys", "key", "notifications", "apikey", "What other services sign in with"),
+        _list("Webhooks", "webhook", "analytics", "webhookendpoint", "Who is told what became of what they sent"),
+        _list("Webhook log", "list_alt", "analytics", "webhookmessage", "What they were told, and what they answered"),
         _list("Users", "manage_accounts", "auth", "user", "Who may sign in here"),
         _list("Groups", "badge", "auth", "group", "Permissions by role"),
     ],

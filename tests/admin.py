@@ -13,6 +13,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from analytics.models import Alert, AlertEvent, AlertMessage, AlertRoute, AlertRule, Silence
+from analytics.webhooks import endpoints
+from analytics.webhooks.endpoints import Wishes
+from analytics.webhooks.models import WebhookAttempt, WebhookMessage
 from core import ids
 from notifications.choices import Channel
 from notifications.drafts import Draft
@@ -119,6 +122,19 @@ def alert(**fields: Any) -> Alert:
     return made
 
 
+def webhook() -> WebhookMessage:
+    """An endpoint, a message to it that has failed, and the request that did."""
+    key, _ = factories.api_key()
+    endpoint = endpoints.create(Wishes(url="https://shop.example/hooks", description="Shop"), keys=[key])
+    failed = WebhookMessage.objects.create(
+        endpoint=endpoint, type="test", status="failed", attempts=8, end_reason="exhausted"
+    )
+    WebhookAttempt.objects.create(
+        message=failed, number=8, outcome="refused", status=500, milliseconds=12, answer="<b>Oops</b>"
+    )
+    return failed
+
+
 def a_row_of_everything() -> Notification:
     """Something for every page to show."""
     person = factories.recipient("ada")
@@ -134,6 +150,7 @@ def a_row_of_everything() -> Notification:
     letter = dead_letter(sent)
     replays.start(LetterFilter(ids=(letter.pk,)), per_minute=1, by="grace", via="admin")
     alert()
+    webhook()
     return sent
 
 

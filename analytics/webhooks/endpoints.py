@@ -54,11 +54,10 @@ def endpoints() -> QuerySet[WebhookEndpoint]:
 
 def create(wishes: Wishes, *, keys: Sequence[ApiKey]) -> WebhookEndpoint:
     """A new endpoint with a secret of its own. Raises EndpointRefused."""
-    _check(wishes)
-    check_keys(keys)
+    check(wishes)
     with transaction.atomic():
         list(ApiKey.objects.select_for_update().filter(pk__in=[key.pk for key in keys]))  # so that two count in turn
-        _check_room(keys)
+        check_keys(keys)
         made = WebhookEndpoint.objects.create(
             url=wishes.url or "",
             description=wishes.description or "",
@@ -74,7 +73,7 @@ def create(wishes: Wishes, *, keys: Sequence[ApiKey]) -> WebhookEndpoint:
 
 def change(endpoint: WebhookEndpoint, wishes: Wishes) -> None:
     """Raises EndpointRefused. One that is switched on starts with a clean slate: failures of before do not count."""
-    _check(wishes)
+    check(wishes)
     fields: dict[str, object] = {
         name: value
         for name, value in (("url", wishes.url), ("description", wishes.description), ("events", wishes.events))
@@ -117,16 +116,30 @@ def send_test(endpoint: WebhookEndpoint) -> WebhookMessage:
     return made
 
 
-def check_keys(keys: Collection[ApiKey]) -> None:
-    """Raises EndpointRefused unless there are keys, all in force and of one mode: test traffic and live traffic are not
-    told in one stream."""
+def set_keys(endpoint: WebhookEndpoint, keys: Collection[ApiKey]) -> None:
+    """Whose notifications it is told of. Raises EndpointRefused."""
+    check_keys(keys, besides=endpoint)
+    endpoint.keys.set(keys)
+    transaction.on_commit(known.expire)
+
+
+def check_keys(keys: Collection[ApiKey], *, besides: WebhookEndpoint | None = None) -> None:
+    """Raises EndpointRefused unless there are keys, of one mode (test traffic and live traffic are not told in one
+    stream), each with room for an endpoint besides this one."""
     if not keys:
         raise EndpointRefused("keys", "required", "An endpoint belongs to one API key at least.")
     if len({key.mode for key in keys}) > 1:
         raise EndpointRefused("keys", "mixed", "Live keys and test keys do not share an endpoint.")
+    others = Q(webhook_endpoints__deleted_at=None)
+    if besides is not None:
+        others &= ~Q(webhook_endpoints__id=besides.pk)
+    counted = ApiKey.objects.filter(pk__in=[key.pk for key in keys]).annotate(has=Count("webhook_endpoints", others))
+    if any(key.has >= MAX_PER_KEY for key in counted):
+        raise EndpointRefused("keys", "too_many", f"An API key has {MAX_PER_KEY} endpoints at most.")
 
 
-def _check(wishes: Wishes) -> None:
+def check(wishes: Wishes) -> None:
+    """Raises EndpointRefused for what can be seen to be wrong."""
     if wishes.url is not None:
         try:
             check_url(wishes.url)
@@ -138,13 +151,6 @@ def _check(wishes: Wishes) -> None:
                 raise EndpointRefused(f"events/{position}", "unknown", f"The events are {', '.join(EVENTS)}.")
         if len(set(wishes.events)) < len(wishes.events):
             raise EndpointRefused("events", "repeated", "An event is named twice.")
-
-
-def _check_room(keys: Sequence[ApiKey]) -> None:
-    counted = Count("webhook_endpoints", filter=Q(webhook_endpoints__deleted_at=None))
-    for key in ApiKey.objects.filter(pk__in=[key.pk for key in keys]).annotate(has=counted):
-        if key.has >= MAX_PER_KEY:
-            raise EndpointRefused("keys", "too_many", f"An API key has {MAX_PER_KEY} endpoints at most.")
 
 
 def _switch(on: bool) -> dict[str, object]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import orjson
 
+from analytics.webhooks.models import WebhookMessage
 from analytics.webhooks.vocabulary import TEST
 from core import ids
 from core.ids import Key
@@ -31,6 +32,22 @@ class Told(NamedTuple):
     code: str
     provider: str
     at: datetime
+
+
+def told(row: WebhookMessage) -> Told:
+    """The same of a row of Django's."""
+    about, delivery = row.notification_id, row.delivery_id
+    return Told(
+        row.id.bytes,
+        row.endpoint_id.bytes,
+        row.type,
+        None if about is None else about.bytes,
+        None if delivery is None else delivery.bytes,
+        row.channel,
+        row.code,
+        row.provider,
+        row.at,
+    )
 
 
 class About(NamedTuple):

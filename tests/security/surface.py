@@ -8,6 +8,8 @@ from typing import Any
 
 from drf_spectacular.generators import SchemaGenerator
 
+from analytics.webhooks import endpoints
+from analytics.webhooks.endpoints import Wishes
 from channels_app import identity
 from channels_app.models import FeedItem
 from preferences.models import Recipient
@@ -63,6 +65,7 @@ class Rows:
         self.sent = notification("user-42")
         deliver(message(self.person, "Hello"))
         self.live, self.test = Api(), Api(mode="test")
+        self.endpoint = endpoints.create(Wishes(url="https://shop.example/hooks"), keys=[self.live.key])
         self.feed_token = identity.issue_token(self.person.id).token
 
     def fill(self, path: str) -> str:
@@ -72,6 +75,8 @@ class Rows:
         return path
 
     def known(self, path: str, name: str) -> str:
+        if "/webhooks/endpoints/" in path:
+            return str(self.endpoint.pk)
         if "/notifications/" in path:
             return str(self.sent.pk)
         if "/device-tokens/" in path and name == "id":
