@@ -67,6 +67,12 @@ def test_its_settings_are_settings():
         assert set(service["environment"]) <= known
 
 
+def test_prometheus_finds_the_metrics_of_every_process_on_one_port():
+    ports = {service["environment"]["METRICS_PORT"] for service in ours().values()}
+    assert ports == {"9400"}
+    assert "port: 9400" in (ROOT / "deploy" / "prometheus" / "prometheus.yaml").read_text()
+
+
 def test_no_secret_stands_in_it_and_every_variable_is_in_the_example():
     variables = set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "docker-compose.yml").read_text()))
     assert {"SECRET_KEY", "POSTGRES_PASSWORD", "RABBITMQ_PASSWORD"} <= variables <= exemplified()

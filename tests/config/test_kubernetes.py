@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from config import processes
 from core.ids import uuid7
+from notifications.checks import MIN_TOKEN
 from notifications.choices import Priority
 from notifications.lanes import CHANNELS, LANES
 from notifications.messaging import topology
@@ -94,14 +95,15 @@ def test_its_settings_are_settings_and_texts():
     [secret] = _parsed(FOLDER / "secret.example.yaml")
     assert set(config()) | set(secret["stringData"]) <= exemplified()
     assert all(isinstance(value, str) for value in config().values())  # a ConfigMap takes nothing else
-    assert {"SECRET_KEY", "DATABASE_URL", "REDIS_URL", "BROKER_URL"} == set(secret["stringData"])
+    assert {"SECRET_KEY", "DATABASE_URL", "REDIS_URL", "BROKER_URL", "METRICS_TOKEN"} == set(secret["stringData"])
+    assert len(secret["stringData"]["METRICS_TOKEN"]) >= MIN_TOKEN
 
 
 def test_no_secret_stands_in_it():
     [secret] = _parsed(FOLDER / "secret.example.yaml")
     assert all("change-me" in value for value in secret["stringData"].values())
     assert not of_kind("Secret")
-    assert not {"SECRET_KEY", "DATABASE_URL", "REDIS_URL", "BROKER_URL"} & set(config())
+    assert not {"SECRET_KEY", "DATABASE_URL", "REDIS_URL", "BROKER_URL", "METRICS_TOKEN"} & set(config())
 
 
 @pytest.mark.parametrize(("name", "container"), list(containers()))
@@ -145,6 +147,12 @@ def test_what_has_several_pods_never_loses_all_of_them_to_a_drained_node():
     for name, budget in budgets.items():
         assert budget["spec"]["selector"]["matchLabels"]["app.kubernetes.io/component"] == name
         assert budget["spec"]["maxUnavailable"] == 1
+
+
+@pytest.mark.parametrize(("name", "deployment"), of_kind("Deployment").items())
+def test_prometheus_finds_the_metrics_of_every_pod(name: str, deployment: dict[str, Any]):
+    found = deployment["spec"]["template"]["metadata"]["annotations"]
+    assert found == {"prometheus.io/scrape": "true", "prometheus.io/port": config()["METRICS_PORT"]}
 
 
 def test_the_web_process_is_probed_where_it_answers():
