@@ -14,6 +14,7 @@ from analytics.terminal.gather import MINUTES, RECENT, Flow, Snapshot
 from notifications.lanes import label
 from notifications.live import COUNTED, LaneState, ProcessState
 from notifications.management.tables import printable
+from notifications.services import events_lane
 from notifications.services.providers import Standing, State
 
 #: A lane whose oldest message has waited this long is coloured; by the aims of critical and of normal messages.
@@ -83,6 +84,10 @@ def _banners(shown: Snapshot, trouble: str) -> Iterator[Text]:
         yield Text("! Nobody could look at the broker's queues: what waits there is unknown.", style="bold yellow")
     if state.uses_broker and not state.alive("relay"):
         yield Text("! No relay lives: what is due stays in the outbox.", style="bold red")
+    if shown.events.oldest_seconds > LATE:
+        number = words.count(shown.events.due, capped=shown.events.due >= events_lane.COUNTED)
+        waited = words.duration(shown.events.oldest_seconds)
+        yield Text(f"! {number} receipts, opens and clicks wait, the oldest for {waited}.", style="bold yellow")
     missing = [kind for kind in ("maintenance", "events", "campaigns") if not state.alive(kind)]
     if missing:
         yield Text(f"! Not running: {', '.join(missing)}.", style="bold yellow")

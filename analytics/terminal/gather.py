@@ -9,7 +9,7 @@ from analytics.rollups import reading
 from analytics.rollups.figures import Histogram, Tallies
 from notifications import live
 from notifications.choices import Channel, EventType
-from notifications.services import providers
+from notifications.services import events_lane, providers
 
 #: Whole minutes of the small charts.
 MINUTES = 30
@@ -47,6 +47,7 @@ class Snapshot:
     causes: tuple[tuple[str, int], ...]  # (why in words, how many) of what went wrong or waits to be tried again
     providers: providers.Overview
     alerts: tuple[OpenAlert, ...]  # the most severe first
+    events: events_lane.Depth  # receipts, opens and clicks that wait to be applied
 
 
 def snapshot() -> Snapshot:
@@ -68,6 +69,7 @@ def snapshot() -> Snapshot:
         causes=tuple((one["label"], one["count"]) for one in everything.reasons(*WENT_WRONG)[:CAUSES]),
         providers=providers.overview(),
         alerts=tuple(open_alerts()),
+        events=events_lane.depth(),
     )
 
 

@@ -21,6 +21,7 @@ from rich.console import Console
 from analytics.terminal import words
 from analytics.terminal.screen import Screen
 from notifications.models import OutboxMessage, ProcessBeat
+from notifications.models.received_event import ReceivedEvent
 from notifications.services import providers
 from tests import factories
 from tests.notifications.conftest import redis_away  # noqa: F401  a fixture
@@ -105,6 +106,14 @@ def test_without_a_relay_it_says_that_nothing_leaves_the_outbox(settings):
     text = shown()
     assert "No relay lives" in text
     assert "what waits there is unknown" in text
+
+
+@pytest.mark.django_db
+def test_events_that_nobody_applies_are_said():
+    ReceivedEvent.objects.create(
+        type="delivered", origin="acme", delivery_id=uuid4(), due_at=Now() - timedelta(minutes=10)
+    )
+    assert "! 1 receipts, opens and clicks wait, the oldest for 10 min." in shown()
 
 
 @pytest.mark.django_db

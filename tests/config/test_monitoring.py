@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 import yaml
+from django.conf import settings
+from django.urls import get_resolver
+from django.utils.module_loading import import_string
 
-import config.asgi  # everything that counts is imported by the web process,
-from analytics.management.commands import top as _top  # the commands
+import config.asgi  # everything that counts is imported by the web process, the commands or a setting
+from analytics.management.commands import top as _top
 from campaigns import runner as _runner
 from config import processes
 from core import metrics
@@ -51,6 +54,9 @@ def known() -> dict[str, set[str]]:
     """Series -> the labels it has, of everything that a process or the installation tells."""
     for name in lanes.CHANNELS:
         registry.lane_worker(name)
+    for path in settings.MAINTENANCE_TASKS:
+        import_string(path)
+    get_resolver().url_patterns  # noqa: B018  the views
     found: dict[str, set[str]] = {}
     for collector in metrics.registry._collector_to_names:
         if isinstance(collector, metrics._Metric):
@@ -147,6 +153,13 @@ def test_the_dashboard_lies_on_its_grid_and_asks_the_source_one_chooses():
         taken |= cells
         for target in panel.get("targets", []):
             assert target["datasource"]["uid"] == "${datasource}"
+
+
+@pytest.mark.django_db
+def test_every_metric_is_documented():
+    told = set(re.findall(r"carillon_[a-z_]+", (ROOT / "docs" / "observability.md").read_text()))
+    families = {re.sub(r"_(bucket|count|sum)$", "", name) for name in known() if name.startswith("carillon_")}
+    assert families - told == set()
 
 
 def test_prometheus_asks_as_many_ports_as_one_machine_has_processes(settings):
