@@ -1,8 +1,7 @@
 """What the record says happened, counted as the pipeline counts it: the truth that counters are compared with.
 
 `RETOLD` are the outcomes that follow from events, that of the first of a notification's deliveries to be opened or
-clicked among them; "accepted", "queued" and what else is counted without an event do
-not.
+clicked among them; "accepted", "queued" and what else is counted without an event do not.
 """
 
 from datetime import datetime, timedelta
@@ -32,7 +31,7 @@ WITH told AS MATERIALIZED (
       JOIN notifications_notification n ON n.id = d.notification_id
      WHERE e.id >= %(low)s AND e.id < %(high)s AND e.at >= %(since)s AND e.at < %(until)s
 )
-SELECT minute, source, category_id, channel, provider, type AS outcome, code AS reason, count(*)
+SELECT minute, source, category_id, channel, provider, type AS outcome, code AS reason, count(*) AS count
   FROM told GROUP BY 1, 2, 3, 4, 5, 6, 7
  UNION ALL
 SELECT minute, source, category_id, channel, provider, %(latency)s,

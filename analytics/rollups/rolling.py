@@ -22,8 +22,9 @@ TURN = 2.0
 GRACE = timedelta(seconds=30)
 BLIND_GRACE = timedelta(minutes=15)
 
-#: What a size is made of, and how much at a time, in minutes.
-_MADE_OF = {10: (1, 60), 60: (1, 60), 1440: (60, 1440), 10_080: (1440, 10_080)}
+#: What a size is made of, and how much of it is made at a time, in minutes.
+MADE_OF = {10: 1, 60: 1, 1440: 60, 10_080: 1440}
+_AT_A_TIME = {10: 60, 60: 60, 1440: 1440, 10_080: 10_080}
 
 #: A counter belongs to the minute in which its transaction began. The moment before which none began that is still
 #: open: nothing is added to the minutes before it any more.
@@ -65,12 +66,17 @@ _INSERT_BY_SOURCE = f"""
 TABLES = ("analytics_totalcell", "analytics_categorycell", "analytics_sourcecell")
 
 
+def tables(size: int) -> tuple[str, ...]:
+    """The tables that have cells of a size."""
+    return TABLES[:2] if size == 10 else TABLES
+
+
 def roll() -> int:
     """Make the cells that can be made, oldest first, and those of a size before those made of them; how many pieces of
     the past were done. Goes on for a few seconds at most: the next call does the rest."""
     end = time.monotonic() + TURN
     done = 0
-    for size in _MADE_OF:
+    for size in MADE_OF:
         while time.monotonic() < end and _advance(size):
             done += 1
     return done
@@ -80,7 +86,7 @@ def make(cursor: CursorWrapper, size: int, since: datetime, until: datetime) -> 
     """Make the cells of one size in [since, until) from what they are made of, in place of those that are there."""
     for table in reversed(TABLES):
         delete(cursor, table, size, since, until)
-    of, _ = _MADE_OF[size]
+    of = MADE_OF[size]
     query = _MAKE.format(
         counted=_MINUTES if of == 1 else _CELLS,
         by_source=_BY_SOURCE if size == 10 else _INSERT_BY_SOURCE,
@@ -124,7 +130,7 @@ def settled(cursor: CursorWrapper) -> datetime:
 
 def _advance(size: int) -> bool:
     """Make the next cells of a size; whether there may be more to make."""
-    of, piece = _MADE_OF[size]
+    of, piece = MADE_OF[size], _AT_A_TIME[size]
     with transaction.atomic(), connection.cursor() as cursor:
         if not lock(cursor):
             return False

@@ -2,12 +2,14 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import psycopg
+
+from analytics.rollups import record
 
 ACCEPTED = "accepted"
 
@@ -75,14 +77,10 @@ _DELIVERIES = """
 _EVENTS = """
     SELECT delivery_id::text, id::text, type, at, attempt, code FROM notifications_deliveryevent ORDER BY at, id
 """
+_EVER = datetime(2001, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 _COUNTED = """
     SELECT minute, source, category_id, channel, provider, outcome, reason, sum(count)::bigint
       FROM analytics_minutecount WHERE outcome NOT IN ('accepted', 'queued', 'receipt') GROUP BY 1, 2, 3, 4, 5, 6, 7
-"""
-_HAPPENED = """
-    SELECT date_trunc('minute', e.at), n.source, n.category_id, d.channel, e.provider, e.type, e.code, count(*)
-      FROM notifications_deliveryevent e JOIN notifications_delivery d ON d.id = e.delivery_id
-      JOIN notifications_notification n ON n.id = d.notification_id GROUP BY 1, 2, 3, 4, 5, 6, 7
 """
 
 
@@ -96,5 +94,5 @@ def read_record(url: str) -> Record:
             events[delivery].append(Event(*event))
         notifications = {row[0] for row in connection.execute("SELECT id::text FROM notifications_notification")}
         counted = {row[:7]: row[7] for row in connection.execute(_COUNTED)}
-        happened = {row[:7]: row[7] for row in connection.execute(_HAPPENED)}
+        happened = {row[:7]: row[7] for row in connection.execute(record.HAPPENED, record.span(*_EVER))}
     return Record(deliveries, events, notifications, counted, happened)
