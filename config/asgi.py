@@ -10,6 +10,7 @@ django.setup(set_prefix=False)  # before anything that imports models
 
 from channels.routing import ProtocolTypeRouter, URLRouter
 
+from analytics.engagement.quick import QuickLinks
 from channels_app.routing import websocket_urlpatterns
 from config.processes import web_is_present
 from core.asgi import ThreadedASGIHandler, lighten_daphne
@@ -20,7 +21,7 @@ lighten_daphne(listening=web_is_present)
 django_handler = ThreadedASGIHandler()
 application = ProtocolTypeRouter(
     {
-        "http": ExpressWebhooks(Express(django_handler), django_handler),
+        "http": QuickLinks(ExpressWebhooks(Express(django_handler), django_handler), django_handler),
         "websocket": URLRouter(websocket_urlpatterns),
     }
 )

@@ -66,35 +66,50 @@ class HitLog:
 
     def note(self, hit: Incoming) -> bool:
         """Take a hit down. True when it is durable now; False when it waits in memory, is one too many, or is lost."""
-        result = self._note(hit)
-        _HITS.inc(hit.origin, result)
-        return result == "kept"
+        done = self.take(hit)
+        if done is None:
+            return False
+        try:
+            done.result(PATIENCE)
+        except TooLate:
+            self.give_up(hit)
+            return False
+        self.kept(hit)
+        return True
 
-    @property
-    def waiting(self) -> int:
-        """Hits in memory."""
-        return len(self._waiting)
-
-    def _note(self, hit: Incoming) -> str:
+    def take(self, hit: Incoming) -> Future[None] | None:
+        """The same for who waits in a way of its own: what becomes done once the hit is durable, and then is to be told
+        by `kept`, or after PATIENCE by `give_up`. None when there is nothing to wait for."""
         if not self._restraint.allows(hit.delivery_id.bytes):
-            return "too_many"
+            _HITS.inc(hit.origin, "too_many")
+            return None
         done: Future[None] = Future()
         with self._news:
             if len(self._waiting) >= MAX_WAITING:
-                return "lost"
+                _HITS.inc(hit.origin, "lost")
+                return None
             self._waiting.append((hit, done))
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="hits", daemon=True)
                 self._thread.start()
             self._news.notify()
         if self._is_away:
-            return "waiting"
-        try:
-            done.result(PATIENCE)
-        except TooLate:
-            self._is_away = True  # whoever comes next need not wait for the same statement
-            return "waiting"
-        return "kept"
+            _HITS.inc(hit.origin, "waiting")
+            return None
+        return done
+
+    def kept(self, hit: Incoming) -> None:
+        _HITS.inc(hit.origin, "kept")
+
+    def give_up(self, hit: Incoming) -> None:
+        """Whoever comes next need not wait for the same statement."""
+        self._is_away = True
+        _HITS.inc(hit.origin, "waiting")
+
+    @property
+    def waiting(self) -> int:
+        """Hits in memory."""
+        return len(self._waiting)
 
     def _run(self) -> None:
         while True:

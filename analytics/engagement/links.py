@@ -110,9 +110,9 @@ class LinkReader:
     def url(self, link: bytes) -> str | None:
         """The stored address of a link, None when there is none. Raises django.db's errors, at the latest after
         ANSWER_SECONDS."""
-        id = int.from_bytes(link)
-        if (known := self._known.get(id)) is not None:
+        if (known := self.known(link)) is not None:
             return known
+        id = int.from_bytes(link)
         if not self._looking.acquire(timeout=ANSWER_SECONDS):
             raise OperationalError("Too many links are being looked up.")
         answer: Future[str | None] = Future()
@@ -124,6 +124,10 @@ class LinkReader:
         if found is not None:
             self._known.put(id, found)
         return found
+
+    def known(self, link: bytes) -> str | None:
+        """The same, without asking anybody: None when this process has not looked it up."""
+        return self._known.get(int.from_bytes(link))
 
     def _look(self, id: int, answer: Future[str | None]) -> None:
         """On a thread of its own: a frozen PostgreSQL keeps its connections open and says nothing, and whoever asks

@@ -35,10 +35,11 @@ def refused(client, path: str) -> None:
 
 
 def test_a_forged_token_leads_nowhere(client, link):
+    ours = genuine(link)
     forged = [
         Tokens("a guess").make(ids.keys(1)[0], link),
-        genuine(link)[:-1] + "A" if genuine(link)[-1] != "A" else genuine(link)[:-1] + "B",
-        genuine(link) + "AAAA",
+        ours[:-1] + ("A" if ours[-1] != "A" else "B"),
+        ours + "AAAA",
         base64.urlsafe_b64encode(bytes(16) + link + bytes(6)).decode(),
         base64.urlsafe_b64encode(bytes(16) + link + bytes(6) + EVIL.encode()).decode().rstrip("="),
     ]
