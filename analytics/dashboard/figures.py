@@ -159,6 +159,8 @@ def words(outcome: str, reason: str) -> str:
     said = _WORDS.get(reason, reason) or _BARE.get(outcome, outcome)
     if outcome == EventType.DEFERRED:
         return f"{said}, {_TRIED_AGAIN}"
+    if outcome == EventType.BOUNCED and reason:
+        return f"{_BARE[outcome]}: {said[:1].lower()}{said[1:]}"
     return f"{said}, {_GIVEN_UP}" if outcome == EventType.DEAD and reason else said
 
 

@@ -1,8 +1,12 @@
 """This moment: the verdict, each channel, what waits where, who works, which providers serve, which limits press."""
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from analytics.alerts import selectors as alert_selectors
+from analytics.alerts.choices import Severity
+from analytics.alerts.selectors import OpenAlert
 from analytics.dashboard import providers, verdict
 from analytics.dashboard.figures import success
 from analytics.dashboard.links import Links
@@ -15,6 +19,13 @@ from notifications.services import providers as provider_service
 
 #: Minutes that the verdict and the channels' figures are about, and those of their small lines.
 RECENT, LINE = 5, 30
+#: Open alerts shown; the rest are counted.
+MOST_ALERTS = 6
+_ALERT_TONES: Mapping[str, str] = {
+    Severity.CRITICAL: verdict.BAD,
+    Severity.WARNING: verdict.WARN,
+    Severity.INFO: verdict.QUIET,
+}
 _HOUR = (EventType.RESCUED, EventType.RECLAIMED, EventType.DEAD, EventType.DEFERRED, EventType.HELD, EventType.REPLAYED)
 
 
@@ -25,12 +36,15 @@ def now(links: Links) -> dict[str, Any]:
     minute = state.at.replace(second=0, microsecond=0)
     recent = reading.tallies(since=minute - timedelta(minutes=RECENT - 1))
     hour = reading.tallies(since=minute - timedelta(minutes=59))
+    alerts = alert_selectors.open_alerts()
     known = Known(
         live=state,
         overview=overview,
         recent=recent,
         minutes=RECENT,
         dead_in_hour=hour.total(EventType.DEAD),
+        alert_tones=[_ALERT_TONES[alert.severity] for alert in alerts if alert.is_loud],
+        alerting=not alert_selectors.health().is_stale or not state.alive("maintenance"),
     )
     found = verdict.verdict(known)
     return {
@@ -41,6 +55,7 @@ def now(links: Links) -> dict[str, Any]:
             "sentence": found.sentence,
             "findings": [{"tone": f.tone, "about": f.about, "words": f.words} for f in found.findings],
         },
+        "alerts": _alerts(alerts, state, links),
         "channels": _channels(known, state),
         "lanes": [_lane(lane, links) for lane in state.lanes if _is_busy(lane)],
         "broker": {"used": state.uses_broker, "known": state.depths_known},
@@ -51,6 +66,28 @@ def now(links: Links) -> dict[str, Any]:
         "providers": providers.chains(overview, links) if links.may("notifications.providerswitch") else None,
         "redis_away": overview.redis_away,
         "limits": providers.limits(links) if links.may("notifications.ratelimit") else None,
+    }
+
+
+def _alerts(alerts: Sequence[OpenAlert], state: LiveState, links: Links) -> dict[str, Any]:
+    """Those that ask for somebody, the most severe first; the rest, which somebody knows of or which another explains,
+    are counted."""
+    loud = [alert for alert in alerts if alert.is_loud]
+    may_open = links.may("analytics.alert")
+    return {
+        "loud": [
+            {
+                "tone": _ALERT_TONES[alert.severity],
+                "title": alert.title,
+                "summary": alert.summary,
+                "open_for": max(0.0, (state.at - alert.opened_at).total_seconds()),
+                "url": alert.url if may_open else "",
+            }
+            for alert in loud[:MOST_ALERTS]
+        ],
+        "more": max(0, len(loud) - MOST_ALERTS),
+        "muted": len(alerts) - len(loud),
+        "url": links.list("analytics.alert"),
     }
 
 

@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from analytics.dashboard.links import Links
 from analytics.dashboard.verdict import BAD, GOOD, QUIET, UNKNOWN, WARN
+from notifications.choices import Channel
 from notifications.models import RateLimit
 from notifications.models.limits import LimitScope
 from notifications.services.limits import Limit
@@ -39,7 +40,7 @@ def chains(overview: Overview, links: Links) -> list[dict[str, Any]]:
             "tone": _tone(chain),
             "providers": [_provider(one, one is chain.serving, links) for one in chain.providers],
         }
-        for chain in overview.chains
+        for chain in sorted(overview.chains, key=lambda chain: Channel.values.index(chain.channel))
     ]
 
 

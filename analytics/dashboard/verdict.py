@@ -28,6 +28,8 @@ _TITLES = {
     WARN: "Messages are getting through, but something needs a look",
     BAD: "Some messages are not getting through",
 }
+#: What is said when an alert is worse than all that is seen here.
+_ALERTED = {QUIET: "All quiet", WARN: "An alert asks for a look", BAD: "A critical alert is open"}
 #: Processes without which something stands still, and what that is.
 _NEEDED = {
     "maintenance": "nobody puts back what was left behind, and no alert is raised",
@@ -38,7 +40,7 @@ _NEEDED = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something to know: how bad, about what, in a sentence. `about` names a part of the page, or is a URL."""
+    """Something to know: how bad, about what, in a sentence. `about` is a channel or another part of the page."""
 
     tone: str
     about: str
@@ -55,24 +57,25 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What a verdict is passed on. `recent`: the outcomes of the last `minutes`; `hour`: how often things happened in
-    the last hour; `alerts`: those that are open, as findings."""
+    """What a verdict is passed on. `recent`: the outcomes of the last `minutes`; `alert_tones`: one for each open alert
+    that asks for somebody; `alerting`: whether rules are looked at."""
 
     live: LiveState
     overview: Overview
     recent: Tallies
     minutes: int
     dead_in_hour: int = 0
-    alerts: Sequence[Finding] = ()
+    alert_tones: Sequence[str] = ()
+    alerting: bool = True
 
 
 def verdict(known: Known) -> Verdict:
     """The worst that was found, and all that was found, the worst first."""
-    found = [*known.alerts, *_findings(known)]
-    found.sort(key=lambda finding: -_RANK[finding.tone])
+    found = sorted(_findings(known), key=lambda finding: -_RANK[finding.tone])
     sent = known.recent.total(EventType.SENT)
-    tone = found[0].tone if found else GOOD if sent else QUIET
-    return Verdict(tone, _TITLES[tone], _sentence(known, sent), found)
+    own = max([GOOD if sent else QUIET, *(finding.tone for finding in found)], key=_RANK.__getitem__)
+    tone = max([own, *known.alert_tones], key=_RANK.__getitem__)
+    return Verdict(tone, _TITLES[own] if tone == own else _ALERTED[tone], _sentence(known, sent), found)
 
 
 def of_channel(known: Known, channel: str) -> str:
@@ -103,6 +106,8 @@ def _findings(known: Known) -> Iterator[Finding]:
         yield from _of_lanes(channel, [lane for lane in known.live.lanes if lane.channel == channel])
         yield from _of_outcomes(channel, known)
     yield from _of_processes(known.live)
+    if not known.alerting:
+        yield Finding(UNKNOWN, "alerts", "Alert rules are not being looked at: nobody would be told of trouble.")
     if known.dead_in_hour:
         words = f"{_messages(known.dead_in_hour)} given up on in the last hour: every try failed."
         yield Finding(WARN, "dead", words)

@@ -16,7 +16,8 @@ from campaigns.models import Audience, Campaign
 from campaigns.services import AudienceService, CampaignService
 from config.demo_data import people
 from notifications.drafts import MAX_DRAFTS, Draft
-from notifications.models import MessageTemplate
+from notifications.models import ApiKey, MessageTemplate
+from notifications.services import api_keys
 from notifications.services.notification import NotificationService
 from preferences.models import Category, Recipient
 
@@ -60,9 +61,9 @@ def _code(dice: Dice) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One sort of message: who sends it, about what, how often among a hundred."""
+    """One sort of message: which service sends it, about what, how often among a hundred."""
 
-    source: str
+    service: str
     category: str
     template: str
     weight: float
@@ -70,15 +71,15 @@ class Kind:
 
 
 KINDS: Sequence[Kind] = (
-    Kind("api:shop", "orders", "order-shipped", 22, _order),
-    Kind("api:shop", "orders", "out-for-delivery", 14, _arrival),
-    Kind("api:billing", "payments", "payment-received", 15, _payment),
-    Kind("api:billing", "payments", "card-refused", 3, _payment),
-    Kind("api:accounts", "security", "security-code", 14, _code),
-    Kind("api:booking", "reminders", "appointment", 9, _appointment),
-    Kind("api:shop", "reminders", "basket", 5, _talk),
-    Kind("api:forum", "community", "reply", 14, _talk),
-    Kind("api:shop", "product-news", "what-is-new", 4, _talk),
+    Kind("Shop", "orders", "order-shipped", 22, _order),
+    Kind("Shop", "orders", "out-for-delivery", 14, _arrival),
+    Kind("Billing", "payments", "payment-received", 15, _payment),
+    Kind("Billing", "payments", "card-refused", 3, _payment),
+    Kind("Accounts", "security", "security-code", 14, _code),
+    Kind("Booking", "reminders", "appointment", 9, _appointment),
+    Kind("Shop", "reminders", "basket", 5, _talk),
+    Kind("Forum", "community", "reply", 14, _talk),
+    Kind("Shop", "product-news", "what-is-new", 4, _talk),
 )
 
 
@@ -90,6 +91,7 @@ class Traffic:
         self._dice = Dice(seed)
         self._owed = 0.0
         self._campaigns = 0
+        self._sources = {name: f"api:{_prefix(name)}" for name in dict.fromkeys(kind.service for kind in KINDS)}
 
     def step(self, now: float, seconds: float) -> int:
         """Send what is due for the last `seconds`, at the time `now` in seconds; how many notifications."""
@@ -98,7 +100,7 @@ class Traffic:
         self._owed -= int(self._owed)
         by_source: dict[str, list[Draft]] = {}
         for kind in self._dice.choices(KINDS, [kind.weight for kind in KINDS], k=number):
-            by_source.setdefault(kind.source, []).extend(self._drafts(kind))
+            by_source.setdefault(self._sources[kind.service], []).extend(self._drafts(kind))
         service = NotificationService()
         return sum(len(service.send(drafts[:MAX_DRAFTS], source=source)) for source, drafts in by_source.items())
 
@@ -127,6 +129,12 @@ class Traffic:
             expires_at=now + timedelta(seconds=2) if kind.category == "payments" and dice.random() < LATE else None,
         )
         return [draft, draft] if dice.random() < REPEATED else [draft]
+
+
+def _prefix(service: str) -> str:
+    """The prefix of a service's API key, which is made if there is none. Nobody is told its secret."""
+    known = ApiKey.objects.filter(name=service, revoked_at=None).values_list("prefix", flat=True).first()
+    return known or api_keys.issue(service)[0].prefix
 
 
 def tide(now: float) -> float:

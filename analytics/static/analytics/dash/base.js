@@ -10,10 +10,17 @@ window.CarillonDash = (() => {
 
   const number = (value) => (value === null || value === undefined ? "?" : whole.format(Math.round(value)));
 
-  /* Short enough for a tile: 12,345 · 123k · 1.23M. The exact figure is its title. */
+  /* Short enough for a tile: 123,456 · 1.2M. The exact figure is its title. */
   function short(value) {
     if (value === null || value === undefined) return "?";
-    if (value < 1e5) return number(value);
+    if (value < 1e6) return number(value);
+    return tiny(value);
+  }
+
+  /* Shorter still, for a column on a telephone: 950 · 12.3k · 1.2M. */
+  function tiny(value) {
+    if (value === null || value === undefined) return "?";
+    if (value < 1e4) return number(value);
     const [unit, sign] = value >= 1e9 ? [1e9, "B"] : value >= 1e6 ? [1e6, "M"] : [1e3, "k"];
     const scaled = value / unit;
     return `${scaled >= 100 ? Math.floor(scaled) : Math.floor(scaled * 10) / 10}${sign}`;
@@ -117,7 +124,7 @@ window.CarillonDash = (() => {
     if (!span || !(span.elapsed > 0) || (!now && !before)) return null;
     const rate = now / span.elapsed, earlier = before / span.length;
     const told = `${number(before)} in the period before`;
-    if (!before) return el("span.dash-change", { title: told }, "new");
+    if (!before) return span.first ? null : el("span.dash-change", { title: told }, "new");
     const ratio = rate / earlier - 1;
     if (Math.abs(ratio) < 0.01) return el("span.dash-change", { title: told }, "same");
     const words = ratio > 9 ? `×${Math.round(ratio + 1)}` : `${Math.abs(ratio * 100).toFixed(0)}%`;
@@ -192,5 +199,5 @@ window.CarillonDash = (() => {
     }
   }
 
-  return { number, short, percent, duration, clock, per, el, linked, morph, icon, sparkline, change, trend, Feed };
+  return { number, short, tiny, percent, duration, clock, per, el, linked, morph, icon, sparkline, change, trend, Feed };
 })();

@@ -4,7 +4,7 @@
 
 (() => {
   const { el, morph, short, number, duration, clock, per } = window.CarillonDash;
-  const FONT = "11px Inter, system-ui, sans-serif";
+  const FONT = (node) => `${Math.max(11, Math.round(parseFloat(getComputedStyle(node).fontSize) * 0.78))}px Inter, system-ui, sans-serif`;
   const HEIGHT = 250;
 
   const color = (node, name) => getComputedStyle(node).getPropertyValue(`--${name}`).trim();
@@ -51,7 +51,7 @@
 
     options(lines) {
       const node = this.root;
-      const axis = { stroke: () => color(node, "quiet"), font: FONT, ticks: { show: false }, gap: 6 };
+      const axis = { stroke: () => color(node, "quiet"), font: FONT(node), ticks: { show: false }, gap: 6 };
       return {
         width: node.clientWidth, height: this.height(), padding: [10, 6, 0, 0], legend: { show: false },
         tzDate: (unix) => uPlot.tzDate(new Date(unix * 1000), "Etc/UTC"),
@@ -62,7 +62,7 @@
           y: this.kind.scale(this),
         },
         axes: [
-          { ...axis, grid: { show: false }, space: 72, values: (_, splits) => splits.map((at) => clock(at, this.coarse())) },
+          { ...axis, size: 26, grid: { show: false }, space: 72, values: (_, splits) => splits.map((at) => clock(at, this.coarse())) },
           { ...axis, size: 46, grid: { stroke: () => color(node, "line"), width: 1 }, ...this.kind.axis(this) },
         ],
         series: [{}, ...Array.from({ length: lines }, () => ({ paths: () => null, points: { show: false } }))],
@@ -175,8 +175,9 @@
   };
 
   /* Lines of the quantiles on a logarithmic scale; where nothing was sent there is no line. */
-  const NAMES = [["p99", "99 of 100 within"], ["p95", "95 of 100 within"], ["p50", "Half within"]];
-  const TICKS = [0.001, 0.01, 0.1, 1, 10, 60, 600, 3600, 36000, 360000];
+  const NAMES = [["p99", "p99"], ["p95", "p95"], ["p50", "p50"]];
+  const TICKS = new Map([[0.001, "1 ms"], [0.01, "10 ms"], [0.1, "100 ms"], [1, "1 s"], [10, "10 s"], [60, "1 min"], [600, "10 min"],
+    [3600, "1 h"], [36000, "10 h"]]);
   const LATENCY = {
     values: (data) => NAMES.map(([name]) => data.latency[name]),
     scale: (chart) => ({ distr: 3, range: () => {
@@ -184,13 +185,14 @@
       return [Math.min(0.05, ...known) * 0.6, Math.max(1, ...known) * 1.8];
     } }),
     axis: () => ({
-      splits: (_, __, least, most) => TICKS.filter((tick) => tick >= least && tick <= most),
-      filter: (_, splits) => splits, values: (_, splits) => splits.map(duration),
+      splits: (_, __, least, most) => [...TICKS.keys()].filter((tick) => tick >= least && tick <= most),
+      filter: (_, splits) => splits, values: (_, splits) => splits.map((tick) => TICKS.get(tick)),
     }),
     summary: (data) => {
       const last = (name) => data.latency[name].filter((value) => value !== null).at(-1);
       return last("p50") === undefined ? "How long sending took: nothing was sent."
-        : `How long sending took, lately: ${NAMES.map(([name, words]) => `${words.toLowerCase()} ${duration(last(name))}`).join(", ")}. Arrow keys read step by step.`;
+        : `How long sending took, lately: half within ${duration(last("p50"))}, 95 of 100 within ${duration(last("p95"))}, 99 of 100 within `
+          + `${duration(last("p99"))}. Arrow keys read step by step.`;
     },
     rows: (data, n) => NAMES.map(([name, words]) => [name, words, duration(data.latency[name][n])]),
     paint(plot, data, ink) {

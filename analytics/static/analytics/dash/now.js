@@ -4,7 +4,7 @@
 (() => {
   const { el, morph, linked, icon, number, short, percent, duration, sparkline } = window.CarillonDash;
   const SYMBOLS = { good: "check_circle", quiet: "bedtime", unknown: "help", warn: "warning", bad: "error" };
-  const TONES = { good: "well", quiet: "quiet", unknown: "unknown", warn: "attention", bad: "failing" };
+  const TONES = { good: "Healthy", quiet: "Quiet", unknown: "Unknown", warn: "Troubled", bad: "Failing" };
   const CHANNELS = { push: "phonelink_ring", email: "mail", sms: "sms", in_app: "inbox" };
 
   const part = (name) => document.querySelector(`[data-part="${name}"]`);
@@ -14,7 +14,8 @@
 
   /* --- how fast, right now ---------------------------------------------------------------------------------------- */
 
-  /* Counts by minute grow between two looks: the growth over the last half minute is the rate of this moment. */
+  /* Counts by minute grow between two looks: the growth over the last half minute is the rate of this moment. Before
+     there is so much to compare, it is that of the last whole minute. */
   class Pulse {
     constructor() { this.minutes = new Map(); this.looks = []; }
 
@@ -29,15 +30,12 @@
       this.looks.push({ now, sent });
       while (this.looks.length > 80) this.looks.shift();
       const from = this.looks.find((look) => now - look.now <= 30) || this.looks[0];
-      return now - from.now < 2 ? null : Math.max(0, (sent - from.sent) / (now - from.now));
-    }
-
-    line() {
-      return this.looks.slice(1).map((look, n) => Math.max(0, (look.sent - this.looks[n].sent) / Math.max(0.5, look.now - this.looks[n].now)));
+      return now - from.now < 8 ? figures.channels.reduce((sum, channel) => sum + channel.sent.at(-2), 0) / 60
+        : Math.max(0, (sent - from.sent) / (now - from.now));
     }
   }
   const pulse = new Pulse();
-  const smooth = (values) => values.map((_, n) => { const near = values.slice(Math.max(0, n - 3), n + 1); return near.reduce((a, b) => a + b, 0) / near.length; });
+  const together = (figures) => figures.channels[0].sent.map((_, n) => figures.channels.reduce((sum, channel) => sum + channel.sent[n], 0));
 
   function verdict(figures) {
     const { tone: found, title, sentence, findings } = figures.verdict;
@@ -50,11 +48,22 @@
       el("span.dash-disc", { "data-tone": found }, icon(SYMBOLS[found])),
       el("div", {}, el("h2", {}, title), el("p", {}, sentence)));
     shown("pulse",
-      el("div.dash-pulse-line", {}, sparkline(smooth(pulse.line()), "accent")),
-      el("div", { title: "Over the last half minute" }, el("strong", {}, rate === null ? "…" : rate >= 10 ? number(rate) : rate.toFixed(1)), el("span", {}, "sent a second")));
+      el("div.dash-pulse-line", { title: "The last half hour" }, sparkline(together(figures).slice(0, -1), "accent")),
+      el("div", { title: "Over the last half minute" }, el("strong", {}, rate >= 10 || !rate ? number(rate) : rate.toFixed(1)), el("span", {}, "sent a second")));
     shown("findings", findings.map((finding) => el("li", { "data-tone": finding.tone }, icon(SYMBOLS[finding.tone]),
-      finding.url ? el("a", { href: finding.url }, finding.words) : el("a", { href: `#${finding.about}` }, finding.words))));
+      document.getElementById(finding.about) ? el("a", { href: `#${finding.about}` }, finding.words) : el("span", {}, finding.words))));
     part("findings").hidden = !findings.length;
+    alerts(figures.alerts);
+  }
+
+  function alerts({ loud, more: hidden, muted, url }) {
+    const rest = [hidden && `${number(hidden)} more`, muted && `${number(muted)} ${muted === 1 ? "is" : "are"} explained, silenced or in hand`].filter(Boolean).join(", ");
+    shown("alerts", loud.map((alert) => el("li", { "data-tone": alert.tone },
+      icon("notifications_active"),
+      el("div", {}, el("strong", {}, linked(alert.url, alert.title)), el("span", {}, alert.summary)),
+      el("time", {}, `for ${duration(alert.open_for)}`))),
+      rest ? el("li.rest", {}, icon("notifications_paused"), linked(url, `${loud.length ? "And " : "Alerts: "}${rest}`)) : null);
+    part("alerts").hidden = !loud.length && !rest;
   }
 
   function channels(figures) {
@@ -62,7 +71,7 @@
       const count = channel.sent.slice(-6, -1).reduce((sum, value) => sum + value, 0) / 5;
       const workers = channel.workers === null ? ["unknown", "Workers unknown"] : channel.workers
         ? ["", `${channel.workers} ${channel.workers === 1 ? "worker" : "workers"}`] : ["bad", "No worker"];
-      return el("article.dash-channel", { id: channel.key, "data-tone": channel.tone, "data-key": channel.key },
+      return el("article.dash-channel", { id: channel.key, "aria-label": `${channel.label}: ${TONES[channel.tone]}`, "data-tone": channel.tone },
         el("header", {},
           el("span.dash-symbol", { "data-key": channel.key }, icon(CHANNELS[channel.key])),
           el("div", {}, el("h3", {}, channel.label), el("p", { title: channel.serving }, channel.serving)),
@@ -72,10 +81,10 @@
           sparkline(channel.sent.slice(0, -1), channel.key)),
         el("dl", {},
           fact("Got through", percent(channel.success), channel.success === null ? "" : channel.success < 0.8 ? "bad" : channel.success < 0.95 ? "warn" : ""),
-          fact("95 of 100 within", duration(channel.p95), ""),
+          fact("p95 to sent", duration(channel.p95), ""),
           fact("Waiting", more(channel.due, channel.more), ""),
           fact("Oldest", channel.oldest === null ? "none" : duration(channel.oldest), tone(channel.oldest, 60, 300))),
-        el("footer", { "data-tone": workers[0] }, workers[1], channel.later ? ` · ${more(channel.later, channel.more)} for later` : ""));
+        el("footer", { "data-tone": workers[0] }, workers[1], channel.later ? ` · ${more(channel.later, channel.more)} held or for later` : ""));
     }));
   }
 

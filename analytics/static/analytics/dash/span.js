@@ -2,10 +2,12 @@
 "use strict";
 
 (() => {
-  const { el, morph, linked, icon, number, short, percent, duration, sparkline, change, trend } = window.CarillonDash;
+  const { el, morph, linked, icon, number, short, tiny, percent, duration, sparkline, change, trend } = window.CarillonDash;
   const part = (name) => document.querySelector(`[data-part="${name}"]`);
   const shown = (name, ...what) => { const place = part(name); if (place) morph(place, ...what); };
   const exact = (value) => el("span", { title: number(value) }, short(value));
+  /* In a table that must fit a telephone, too. */
+  const fitting = (value) => el("span.dash-fit", { "data-tiny": tiny(value) }, el("span", {}, short(value)));
 
   /* --- tiles ------------------------------------------------------------------------------------------------------ */
 
@@ -21,8 +23,8 @@
       tile("Sent", linked(totals.sent.url, exact(totals.sent.now)), against("sent", 0), "messages taken by a provider", line("sent"), "accent"),
       tile("Got through", percent(success.now), compare ? points(success.now, success.before) : null, "of what was tried to the end", through(charts), "good",
         success.now === null ? "" : success.now < 0.8 ? "bad" : success.now < 0.95 ? "warn" : ""),
-      tile("Accept to sent", latency.now.p95 === null ? "–" : duration(latency.now.p95), compare ? faster(latency.now.p95, latency.before.p95) : null,
-        latency.now.p50 === null ? "nothing was sent" : `95 of 100 within; half ${duration(latency.now.p50)}, 99 ${duration(latency.now.p99)}`, charts?.latency.p95 || [], "p95"),
+      tile("Accept to sent, p95", latency.now.p95 === null ? "–" : duration(latency.now.p95), compare ? faster(latency.now.p95, latency.before.p95) : null,
+        latency.now.p50 === null ? "nothing was sent" : `p50 ${duration(latency.now.p50)} · p99 ${duration(latency.now.p99)}`, charts?.latency.p95 || [], "p95"),
       tile("Skipped", linked(totals.skipped.url, exact(totals.skipped.now)), against("skipped", 0), skippedOf === null ? "for a reason" : `${percent(skippedOf)} of all, for a reason`, line("skipped"), "quiet"),
       tile("Lost", linked(lost.filter((name) => totals[name].now).length === 1 ? totals[lost.find((name) => totals[name].now)].url : "", exact(sum(lost, "now"))),
         compare ? change(sum(lost, "now"), sum(lost, "before"), span, -1) : null, "bounced, refused or given up",
@@ -73,16 +75,16 @@
       el("tbody", {}, ROWS.map(([key, label, about]) => el("tr", {},
         el("th", { scope: "row", title: about }, label),
         el("td.dash-share", { class: `dash-share${totals[key].now ? "" : " zero"}` },
-          el("i", { style: { width: `${100 * totals[key].now / most}%` }, "data-tone": BAD.has(key) ? "bad" : "accent" }),
-          linked(totals[key].url, exact(totals[key].now), `${label}: ${number(totals[key].now)}`)),
+          totals[key].now / most > 0.005 && el("i", { style: { width: `${100 * totals[key].now / most}%` }, "data-tone": BAD.has(key) ? "bad" : "accent" }),
+          linked(totals[key].url, fitting(totals[key].now), `${label}: ${number(totals[key].now)}`)),
         compare && el("td.wide", {}, change(totals[key].now, totals[key].before, span, BAD.has(key) ? -1 : 0)),
         channels.map((channel) => {
           const { now, url } = channel.counts[key];
-          return el("td", { class: now ? null : "zero" }, now ? linked(url, exact(now), `${label} by ${channel.label}: ${number(now)}`) : "0");
+          return el("td", { class: now ? null : "zero" }, now ? linked(url, fitting(now), `${label} by ${channel.label}: ${number(now)}`) : "0");
         }))),
       el("tr.dash-ruled", {}, el("th", { scope: "row", title: "Of what was tried to the end" }, "Got through"), el("td", {}, percent(figures.success.now)), compare && el("td.wide", {}),
         channels.map((channel) => el("td", { "data-tone": channel.success !== null && channel.success < 0.95 ? channel.success < 0.8 ? "bad" : "warn" : "" }, percent(channel.success)))),
-      el("tr", {}, el("th", { scope: "row", title: "From acceptance to the provider’s yes" }, "95 of 100 within"), el("td", {}, duration(figures.latency.now.p95)), compare && el("td.wide", {}),
+      el("tr", {}, el("th", { scope: "row", title: "From acceptance to the provider’s yes: 95 of 100 were quicker" }, "p95 to sent"), el("td", {}, duration(figures.latency.now.p95)), compare && el("td.wide", {}),
         channels.map((channel) => el("td", {}, duration(channel.p95)))))));
   }
 
@@ -96,6 +98,7 @@
   }
 
   window.CarillonDash.figures = (figures, charts, compare) => {
+    figures.span.first = !Object.values(figures.totals).some((count) => count.before);  // then nothing is new
     tiles(figures, charts, compare);
     outcomes(figures, compare);
     reasons("skips", figures.skips, figures.span, compare, "Nothing was skipped.");
@@ -119,7 +122,7 @@
     ranking("campaigns", ["Campaign", "Sent", "Opened", "Lost"], tops.campaigns, (one) => [short(one.sent), short(one.opened), short(one.lost)], "No campaign sent anything.");
     ranking("callers", ["Caller", "Sent", "Opened", "Lost"], tops.callers, (one) => [short(one.sent), short(one.opened), short(one.lost)], "Nobody sent anything.");
     ranking("categories", ["Category", "Sent", "Skipped", "Got through"], tops.categories, (one) => [short(one.sent), short(one.skipped), rate(one.success)], "Nothing was sent.");
-    ranking("through", ["Provider", "Sent", "Tried again", "Got through", "95 of 100"], tops.providers,
+    ranking("through", ["Provider", "Sent", "Tried again", "Got through", "p95 to sent"], tops.providers,
       (one) => [short(one.sent), short(one.retried), rate(one.success), duration(one.p95)], "No provider was asked.");
   };
 })();
