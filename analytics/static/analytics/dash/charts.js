@@ -63,7 +63,7 @@
         },
         axes: [
           { ...axis, size: 26, grid: { show: false }, space: 72, values: (_, splits) => splits.map((at) => clock(at, this.coarse())) },
-          { ...axis, size: 46, grid: { stroke: () => color(node, "line"), width: 1 }, ...this.kind.axis(this) },
+          { ...axis, size: Math.ceil(4.4 * parseFloat(axis.font)), grid: { stroke: () => color(node, "line"), width: 1 }, ...this.kind.axis(this) },
         ],
         series: [{}, ...Array.from({ length: lines }, () => ({ paths: () => null, points: { show: false } }))],
         hooks: {
