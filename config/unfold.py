@@ -50,6 +50,9 @@ SECTIONS: dict[str, list[Page]] = {
     ],
     "Pipeline": [
         _list("Outbox", "outbox", "notifications", "outboxmessage", "Work that is due, or will be"),
+        _list(
+            "Events lane", "move_to_inbox", "notifications", "receivedevent", "Receipts, opens and clicks to be applied"
+        ),
         _list("Dead letters", "report", "notifications", "deadletter", "Work that was given up on, to be replayed"),
         Page(
             "Replays",

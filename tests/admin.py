@@ -17,7 +17,7 @@ from analytics.webhooks import endpoints
 from analytics.webhooks.endpoints import Wishes
 from analytics.webhooks.models import WebhookAttempt, WebhookMessage
 from core import ids
-from notifications.choices import Channel
+from notifications.choices import Channel, EventType
 from notifications.drafts import Draft
 from notifications.models import (
     DeadLetter,
@@ -31,7 +31,8 @@ from notifications.models import (
     SimulatedCall,
 )
 from notifications.models.dead_letter import DeadCause
-from notifications.services import replays
+from notifications.services import events_lane, replays
+from notifications.services.events_lane import Incoming
 from notifications.services.letters import LetterFilter
 from notifications.services.notification import NotificationService
 from notifications.services.tracking import DeliveryTracker
@@ -151,6 +152,7 @@ def a_row_of_everything() -> Notification:
     replays.start(LetterFilter(ids=(letter.pk,)), per_minute=1, by="grace", via="admin")
     alert()
     webhook()
+    events_lane.put([Incoming(type=EventType.DELIVERED, origin="simulated_email", delivery_id=delivery(sent).pk)])
     return sent
 
 

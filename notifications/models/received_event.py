@@ -24,6 +24,8 @@ class ReceivedEvent(models.Model):
     detail = models.TextField(db_default="")
 
     class Meta:
+        verbose_name = "waiting event"
+        verbose_name_plural = "events lane"
         indexes: ClassVar = [models.Index(fields=["due_at"], name="received_event_due")]
 
     def __str__(self) -> str:

@@ -81,9 +81,11 @@ _TAKE = """
     DELETE FROM notifications_receivedevent
      WHERE id = ANY(ARRAY(
            SELECT id FROM notifications_receivedevent
-            WHERE due_at <= now() ORDER BY due_at LIMIT $1::int FOR UPDATE SKIP LOCKED))
+            WHERE due_at <= now() AND type = ANY($2::text[]) ORDER BY due_at LIMIT $1::int FOR UPDATE SKIP LOCKED))
  RETURNING type, origin, delivery_id, event_id, code, machine, detail, received_at
 """
+
+_RETRY = "UPDATE notifications_receivedevent SET due_at = now() WHERE id = ANY(%s) AND due_at > now()"
 
 _WAITING = """
     SELECT count(*) FROM (SELECT 1 FROM notifications_receivedevent LIMIT %s) found
@@ -122,10 +124,10 @@ def put(events: Sequence[Incoming], *, delay: float = 0.0) -> None:
 
 def take(limit: int) -> list[Incoming]:
     """Take events that are due, for the transaction that is open: they come back if it is undone. Several processes may
-    take at once and share the work."""
+    take at once and share the work. What a newer release put there and this one has no word for is left to that."""
     _needs_transaction()
     with direct_cursor() as cursor:
-        cursor.execute(_TAKE, [limit])
+        cursor.execute(_TAKE, [limit, EventType.values])
         return [
             Incoming(
                 type=EventType(type),
@@ -146,6 +148,14 @@ def set_aside(events: Sequence[Incoming], *, seconds: float) -> None:
     _needs_transaction()
     if events:
         _write(events, delay=seconds)
+
+
+def retry(ids: Iterable[int]) -> int:
+    """Make these due now; how many of them were for later."""
+    with connection.cursor() as cursor:
+        cursor.execute(_RETRY, [list(ids)])
+        moved: int = cursor.rowcount
+    return moved
 
 
 def depth() -> Depth:

@@ -90,6 +90,14 @@ def test_taking_outside_a_transaction_is_refused() -> None:
         events_lane.set_aside([event()], seconds=1)
 
 
+def test_what_only_a_newer_release_has_a_word_for_is_left_to_it() -> None:
+    events_lane.put([event(), event(origin="new")])
+    ReceivedEvent.objects.filter(origin="new").update(type="tomorrow")
+
+    assert [each.origin for each in taken()] == ["mailhouse"]
+    assert ReceivedEvent.objects.get().type == "tomorrow"
+
+
 def test_a_vendors_odd_text_is_made_fit() -> None:
     events_lane.put([event(event_id="x" * 500, code="\x00bad", detail="half a pair \ud800, " + "y" * 5000)])
 

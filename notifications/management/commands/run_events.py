@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import InterfaceError, OperationalError, connection, transaction
 
+from core import collector
 from core.faults import where
 from core.rounds import Stop, repeat
 from core.shutdown import Shutdown
@@ -39,6 +40,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        collector.relax()
         shutdown = Shutdown()
         log.info("events.started")
         courier = threading.Thread(

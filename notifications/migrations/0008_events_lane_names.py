@@ -1,0 +1,16 @@
+
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+
+    dependencies = [
+        ('notifications', '0007_engagement'),
+    ]
+
+    operations = [
+        migrations.AlterModelOptions(
+            name='receivedevent',
+            options={'verbose_name': 'waiting event', 'verbose_name_plural': 'events lane'},
+        ),
+    ]
