@@ -28,7 +28,6 @@ class ReceivedEventAdmin(ReadOnlyMixin, BigTableAdmin):
     list_display = ("what", "origin", "delivery", "state", "received")
     list_display_links = ("what",)
     list_before_template = "admin/notifications/receivedevent/before.html"
-    search_exact = ("id",)
     actions = ("try_again",)
     fields = readonly_fields = (
         "what", "origin", "delivery", "state", "received", "event_id", "code", "machine",

@@ -5,7 +5,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('notifications', '0007_engagement'),
+        ('notifications', '0008_webhook_scopes'),
     ]
 
     operations = [
