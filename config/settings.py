@@ -264,7 +264,21 @@ MAINTENANCE_TASKS = {
     "analytics.webhooks.upkeep.sweep": 60.0,
     "analytics.webhooks.upkeep.purge": 600.0,
     "analytics.alerts.evaluator.run": env.float("ALERT_EVERY_SECONDS", default=10.0),  # how often rules are looked at
+    "analytics.alerts.courier.run": 2.0,
+    "analytics.alerts.retention.purge": 3600.0,
 }
+
+# How alerts travel that go by email: past our own providers, which may be what is broken.
+EMAIL_URL = env.str("EMAIL_URL", default="")  # smtp://user:password@host:587, smtp+tls://, smtp+ssl://
+if EMAIL_URL:
+    if urlsplit(EMAIL_URL).scheme not in {"smtp", "smtp+tls", "smtp+ssl", "smtps", "consolemail", "filemail"}:
+        raise ImproperlyConfigured(
+            "EMAIL_URL must start with smtp://, smtp+tls:// or smtp+ssl://; empty means no mail."
+        )
+    globals().update(env.email_url_config(EMAIL_URL))
+EMAIL_TIMEOUT = 10  # a mail server that hangs
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Carillon <carillon@localhost>")
+ALERT_RETENTION_DAYS = env.int("ALERT_RETENTION_DAYS", default=400)  # of alerts that are over
 
 # The dead man's switch: a URL of a service that raises the alarm when nobody calls it any more.
 ALERT_HEARTBEAT_URL = env.str("ALERT_HEARTBEAT_URL", default="")
