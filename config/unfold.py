@@ -9,17 +9,19 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import NoReverseMatch, reverse
+from django.utils.module_loading import import_string
 
 
 class Page(NamedTuple):
     """A line of the sidebar: what it is called, its Material symbol, its URL name, who may see it (empty: all staff),
-    and one sentence for the home page."""
+    one sentence for the home page, and a function that counts what asks for attention there, by its dotted path."""
 
     title: str
     icon: str
     url: str
     permission: str = ""
     about: str = ""
+    count: str = ""
 
 
 def _list(title: str, icon: str, app: str, model: str, about: str) -> Page:
@@ -30,7 +32,9 @@ SECTIONS: dict[str, list[Page]] = {
     "": [
         Page("Home", "home", "admin:index"),
         Page("Dashboard", "monitoring", "analytics-dashboard", "", "What is being sent right now, and how it ends"),
-        _list("Alerts", "notification_important", "analytics", "alert", "What is wrong right now, and who takes care"),
+        _list(
+            "Alerts", "notification_important", "analytics", "alert", "What is wrong right now, and who takes care"
+        )._replace(count="analytics.alerts.selectors.loud_count"),
     ],
     "Campaigns": [
         _list("Campaigns", "campaign", "campaigns", "campaign", "One message to many people"),
@@ -70,6 +74,9 @@ SECTIONS: dict[str, list[Page]] = {
     ],
     "Alerting": [
         _list("Rules", "rule", "analytics", "alertrule", "When an alert opens, and when it clears"),
+        _list("Routes", "alt_route", "analytics", "alertroute", "Who is told, and which way"),
+        _list("Silences", "notifications_paused", "analytics", "silence", "When nobody is to be told, and why"),
+        _list("Messages", "outgoing_mail", "analytics", "alertmessage", "Who was told what, and whether it got there"),
     ],
     "Access": [
         _list("API keys", "key", "notifications", "apikey", "What other services sign in with"),
@@ -103,9 +110,16 @@ def _may(request: HttpRequest, permission: str) -> bool:
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The sidebar."""
     return [
-        {"title": section, "items": [{"title": page.title, "icon": page.icon, "link": link} for page, link in pages]}
+        {"title": section, "items": [_item(page, link) for page, link in pages]}
         for section, pages in sections(request).items()
     ]
+
+
+def _item(page: Page, link: str) -> dict[str, Any]:
+    item: dict[str, Any] = {"title": page.title, "icon": page.icon, "link": link}
+    if page.count and (count := import_string(page.count)()):
+        item |= {"badge": count, "badge_variant": "danger", "badge_style": "solid"}
+    return item
 
 
 def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:

@@ -53,6 +53,12 @@ def prepare_route(route: AlertRoute) -> None:
         route.secret = new_secret()
 
 
+def renew_secret(route: AlertRoute) -> None:
+    """Sign with another secret from now on."""
+    route.secret = new_secret()
+    route.save(update_fields=["secret"])
+
+
 def send_test(route: AlertRoute) -> AlertMessage:
     """Send a test at once, and tell how it went: the message with its state and answer. Takes some ten seconds at most.
     Not to be called inside a transaction."""
