@@ -22,6 +22,8 @@ PATIENCE = {"DRAIN_SECONDS": "6", "PROVIDER_TIMEOUT_SECONDS": "5", "WEBHOOK_TIME
 #: Notifications a second of the demo's traffic: lively, and a day of it is under a million. And the most of them.
 TRAFFIC = "10"
 MOST_TRAFFIC = 500
+#: A provider whose outage is switched off again is found out within this: somebody is watching.
+PROBE_SECONDS = "20"
 OLDEST_POSTGRESQL = 150_000  # unique constraints that treat nulls as equal
 
 
@@ -123,6 +125,7 @@ def _environment(port: int) -> Iterator[None]:
     os.environ.setdefault("LOG_JSON", "0")
     if not PATIENCE.keys() & os.environ.keys():
         os.environ.update(PATIENCE)
+    os.environ.setdefault("BREAKER_OPEN_MAX_SECONDS", PROBE_SECONDS)
     checks = {"DATABASE_URL": _check_database, "REDIS_URL": _check_redis, "BROKER_URL": _check_broker}
     given = {name: os.environ.get(name, "") for name in checks}
     for name, check in checks.items():

@@ -5,6 +5,8 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand
 
+from analytics.alerts.choices import Receives, RouteKind
+from analytics.alerts.models import AlertRoute
 from config.demo_data import catalogue, people
 
 
@@ -21,6 +23,7 @@ class Command(BaseCommand):
         added = people.seed()
         if settings.DEMO:
             _admin()
+            _route()
         if not options["quiet"]:
             self.stdout.write(f"Demo data is in place ({added:,} recipients added).")
 
@@ -30,3 +33,11 @@ def _admin() -> None:
     users = get_user_model().objects
     if not users.filter(username="admin").exists():
         users.create_superuser("admin", "admin@example.com", "admin")
+
+
+def _route() -> None:
+    """Alerts come into the demo's inbox, where whoever looks on sees them."""
+    AlertRoute.objects.get_or_create(
+        name="The demo's inbox",
+        defaults={"kind": RouteKind.IN_APP, "target": settings.DEMO_RECIPIENT, "receives": Receives.WARNINGS},
+    )
