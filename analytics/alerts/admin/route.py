@@ -85,11 +85,12 @@ class AlertRouteAdmin(BaseModelAdmin):
             row.last_message = found.get(row.last_id)
 
     def get_fieldsets(self, request: HttpRequest, obj: AlertRoute | None = None) -> Any:
+        may_see = self.has_change_permission(request, obj)  # a target and a secret are keys to somebody's door
         sets: list[Any] = [
-            (None, {"fields": ("name", "kind", "target", "is_on")}),
+            (None, {"fields": ("name", "kind", "target", "is_on") if may_see else ("name", "kind", "is_on")}),
             ("What it is told", {"fields": ("receives", ("group_by", "wait_seconds"), "fallback")}),
         ]
-        if obj is not None and obj.secret:
+        if obj is not None and obj.secret and may_see:
             sets.append(("Signature", {"fields": ("signs_with",)}))
         if obj is not None:
             sets.append(("Latest messages", {"fields": ("latest",)}))
