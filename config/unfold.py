@@ -21,7 +21,7 @@ class Page(NamedTuple):
     url: str
     permission: str = ""
     about: str = ""
-    count: str = ""
+    badge: str = ""
 
 
 def _list(title: str, icon: str, app: str, model: str, about: str) -> Page:
@@ -34,7 +34,7 @@ SECTIONS: dict[str, list[Page]] = {
         Page("Dashboard", "monitoring", "analytics-dashboard", "", "What is being sent right now, and how it ends"),
         _list(
             "Alerts", "notification_important", "analytics", "alert", "What is wrong right now, and who takes care"
-        )._replace(count="analytics.alerts.selectors.loud_count"),
+        )._replace(badge="analytics.alerts.selectors.loud_count"),
     ],
     "Campaigns": [
         _list("Campaigns", "campaign", "campaigns", "campaign", "One message to many people"),
@@ -117,7 +117,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
 
 def _item(page: Page, link: str) -> dict[str, Any]:
     item: dict[str, Any] = {"title": page.title, "icon": page.icon, "link": link}
-    if page.count and (count := import_string(page.count)()):
+    if page.badge and (count := import_string(page.badge)()):
         item |= {"badge": count, "badge_variant": "danger", "badge_style": "solid"}
     return item
 
