@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 #: Between two beats. `live.STALE_SECONDS` is four of them.
 BEAT_SECONDS = 5.0
 #: A process that stops waits so long for its row to be taken away; PostgreSQL may be gone.
-LEAVE_SECONDS = 2.0
+LEAVE_SECONDS = 1.0
 #: Rows of processes that were lost are kept so long, to be seen.
 KEEP_SECONDS = 3600.0
 MAX_HOST = MAX_NAME = 64

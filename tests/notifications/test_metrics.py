@@ -1,10 +1,11 @@
 """What the pipeline counts for Prometheus: each figure as somebody would find it on /metrics."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models.functions import Now
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -163,6 +164,25 @@ def test_a_queue_nobody_looked_at_is_missing_and_not_empty(settings):
     assert not [name for name, _ in figures(whole=True) if name == "queue_messages"]
     QueueDepth.objects.create(channel="push", priority="low", messages=7, at="2020-01-01T00:00Z")
     assert not [name for name, _ in figures(whole=True) if name == "queue_messages"]
+
+
+@pytest.fixture
+def unreachable_database(django_db_blocker: object) -> Iterator[None]:
+    """PostgreSQL at a port where nobody listens."""
+    good = connection.settings_dict.copy()
+    connection.close()
+    connection.settings_dict["PORT"] = "1"
+    with django_db_blocker.unblock():
+        yield
+    connection.close()
+    connection.settings_dict.update(good)
+
+
+def test_without_postgresql_the_process_tells_what_it_counted_itself_and_what_is_missing(unreachable_database: None):
+    found = figures(whole=True)
+    assert found["collector_failed", ("standing",)] == 1
+    assert found["beat_failures_total", ()] >= 0
+    assert not [name for name, _ in found if name in {"outbox_lag_seconds", "dead_letters", "workers"}]
 
 
 def test_no_metric_has_a_label_for_a_person_a_notification_or_a_campaign():
