@@ -43,6 +43,13 @@ SECTIONS: dict[str, list[Page]] = {
     "Messages": [
         _list("Notifications", "notifications", "notifications", "notification", "Each message, and what became of it"),
         _list("Deliveries", "send", "notifications", "delivery", "One channel, one address, one outcome"),
+        Page(
+            "Explain",
+            "contact_support",
+            "admin:notifications_notification_explain",
+            "notifications.view_notification",
+            "Why somebody does or doesn't get a message",
+        ),
         _list("Templates", "draft", "notifications", "messagetemplate", "Wordings, by version, channel and language"),
         _list("Categories", "category", "preferences", "category", "What people can say yes or no to"),
     ],

@@ -8,12 +8,12 @@ from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 
 from core.admin import Question, page_action
 from core.admin_filters import CreatedFilter, FormFilter, text_field
-from notifications.admin import looks, timeline
+from notifications.admin import explain, looks, timeline
 from notifications.admin.record import RecordAdmin, as_uuid
 from notifications.choices import Status
 from notifications.errors import AlreadyLeft
@@ -23,6 +23,7 @@ from preferences.admin import RecipientAdmin, RecipientFilter, recipient_id
 from preferences.models import Category, Recipient
 
 _LIST = "admin:notifications_notification_changelist"
+_EXPLAIN = f"admin:{explain.NAME}"
 
 
 class SourceFilter(FormFilter):
@@ -61,6 +62,11 @@ class NotificationAdmin(RecordAdmin):
     search_help_text = "Notification id, delivery id, or recipient's external id"
     detail_template = "admin/notifications/notification/detail.html"
     actions_detail = ("cancel",)
+
+    def get_urls(self) -> list[URLPattern]:
+        own = path("explain/", self.admin_site.admin_view(explain.view(self.admin_site)), name=explain.NAME)
+        urls: list[URLPattern] = super().get_urls()
+        return [own, *urls]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Notification]:
         queryset: QuerySet[Notification] = super().get_queryset(request)
@@ -157,4 +163,10 @@ def _pretty(value: object) -> str:
 
 RecipientAdmin.elsewhere.append(
     ("Notifications to them", lambda person: reverse(_LIST, query={"recipient": person.external_id}))
+)
+RecipientAdmin.elsewhere.append(
+    (
+        "Explain a message to them",
+        lambda person: reverse(f"admin:{explain.NAME}", query={"recipient": person.external_id}),
+    )
 )

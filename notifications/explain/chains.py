@@ -5,11 +5,10 @@ from math import isfinite
 
 from notifications.choices import HoldReason
 from notifications.explain.personal import Case
-from notifications.explain.rehearsal import Offer
 from notifications.explain.verdicts import Check, Source, Store, Verdict
 from notifications.explain.wording import listed, soon, span
 from notifications.providers.base import Failure
-from notifications.providers.failover import Held
+from notifications.providers.failover import Answer, Held
 from notifications.providers.gate import Permit
 from notifications.services.limits import Limit
 from notifications.services.providers import Standing, State
@@ -22,13 +21,28 @@ _TESTS = Source(Store.SETTINGS, "TEST_PROVIDERS")
 _OPEN_ENDED = frozenset({HoldReason.SWITCHED_OFF})
 
 
+def room(case: Case) -> Check | None:
+    """Whether a worker would take it into its hands at all. Told only where it would not."""
+    offer = case.trial.offer
+    if offer is None or offer.room.granted:
+        return None
+    held = [permit for permit in offer.permits.values() if not permit.granted]
+    permit = min(held, key=lambda one: one.wait, default=offer.room)
+    says = f"No worker takes it up now: {words(str(permit.reason)).lower()}. It waits; no attempt is used up."
+    return Check(
+        gate="room", verdict=Verdict.HOLD, says=says, code=str(permit.reason), sources=(_CHAIN,),
+        seen={"Asked in this order": listed(list(offer.permits), "then")},
+        until=None if permit.reason in _OPEN_ENDED else _at(case, offer.room.wait),
+    )  # fmt: skip
+
+
 def provider_checks(case: Case, standings: dict[str, Standing]) -> list[Check]:
     """One for each provider of the chain, in the order they are asked, and then who takes it."""
     offer = case.trial.offer
-    if offer is None:
+    if offer is None or offer.answer is None:
         return []
     checks = [_provider(case, name, permit, standings.get(name)) for name, permit in offer.permits.items()]
-    return [*checks, _chain(case, offer)]
+    return [*checks, _chain(case, list(offer.permits), offer.answer)]
 
 
 def _provider(case: Case, name: str, permit: Permit, standing: Standing | None) -> Check:
@@ -61,12 +75,10 @@ def _provider(case: Case, name: str, permit: Permit, standing: Standing | None) 
     )  # fmt: skip
 
 
-def _chain(case: Case, offer: Offer) -> Check:
-    names = list(offer.permits)
+def _chain(case: Case, names: list[str], answer: Answer) -> Check:
     sources = (_TESTS if case.went.is_test else _CHAIN,)
     seen = {"Asked in this order": listed(names, "then") or "nobody"}
-    outcome = Held(offer.room.reason, offer.room.wait) if offer.answer is None else offer.answer.outcome
-    provider = "" if offer.answer is None else offer.answer.provider
+    outcome, provider = answer.outcome, answer.provider
     if isinstance(outcome, Held):
         until = None if outcome.reason in _OPEN_ENDED else _at(case, outcome.wait)
         says = f"Nobody may be asked now: {words(str(outcome.reason)).lower()}. It waits; no attempt is used up."

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from notifications.choices import Channel
 from notifications.drafts import Draft
 from notifications.explain import facts
-from notifications.explain.chains import provider_checks
+from notifications.explain.chains import provider_checks, room
 from notifications.explain.facts import Person
-from notifications.explain.personal import PERSONAL, ROUTING, Case
+from notifications.explain.personal import AFTER, BEFORE, ROUTING, Case
 from notifications.explain.rehearsal import Rehearsal, rehearse
 from notifications.explain.verdicts import Check, Explanation, Source, Store, Verdict, Way
 from notifications.explain.wording import day, listed, span
@@ -49,7 +49,7 @@ def _ways(went: Rehearsal, admitted: Admitted, person: Person) -> list[Way]:
 def _way(case: Case, standings: dict[str, Standing]) -> Way:
     """The gates in order, up to the one that ends it; what merely waits is told to its end."""
     checks: list[Check] = []
-    for gate in PERSONAL:
+    for gate in (*BEFORE, room, *AFTER):
         if gate not in ROUTING and any(check.verdict in _ENDS for check in checks):
             break
         if (check := gate(case)) is not None:

@@ -1,7 +1,7 @@
 """The gates of one channel that are about the person and the message: what each said of a rehearsal, in words.
 
-Each is a function of the same form, so that `PERSONAL` can list them in the order in which they are asked. The verdict
-is always that of the code which decides for real; the rows are looked up to say why.
+Each is a function of the same form, so that `BEFORE` and `AFTER` can list them in the order in which they are asked.
+The verdict is always that of the code which decides for real; the rows are looked up to say why.
 """
 
 from collections.abc import Callable, Sequence
@@ -224,8 +224,9 @@ def wording(case: Case) -> Check:
 
 #: Of these all are told, whichever refuses: whoever mends one wants to know of the next.
 ROUTING: Sequence[Callable[[Case], Check | None]] = (preference, suppression, address)
-#: In the order they are asked. From `recheck` on it is the worker that asks.
-PERSONAL = (*ROUTING, duplicate, schedule, recheck, recipient_limit, wording)
+#: What acceptance asks, in its order; and what a worker asks of what it has taken up.
+BEFORE = (*ROUTING, duplicate, schedule)
+AFTER = (recheck, recipient_limit, wording)
 
 
 def _had(went: Rehearsal, limits: Sequence[RateLimit]) -> dict[str, str]:

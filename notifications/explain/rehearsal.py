@@ -19,7 +19,7 @@ from notifications.drafts import Draft
 from notifications.errors import DraftsRejected, FieldError, RenderError
 from notifications.providers.base import OutboundMessage, Outcome, Provider, Receipt
 from notifications.providers.breaker import LookingBreaker
-from notifications.providers.failover import Answer, Failover, NoGate
+from notifications.providers.failover import Answer, Failover, NoGate, Pair
 from notifications.providers.gate import Permit, ProviderGate
 from notifications.services import overload
 from notifications.services import tracking_sql as sql
@@ -38,18 +38,18 @@ _FOREVER = float("inf")
 
 
 class Offer(NamedTuple):
-    """What a channel's providers would do: what each gate says, how much room the chain has before anything is claimed,
-    and, where it has some, the failover's answer."""
+    """What a channel's providers say: whether the chain has room for it before it is even claimed, and each by itself;
+    and the failover's answer, where the message came that far."""
 
-    permits: Mapping[str, Permit]
     room: Permit
-    answer: Answer | None
+    permits: Mapping[str, Permit]
+    answer: Answer | None = None
 
 
 @dataclass(slots=True)
 class Trial:
-    """One channel. `claims` has one per address; without any, routing stopped it. `result` is what stopped it at the
-    claim, `fault` why it cannot be worded, `offer` what its providers would do."""
+    """One channel. `claims` has one per address; without any, routing stopped it. `offer` is what its providers say,
+    `result` what stopped it at the claim, `fault` why it cannot be worded."""
 
     channel: str
     claims: list[Claim] = field(default_factory=list)
@@ -146,6 +146,8 @@ class _Way:
         terms = item.admitted.terms
         went.had = self.limiter.had(item.admitted.reach.id, terms.category.slug)
         for trial in went.trials.values():
+            if trial.claims:
+                trial.offer = self._offer(trial.channel, terms.priority)
             free = [claim for claim in trial.claims if claim.id not in stopped]
             if not free:
                 trial.result = stopped[trial.claims[0].id] if trial.claims else None
@@ -155,17 +157,18 @@ class _Way:
             except RenderError as error:
                 trial.fault = str(error)
             else:
-                trial.offer = self._offer(free[0], message_of(free[0], trial.content, terms.category.slug))
+                message = message_of(free[0], trial.content, terms.category.slug)
+                trial.offer = self._offer(trial.channel, terms.priority, (free[0], message))
 
-    def _offer(self, claim: Claim, message: OutboundMessage) -> Offer:
+    def _offer(self, channel: str, priority: str, pair: Pair | None = None) -> Offer:
         """For one message: of a person's devices the first may get the last free place."""
-        chain = registry.chain(claim.channel, is_test=self.is_test)
-        permits = {one.name: self.gate.ask(one.name, 1, priority=claim.priority) for one in chain}
-        room = self.gate.room(settings.PROVIDER_CHAINS[claim.channel], 1, priority=claim.priority)
-        if not room.granted:
-            return Offer(permits, room, None)
-        [answer] = Failover(self.gate, _nobody).send(chain, [(claim, message)], _FOREVER, priority=claim.priority)
-        return Offer(permits, room, answer)
+        chain = registry.chain(channel, is_test=self.is_test)
+        room = self.gate.room(settings.PROVIDER_CHAINS[channel], 1, priority=priority)
+        permits = {one.name: self.gate.ask(one.name, 1, priority=priority) for one in chain}
+        if pair is None:
+            return Offer(room, permits)
+        [answer] = Failover(self.gate, _nobody).send(chain, [pair], _FOREVER, priority=priority)
+        return Offer(room, permits, answer)
 
 
 def _nobody(provider: Provider, messages: Sequence[OutboundMessage]) -> list[Outcome]:
@@ -184,7 +187,7 @@ def _claims(cursor: CursorWrapper, item: Item, went: Rehearsal, source: str) -> 
     devices = by_id(cursor, sql.DEVICES, {way.device for way in ways if way.device is not None})
     notification = (
         item.id, source, terms.category.id, terms.template.version_id if terms.template else None,
-        admitted.content, admitted.data.decode(), admitted.metadata.decode(), went.is_test, False,
+        admitted.content, admitted.data.decode(), admitted.metadata.decode(), went.is_test, draft.send_at, False,
         draft.expires_at is not None and draft.expires_at <= went.now,
     )  # fmt: skip
     return [
