@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.utils import timezone
 
 from core import ids
+from notifications import summaries
 from notifications.admin import looks
 from notifications.choices import Channel, EventType, Status
+from notifications.explain.past import due
 from notifications.models import Delivery, DeliveryEvent, Notification
 from notifications.services.deduplication import first_of
 from preferences.models import DeviceToken, Recipient
@@ -21,11 +24,15 @@ MAX_DELIVERIES = 100  # one per channel and one per device; a recipient has 20 d
 MAX_EVENTS = 2000
 #: Deliveries are made with their notification, events later: the slack covers clocks that disagree.
 SLACK = timedelta(hours=1)
+#: What a provider answered to being asked; and what may happen many times without anything new.
+_ATTEMPTS = frozenset({EventType.SENT, EventType.DEFERRED, EventType.FAILED, EventType.DEAD})
+_REPEATING = frozenset({EventType.HELD, EventType.REOPENED, EventType.RECLICKED, EventType.MACHINE})
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One line of a timeline. `tone` colours its dot; `offset` counts from acceptance."""
+    """One line of a timeline. `tone` colours its dot; `offset` counts from acceptance. `asked` is what a provider was
+    handed, of an attempt; `times` how often the same happened in a row, the last time at `last`."""
 
     title: str
     tone: str
@@ -35,6 +42,9 @@ class Step:
     meta: str = ""
     reference: str = ""  # the provider's name for the message
     duplicate_of: UUID | None = None
+    asked: str = ""
+    times: int = 1
+    last: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +69,7 @@ def cards(notification: Notification, recipient: Recipient | None, *, only: UUID
     for event in _events(notification, [delivery.pk for delivery in deliveries]):
         events.setdefault(event.delivery_id, []).append(event)
     devices = DeviceToken.objects.in_bulk([d.device_token_id for d in deliveries if d.device_token_id])
+    asked, next_time = summaries.requests(deliveries), due(deliveries)
     order = {channel.value: position for position, channel in enumerate(Channel)}
     deliveries.sort(key=lambda delivery: (order[delivery.channel], delivery.pk))
     return [
@@ -69,7 +80,10 @@ def cards(notification: Notification, recipient: Recipient | None, *, only: UUID
             address=_address(delivery, recipient, devices.get(delivery.device_token_id)),
             status=str(Status(delivery.status).label),
             tone=looks.TONES[delivery.status],
-            steps=_steps(notification, delivery, events.get(delivery.pk, [])),
+            steps=[
+                *_steps(notification, delivery, events.get(delivery.pk, []), str(asked.get(delivery.pk, ""))),
+                *_waiting(notification, delivery, next_time.get(delivery.pk)),
+            ],
         )
         for delivery in deliveries
     ]
@@ -110,12 +124,12 @@ def _address(delivery: Delivery, recipient: Recipient | None, device: DeviceToke
     return "feed"
 
 
-def _steps(notification: Notification, delivery: Delivery, events: Sequence[DeliveryEvent]) -> list[Step]:
+def _steps(notification: Notification, delivery: Delivery, events: Sequence[DeliveryEvent], asked: str) -> list[Step]:
     start = notification.created_at
     steps = [Step("Accepted", "grey", start, meta=f"priority {delivery.get_priority_display().lower()}")]
     if notification.send_at is not None and notification.send_at > start:
         steps.append(Step("Scheduled", "grey", notification.send_at, looks.offset(start, notification.send_at)))
-    for event in events:
+    for event, *again in _runs(events):
         meta = [f"attempt {event.attempt}"] if event.attempt else []
         meta += [event.provider] if event.provider else []
         said = [looks.words(event.code)] if event.code else []
@@ -131,23 +145,41 @@ def _steps(notification: Notification, delivery: Delivery, events: Sequence[Deli
                 meta=" · ".join(meta),
                 reference=event.provider_message_id,
                 duplicate_of=first,
+                asked=asked if event.provider and event.type in _ATTEMPTS else "",
+                times=1 + len(again),
+                last=again[-1].at if again else None,
             )
         )
-    if waiting := _waiting(notification, delivery):
-        steps.append(waiting)
     return steps
 
 
-def _waiting(notification: Notification, delivery: Delivery) -> Step | None:
+def _runs(events: Sequence[DeliveryEvent]) -> list[list[DeliveryEvent]]:
+    """The events in order; of what happens again and again in the same way, those that follow each other together."""
+    runs: list[list[DeliveryEvent]] = []
+    for event in events:
+        before = runs[-1][0] if runs else None
+        if before is not None and event.type in _REPEATING and _same(before, event):
+            runs[-1].append(event)
+        else:
+            runs.append([event])
+    return runs
+
+
+def _same(one: DeliveryEvent, other: DeliveryEvent) -> bool:
+    return (one.type, one.code, one.provider, one.detail) == (other.type, other.code, other.provider, other.detail)
+
+
+def _waiting(notification: Notification, delivery: Delivery, due_at: datetime | None) -> list[Step]:
     """What a delivery that has not ended is doing now."""
     if delivery.status == Status.SENDING:
-        return Step("With a worker", "live", None, detail="Claimed; waiting for the provider's answer.")
+        return [Step("With a worker", "live", None, detail="Claimed; waiting for the provider's answer.")]
     if delivery.status != Status.QUEUED:
-        return None
+        return []
     if notification.send_at is not None and notification.send_at > timezone.now():
-        return Step("Waiting for its time", "live", None)
+        return [Step("Waiting for its time", "live", None)]
+    when = f"Due {naturaltime(due_at)}, at {due_at:%H:%M:%S}. " if due_at and due_at > timezone.now() else ""
     if delivery.tries:
-        return Step("Waiting to be tried again", "live", None)
+        return [Step("Waiting to be tried again", "live", None, detail=when)]
     if delivery.holds:
-        return Step("Held back", "live", None, detail="It goes on by itself; no attempt is used up.")
-    return Step("Waiting for a worker", "live", None)
+        return [Step("Held back", "live", None, detail=f"{when}It goes on by itself; no attempt is used up.")]
+    return [Step("Waiting for a worker", "live", None, detail=when)]

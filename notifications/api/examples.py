@@ -68,6 +68,13 @@ DETAIL = {
             "delivered_at": "2026-11-22T09:00:02.100Z",
             "opened_at": None,
             "clicked_at": None,
+            "request": {
+                "fields": {"subject": 28, "text": 74},
+                "headline": "Order A-1001 is on its way",
+                "segments": None,
+                "encoding": "",
+                "fault": "",
+            },
             "timeline": [
                 {
                     "type": "accepted",

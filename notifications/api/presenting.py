@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from notifications import summaries
 from notifications.api.shapes import (
     AcceptedNotification,
     DeliveryBrief,
@@ -17,6 +18,7 @@ from notifications.drafts import Accepted
 from notifications.models import Delivery, DeliveryEvent, Notification
 from notifications.selectors import Detail, Names
 from notifications.services.deduplication import first_of
+from notifications.summaries import RequestSummary
 
 
 def url_of(notification_id: UUID) -> str:
@@ -35,6 +37,7 @@ def brief(row: Notification, deliveries: Sequence[Delivery], names: Names) -> No
 
 def detail(found: Detail) -> NotificationDetail:
     row = found.notification
+    asked = summaries.requests(found.deliveries)
     return NotificationDetail(
         **_common(row, found.names),
         dedup_key=row.dedup_key,
@@ -42,7 +45,7 @@ def detail(found: Detail) -> NotificationDetail:
         content=row.content,
         data=row.data,
         metadata=row.metadata,
-        deliveries=[_delivery(one, found.events.get(one.id, [])) for one in found.deliveries],
+        deliveries=[_delivery(one, found.events.get(one.id, []), asked.get(one.id)) for one in found.deliveries],
     )
 
 
@@ -69,7 +72,7 @@ def _delivery_brief(row: Delivery) -> DeliveryBrief:
     return DeliveryBrief(row.id, Channel(row.channel), Status(row.status), _skip_reason(row))
 
 
-def _delivery(row: Delivery, events: Sequence[DeliveryEvent]) -> DeliveryShape:
+def _delivery(row: Delivery, events: Sequence[DeliveryEvent], request: RequestSummary | None) -> DeliveryShape:
     timeline = [TimelineEvent("accepted", row.created_at)]
     timeline += [
         TimelineEvent(
@@ -92,6 +95,7 @@ def _delivery(row: Delivery, events: Sequence[DeliveryEvent]) -> DeliveryShape:
         delivered_at=row.delivered_at,
         opened_at=row.opened_at,
         clicked_at=row.clicked_at,
+        request=request,
         timeline=timeline,
     )
 

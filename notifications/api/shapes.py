@@ -10,6 +10,7 @@ from msgspec.json import Decoder
 from core.api.parsing import plain, quickly
 from notifications.choices import Channel, Priority, SkipReason, Status
 from notifications.drafts import Draft
+from notifications.summaries import RequestSummary
 
 _CONTENT = (
     'One wording for every channel, `{"title", "body", "link"}`, or fields by channel, '
@@ -123,7 +124,9 @@ class DeliveryBrief(Struct):
 
 
 class DeliveryShape(Struct):
-    """One channel, one address. The timeline begins with `accepted`."""
+    """One channel, one address. `request` outlines what its provider is handed, worked out anew from the record: null
+    for what was never meant for one. The timeline begins with `accepted`; its `code`, `detail` and
+    `provider_message_id` are what the provider answered, without addresses."""
 
     id: UUID
     channel: Channel
@@ -139,6 +142,7 @@ class DeliveryShape(Struct):
     delivered_at: datetime | None
     opened_at: datetime | None
     clicked_at: datetime | None
+    request: RequestSummary | None
     timeline: list[TimelineEvent]
 
 

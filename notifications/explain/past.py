@@ -28,7 +28,8 @@ def look_back(notification_id: UUID) -> Past | None:
     if found is None:
         return None
     row = found.notification
-    fates = tuple(_fate(row, one, found.events.get(one.id, [])) for one in found.deliveries)
+    next_time = due(found.deliveries)
+    fates = tuple(_fate(row, one, found.events.get(one.id, []), next_time.get(one.id)) for one in found.deliveries)
     return Past(
         notification_id=row.pk,
         recipient=found.names.recipients.get(row.recipient_id),
@@ -74,9 +75,8 @@ def _gone(row: Notification, gate: str, says: str) -> Explanation:
     )  # fmt: skip
 
 
-def _fate(row: Notification, delivery: Delivery, events: Sequence[DeliveryEvent]) -> Fate:
+def _fate(row: Notification, delivery: Delivery, events: Sequence[DeliveryEvent], until: datetime | None) -> Fate:
     last = events[-1] if events else None
-    until = _due(delivery) if delivery.status == Status.QUEUED else None
     if until is None and row.send_at and row.send_at > timezone.now() and delivery.status == Status.QUEUED:
         until = row.send_at
     return Fate(
@@ -124,24 +124,31 @@ def _waiting(delivery: Delivery, last: DeliveryEvent | None, until: datetime | N
     when = f" It is due again on {day(until)}." if until is not None and until > timezone.now() else ""
     if last is not None and last.type in (EventType.HELD, EventType.DEFERRED):
         who = f" ({last.provider})" if last.provider else ""
-        return f"It waits: {words(last.code)}{who}.{when}"
+        return f"{_WAITS}{words(last.code)}{who}.{when}"
     if when:
         return f"It waits for its time: {day(until)}."
     return "It waits for a worker. If it waits for long, nobody may be serving this channel."
 
 
-def _due(delivery: Delivery) -> datetime | None:
-    """When the outbox has it due next; None when it is not there, or too much is."""
-    rows = OutboxMessage.objects.filter(
-        channel=delivery.channel, priority=delivery.priority, delivery_ids__contains=[delivery.pk]
-    )
-    try:
-        with bounded(_DUE_TIMEOUT_MS):
-            return rows.order_by("due_at").values_list("due_at", flat=True).first()
-    except StatementTooSlow:
-        return None
+def due(deliveries: Sequence[Delivery]) -> dict[UUID, datetime]:
+    """When the outbox has each of these next, of one notification; those are missing that are not there, and all of a
+    lane where too much is to be looked through. A query per lane."""
+    found: dict[UUID, datetime] = {}
+    waiting = [one for one in deliveries if one.status == Status.QUEUED]
+    for channel, priority in dict.fromkeys((one.channel, one.priority) for one in waiting):
+        wanted = {one.pk for one in waiting if one.channel == channel}
+        lane = OutboxMessage.objects.filter(channel=channel, priority=priority, delivery_ids__overlap=list(wanted))
+        try:
+            with bounded(_DUE_TIMEOUT_MS):
+                rows = list(lane.order_by("-due_at").values_list("delivery_ids", "due_at")[: len(wanted)])
+        except StatementTooSlow:
+            continue
+        for ids, at in rows:
+            found.update((id, at) for id in wanted.intersection(ids))
+    return found
 
 
+_WAITS = "It waits: "
 _VERBS = {
     Status.DELIVERED: "It arrived by {}",
     Status.SENT: "It was sent by {}",
@@ -163,7 +170,7 @@ def _summary(fates: Sequence[Fate]) -> str:
         labels = list(dict.fromkeys(str(Channel(fate.channel).label) for fate in alike))
         if alike:
             reasons = list(dict.fromkeys(fate.says for fate in alike)) if status in _WITH_REASON else []
-            why = f": {reasons[0]}" if len(reasons) == 1 else "."
+            why = f": {reasons[0].removeprefix(_WAITS)}" if len(reasons) == 1 else "."
             sentences.append(f"{start.format(listed(labels))}{why}")
     return " ".join(sentences)
 
