@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.apps import AppConfig
 from django.conf import settings
@@ -60,6 +61,7 @@ def check_settings(*, app_configs: Sequence[AppConfig] | None, **options: Any) -
         *_networks(),
         *_metrics(),
         *_providers(),
+        *_simulator(),
         *_chains(),
     ]
 
@@ -173,8 +175,18 @@ def _providers() -> Iterator[CheckMessage]:
             yield Error(
                 f"The receiver of the provider {name!r} of PROVIDERS cannot be built: {error}",
                 hint="Look at its class and its options.",
-                id="notifications.E012",
+                id="notifications.E014",
             )
+
+
+def _simulator() -> Iterator[CheckMessage]:
+    url = settings.SIMULATOR_WEBHOOK_URL
+    if url and urlsplit(url).scheme not in {"http", "https"}:
+        yield Error(
+            f"SIMULATOR_WEBHOOK_URL is {url!r}; it must begin with http:// or https://.",
+            hint="It is where run_events reaches the web process, for example http://web:8000.",
+            id="notifications.E015",
+        )
 
 
 def _chains() -> Iterator[CheckMessage]:

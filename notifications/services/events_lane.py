@@ -7,8 +7,9 @@ the transaction that applies it: whoever dies in between, a row is applied once 
 Rows are taken roughly in the order they came, and by several processes at once. So nothing may depend on their order.
 """
 
+import time
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -23,11 +24,18 @@ from notifications.errors import CarillonError
 from notifications.services.claims import ProviderReceipt
 from notifications.services.gauge import Gauge
 from notifications.services.recording import vendor_text
+from notifications.services.tracking_sql import Row
 
 #: Characters of the vendor's name for an event, of a code, and of the reason why a hit is not a person's.
 MAX_EVENT_ID, MAX_WORD = 128, 32
 #: Events that `depth` counts: ten seconds of 5,000 a second.
 COUNTED = 50_000
+#: A taker that remembers how far it was goes back so far: rows appear when their transaction commits, not in the order
+#: in which they came. What takes longer is found when it looks at the front again.
+OVERLAP = timedelta(seconds=2)
+#: That it does so many times as long after a look as the look took.
+REST = 20
+EVER = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class Incoming(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -81,8 +89,9 @@ _TAKE = """
     DELETE FROM notifications_receivedevent
      WHERE id = ANY(ARRAY(
            SELECT id FROM notifications_receivedevent
-            WHERE due_at <= now() AND type = ANY($2::text[]) ORDER BY due_at LIMIT $1::int FOR UPDATE SKIP LOCKED))
- RETURNING type, origin, delivery_id, event_id, code, machine, detail, received_at
+            WHERE due_at <= now() AND due_at > $3::timestamptz AND type = ANY($2::text[])
+            ORDER BY due_at LIMIT $1::int FOR UPDATE SKIP LOCKED))
+ RETURNING type, origin, delivery_id, event_id, code, machine, detail, received_at, due_at
 """
 
 _RETRY = "UPDATE notifications_receivedevent SET due_at = now() WHERE id = ANY(%s) AND due_at > now()"
@@ -122,25 +131,55 @@ def put(events: Sequence[Incoming], *, delay: float = 0.0) -> None:
     _write(events, delay=delay)
 
 
+class Taker:
+    """Takes events batch by batch, for one thread that does so all the time.
+
+    What was taken stays in the index while anybody looks at an earlier state of the database, a backup for one, and to
+    pass over 150,000 such rows took 150 ms each time. So the taker remembers how far it was, and looks at the front
+    again only as often as costs a twentieth of its time: as a rule always.
+    """
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin at the front."""
+        self._since, self._look_back_at = EVER, 0.0
+
+    def take(self, limit: int) -> list[Incoming]:
+        """Events that are due, for the transaction that is open: they come back if it is undone. Several processes may
+        take at once and share the work. What a newer release put there and this one has no word for is left to it."""
+        _needs_transaction()
+        began = time.monotonic()
+        looks_back = began >= self._look_back_at
+        with direct_cursor() as cursor:
+            cursor.execute(_TAKE, [limit, EventType.values, EVER if looks_back else self._since])
+            rows = cursor.fetchall()
+        if looks_back:
+            ended = time.monotonic()
+            self._look_back_at = ended + REST * (ended - began)
+        if rows:
+            self._since = max(row[-1] for row in rows) - OVERLAP
+        return [_incoming(row) for row in rows]
+
+
 def take(limit: int) -> list[Incoming]:
-    """Take events that are due, for the transaction that is open: they come back if it is undone. Several processes may
-    take at once and share the work. What a newer release put there and this one has no word for is left to that."""
-    _needs_transaction()
-    with direct_cursor() as cursor:
-        cursor.execute(_TAKE, [limit, EventType.values])
-        return [
-            Incoming(
-                type=EventType(type),
-                origin=origin,
-                delivery_id=ids.uuid(delivery),
-                event_id=event_id,
-                code=code,
-                machine=machine,
-                detail=detail,
-                at=at,
-            )
-            for type, origin, delivery, event_id, code, machine, detail, at in cursor.fetchall()
-        ]
+    """`Taker.take` for whoever takes once."""
+    return Taker().take(limit)
+
+
+def _incoming(row: Row) -> Incoming:
+    type, origin, delivery, event_id, code, machine, detail, at, _ = row
+    return Incoming(
+        type=EventType(type),
+        origin=origin,
+        delivery_id=ids.uuid(delivery),
+        event_id=event_id,
+        code=code,
+        machine=machine,
+        detail=detail,
+        at=at,
+    )
 
 
 def set_aside(events: Sequence[Incoming], *, seconds: float) -> None:

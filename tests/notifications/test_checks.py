@@ -14,6 +14,9 @@ from notifications.checks import NOT_NEGATIVE, POSITIVE
 ROOT = Path(__file__).resolve().parents[2]
 
 
+FAKE = "tests.notifications.fakes.FakeProvider"
+
+
 def said(*, errors_only: bool = True) -> list[str]:
     found = [one for one in run_checks() if (one.id or "").startswith("notifications.")]
     return [str(one.msg) for one in found if isinstance(one, Error) or not errors_only]
@@ -45,6 +48,8 @@ def test_the_demos_own_times_are_sound(settings: Any) -> None:
         ({"TEST_PROVIDERS": {"sms": "none"}}, ["TEST_PROVIDERS", "sms"]),
         ({"PROVIDERS": {"simulated_transactional_email_primary": {}}}, ["simulated_transactional_email_primary", "32"]),
         ({"PROVIDERS": {"My-SMTP": {}}}, ["My-SMTP", "a-z"]),
+        ({"PROVIDERS": {"acme": {"class": FAKE, "receiver": {"class": "nowhere.Receiver"}}}}, ["acme", "receiver"]),
+        ({"SIMULATOR_WEBHOOK_URL": "web:8000"}, ["SIMULATOR_WEBHOOK_URL", "http"]),
         ({"BREAKER_FAILURE_RATE": 50.0}, ["BREAKER_FAILURE_RATE", "share"]),
         ({"BREAKER_SLOW_RATE": 1.5}, ["BREAKER_SLOW_RATE", "share"]),
         ({"BREAKER_OPEN_SECONDS": 600.0}, ["BREAKER_OPEN_SECONDS", "BREAKER_OPEN_MAX_SECONDS"]),

@@ -1,5 +1,6 @@
 """The events lane: what was put on it is there, until the transaction that takes it commits."""
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -137,6 +138,37 @@ def test_it_tells_how_much_waits_and_for_how_long() -> None:
 
     assert (due, later) == (1, 1)
     assert 120 <= oldest < 150
+
+
+def test_a_taker_passes_over_what_was_taken_and_looks_back_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a taker that has taken something and does not look back for an hour
+    monkeypatch.setattr(events_lane, "REST", 1_000_000)
+    taker = events_lane.Taker()
+
+    def found() -> list[str]:
+        with transaction.atomic():
+            return sorted(one.origin for one in taker.take(10))
+
+    events_lane.put([event(origin="first")])
+    assert found() == ["first"]
+    # When one appears that came a moment before, one that came long before, and a new one
+    events_lane.put([event(origin="moment"), event(origin="long"), event(origin="new")])
+    for origin, seconds in (("moment", 1), ("long", 60)):
+        ReceivedEvent.objects.filter(origin=origin).update(due_at=Now() - timedelta(seconds=seconds))
+    # Then the long one is found when it looks back, and the others at once
+    assert found() == ["moment", "new"]
+    monkeypatch.setattr(taker, "_look_back_at", 0.0)
+    assert found() == ["long"]
+
+
+def test_a_taker_looks_back_at_most_a_twentieth_of_its_time() -> None:
+    taker = events_lane.Taker()
+    with transaction.atomic():
+        began = time.monotonic()
+        taker.take(10)
+        took = time.monotonic() - began
+
+    assert 0 < taker._look_back_at - time.monotonic() <= events_lane.REST * took
 
 
 def test_a_long_lane_is_taken_by_its_index() -> None:

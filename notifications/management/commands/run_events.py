@@ -15,7 +15,7 @@ from notifications.beats import present
 from notifications.messaging.backoff import full_jitter
 from notifications.providers import simulated_courier
 from notifications.services import events_lane
-from notifications.services.events_lane import Incoming
+from notifications.services.events_lane import Incoming, Taker
 from notifications.services.receipts import MAX_RECEIPTS, apply_receipts
 
 log = structlog.get_logger(__name__)
@@ -58,12 +58,17 @@ class Command(BaseCommand):
         log.info("events.stopped")
 
 
-def step() -> int:
+def step(taker: Taker | None = None) -> int:
     """One batch: due events taken, applied and gone in one transaction; how many there were. One that cannot be
     applied is put back for later; the others go on."""
-    with transaction.atomic():
-        events = events_lane.take(MAX_RECEIPTS)
-        events_lane.set_aside(apply_each(events), seconds=SET_ASIDE_SECONDS)
+    taker = taker or Taker()
+    try:
+        with transaction.atomic():
+            events = taker.take(MAX_RECEIPTS)
+            events_lane.set_aside(apply_each(events), seconds=SET_ASIDE_SECONDS)
+    except Exception:
+        taker.forget()  # they are back
+        raise
     return len(events)
 
 
@@ -97,9 +102,10 @@ def apply_each(events: Sequence[Incoming]) -> list[Incoming]:
 def run(stop: Stop) -> None:
     """Batches until a stop is asked for. PostgreSQL's absence, and whatever else a batch meets, is waited out with a
     growing, jittered pause."""
+    taker = Taker()
     repeat(
         "events",
-        lambda: step() == MAX_RECEIPTS,
+        lambda: step(taker) == MAX_RECEIPTS,
         stop,
         idle=lambda: settings.EVENTS_POLL_SECONDS,
         pause=lambda failures: full_jitter(failures, base=0.25, cap=10.0),

@@ -17,6 +17,7 @@ from django.utils import timezone
 from notifications.choices import EventType, Status
 from notifications.management.commands import run_events
 from notifications.models import Delivery, DeliveryEvent, ReceivedEvent
+from notifications.services import events_lane
 from notifications.services.claims import ProviderReceipt
 from notifications.services.events_lane import Incoming, put, take
 from tests import factories
@@ -106,6 +107,26 @@ def test_an_event_that_cannot_be_applied_is_put_off_and_its_neighbours_go_on(
     assert person.email not in caplog.text
 
 
+def test_what_was_undone_is_taken_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a taker that would not look back for a long time
+    put([event(sent(factories.recipient(), "email"))])
+    monkeypatch.setattr(events_lane, "REST", 1_000_000)
+    monkeypatch.setattr(events_lane, "OVERLAP", timedelta(0))
+    taker = events_lane.Taker()
+    real = run_events.apply_receipts
+
+    def fail(receipts: object) -> None:
+        raise OperationalError
+
+    # When PostgreSQL goes away in the middle of a batch
+    monkeypatch.setattr(run_events, "apply_receipts", fail)
+    with pytest.raises(OperationalError):
+        run_events.step(taker)
+    monkeypatch.setattr(run_events, "apply_receipts", real)
+    # Then the next round has it
+    assert run_events.step(taker) == 1
+
+
 def test_two_processes_share_the_work_and_nothing_is_applied_twice() -> None:
     # Given one process in the middle of a batch
     person = factories.recipient()
@@ -133,7 +154,7 @@ def _step_elsewhere() -> int:
 def test_an_idle_loop_polls_and_a_full_one_does_not_wait(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     settings.EVENTS_POLL_SECONDS = 0.123
     batches = iter([run_events.MAX_RECEIPTS, run_events.MAX_RECEIPTS, 5])
-    monkeypatch.setattr(run_events, "step", lambda: next(batches))
+    monkeypatch.setattr(run_events, "step", lambda taker: next(batches))
     shutdown = FakeShutdown(waits=1)
 
     run_events.run(shutdown)
@@ -145,7 +166,7 @@ def test_an_idle_loop_polls_and_a_full_one_does_not_wait(monkeypatch: pytest.Mon
 def test_the_loop_outlives_postgresql_and_bugs(monkeypatch: pytest.MonkeyPatch) -> None:
     answers: Iterator[Any] = iter([OperationalError("gone"), ZeroDivisionError("a bug"), 0])
 
-    def step() -> int:
+    def step(taker: object) -> int:
         answer = next(answers)
         if isinstance(answer, Exception):
             raise answer
