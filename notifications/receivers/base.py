@@ -7,13 +7,14 @@ once per process. `notifications.receivers.simulated` is one; tests/notification
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from core.standard_webhooks import TOLERANCE_SECONDS
 from notifications.errors import CarillonError, FieldError
 from notifications.services.events_lane import Incoming
 
+__all__ = ["MAX_EVENTS", "TOLERANCE_SECONDS", "Receiver", "Unreadable", "Unverified"]
+
 #: Events in one webhook. Vendors send some hundred, a thousand at most.
 MAX_EVENTS = 5_000
-#: How far the time of a signature may lie from ours, in seconds: what is older may be a replay.
-TOLERANCE_SECONDS = 300
 
 
 class Unverified(CarillonError):

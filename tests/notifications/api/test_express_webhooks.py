@@ -13,6 +13,7 @@ from notifications.api.express import Express
 from notifications.api.express_webhooks import MAX_BYTES, ExpressWebhooks
 from notifications.choices import EventType
 from notifications.models import ReceivedEvent
+from notifications.receivers import simulated
 from notifications.services import events_lane, webhooks
 from notifications.services.events_lane import lane_gauge
 from tests.asgi import Ask, Told, ask
@@ -208,6 +209,18 @@ def test_a_bug_that_one_webhook_meets_is_not_anothers(door: Door, monkeypatch: p
     # Then that one alone meets it
     assert [answer.status for answer in answers] == [500, 200]
     assert [row.delivery_id for row in ReceivedEvent.objects.all()] == [good]
+
+
+def test_a_receiver_s_own_bug_is_a_500_of_django_s(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(simulated.SimulatedReceiver, "verify_and_parse", fail)
+
+    [answer] = door.ask(webhook())
+
+    assert (answer.status, door.django.seen) == (500, 1)
+    assert answer.headers["content-type"] == "application/problem+json"
 
 
 def test_webhooks_are_counted_by_their_answer_whichever_way_they_go(door: Door, settings: Any) -> None:
