@@ -19,6 +19,7 @@ urlpatterns = [
     path("admin/", include("campaigns.urls")),
     path("admin/", admin.site.urls),
     path("api/v1/", include("notifications.api.urls")),
+    path("api/v1/", include("analytics.rollups.api.urls")),
     path("api/v1/", include("analytics.webhooks.api.urls")),
     path("webhooks/<str:provider>/", webhooks.receive, name="webhook"),
     path("", include("channels_app.urls")),  # /inbox/, /api/v1/feed/, and what it hangs below a recipient

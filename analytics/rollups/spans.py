@@ -45,6 +45,7 @@ class Marks:
     def window(self, since: datetime, until: datetime, sizes: Sequence[int]) -> tuple[datetime, datetime]:
         """The span that can be told exactly: both ends put back to where a cell begins that is still there. So spans
         that meet still meet. What would be empty by that is one cell."""
+        since, until = (min(max(moment, ORIGIN), FOREVER) for moment in (since, until))
         size = self.finest(since, sizes)
         low, high = floor(since, size), floor(until, self.finest(until, sizes))
         if high <= low and floor(since) < floor(until):

@@ -17,6 +17,7 @@ class Scope(TextChoices):
     CATALOG_READ = "catalog:read", "Read categories and templates"
     WEBHOOKS_WRITE = "webhooks:write", "Write webhook endpoints, test and replay them"
     WEBHOOKS_READ = "webhooks:read", "Read webhook endpoints and their log"
+    STATS_READ = "stats:read", "Read figures: totals, latency, rankings"
 
 
 class KeyMode(TextChoices):
