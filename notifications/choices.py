@@ -119,6 +119,10 @@ MACHINE_CODES: dict[str, str] = {
 MAYBE_TWICE = "maybe_twice"
 
 
+#: Counted of a provider that was asked and did not take a message, which then went to the next. It is no event.
+DECLINED = "declined"
+
+
 class FailureCode(TextChoices):
     """Why a provider did not take a message, in our words. Each adapter maps its vendor's words here by a table."""
 

@@ -18,8 +18,9 @@ class OutcomeKey(NamedTuple):
     outside) or an EventType; `reason` a SkipReason or FailureCode or empty, for a receipt what became of it; `channel`
     and `provider` are empty where they do not apply.
 
-    A SENT event is counted a second time under "latency": how long it took since the message was to be sent, its bucket
-    (notifications.latency) as the reason.
+    A provider that was asked and did not take a message, which then went to the next, is counted under "declined" with
+    the FailureCode: no event says so by its type. A SENT event is counted a second time under "latency": how long it
+    took since the message was to be sent, its bucket (notifications.latency) as the reason.
     """
 
     source: str

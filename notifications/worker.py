@@ -199,6 +199,10 @@ class Worker:
         return "answered", outcomes
 
     def _result(self, answer: Answer) -> Result:
+        result = self._outcome(answer)
+        return msgspec.structs.replace(result, declined_by=answer.declined_by) if answer.declined_by else result
+
+    def _outcome(self, answer: Answer) -> Result:
         claim, provider, outcome = answer.claim, answer.provider, answer.outcome
         if isinstance(outcome, Receipt):
             message_id = _message_id(outcome, claim.address)

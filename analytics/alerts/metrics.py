@@ -10,7 +10,7 @@ from analytics.alerts.choices import Metric
 from analytics.alerts.look import Ask, Look
 from analytics.alerts.muting import Scope
 from analytics.rollups.reading import Tallies, Tally
-from notifications.choices import EventType, FailureCode
+from notifications.choices import DECLINED, EventType, FailureCode
 from notifications.live import LaneState
 from notifications.providers.failover import ITS_FAULT
 from notifications.services.providers import Standing, State
@@ -58,11 +58,12 @@ def _attempt(row: Tally) -> bool:
 
 
 def _its_fault(row: Tally) -> bool:
-    return row.outcome in _ENDED_BADLY and row.reason in ITS_FAULT
+    """An error of a provider's own, whether or not the next one in the chain took the message then."""
+    return (row.outcome in _ENDED_BADLY or row.outcome == DECLINED) and row.reason in ITS_FAULT
 
 
 def _answered(row: Tally) -> bool:
-    return _sent(row) or row.outcome in _ENDED_BADLY
+    return _sent(row) or row.outcome in _ENDED_BADLY or row.outcome == DECLINED
 
 
 def _outcome(*outcomes: str) -> Callable[[Tally], bool]:

@@ -52,6 +52,8 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     outcome: Outcome | Held
     #: Why the providers before it in the chain did not take it, for people.
     passed_on: str = ""
+    #: (provider, FailureCode) of others that were asked and did not take it.
+    declined_by: tuple[tuple[str, str], ...] = ()
 
 
 class NoGate(ProviderGate):
@@ -96,6 +98,8 @@ class _Descent:
         self.answers: list[Answer] = []
         #: The best word so far on what still looks for a provider: a failure where one was asked, else why it waits.
         self.words: dict[object, Answer] = {}
+        #: Who was asked in vain, by claim.
+        self.declined: dict[object, list[tuple[str, str]]] = {}
 
     def down(self, chain: Sequence[Provider], pairs: list[Pair]) -> list[Answer]:
         for provider in chain:
@@ -108,7 +112,13 @@ class _Descent:
             pairs = self._offer(provider, pairs)
             if pairs and provider is not chain[-1]:
                 log.info("failover", provider=provider.name, deliveries=len(pairs), of=before)
-        return self.answers + [self.words[claim.id] for claim, _ in pairs]
+        return self.answers + [self._with_others(self.words[claim.id]) for claim, _ in pairs]
+
+    def _with_others(self, answer: Answer) -> Answer:
+        """With who else was asked in vain; for a message that the first one took, as it is."""
+        declined = self.declined.get(answer.claim.id, ())
+        others = tuple(one for one in declined if one[0] != answer.provider)
+        return msgspec.structs.replace(answer, declined_by=others) if others else answer
 
     def _offer(self, provider: Provider, pairs: list[Pair]) -> list[Pair]:
         """Offer what may be offered now; returns what may go to the next provider."""
@@ -122,7 +132,7 @@ class _Descent:
             declined = self._take(provider.name, asked, outcomes, permit)
         if permit.reason in LIMITS:  # a limit delays; it is no reason to load the next provider
             self.answers += [
-                self.words.get(claim.id) or Answer(claim, provider.name, Held(permit.reason, wait))
+                self._with_others(self.words.get(claim.id) or Answer(claim, provider.name, Held(permit.reason, wait)))
                 for (claim, _), wait in zip(left, spread(permit, len(left)), strict=True)
             ]
             return declined
@@ -156,8 +166,10 @@ class _Descent:
         known = self.words.get(claim.id)
         answer = Answer(claim, provider, outcome, _passed_on(known))
         if not isinstance(outcome, Failure) or not outcome.temporary or outcome.code not in NOT_TAKEN:
-            self.answers.append(answer)
+            self.answers.append(self._with_others(answer))
             return False
+        if outcome.attempted:
+            self.declined.setdefault(claim.id, []).append((provider, outcome.code.value))
         if not outcome.attempted or (probe and outcome.code == FailureCode.UNAVAILABLE):
             held = Held(HoldReason.UNAVAILABLE, outcome.retry_after or TRY_AGAIN)
             answer = Answer(claim, provider, held)

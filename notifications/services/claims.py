@@ -108,7 +108,8 @@ class Result(msgspec.Struct, frozen=True):
     """What became of a claim: SENT, SKIPPED, FAILED, DEFERRED, DEAD, or HELD, where no attempt was made.
 
     `code` is a SkipReason for SKIPPED, a HoldReason for HELD, MAYBE_TWICE or empty for SENT and a FailureCode
-    otherwise; `retry_in` (seconds) is set for DEFERRED and HELD.
+    otherwise; `retry_in` (seconds) is set for DEFERRED and HELD. `declined_by`: (provider, FailureCode) of others in
+    the chain that were asked and did not take it.
     """
 
     claim: Claim
@@ -118,6 +119,7 @@ class Result(msgspec.Struct, frozen=True):
     detail: str = ""
     provider_message_id: str = ""
     retry_in: float = 0.0
+    declined_by: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

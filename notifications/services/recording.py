@@ -13,7 +13,7 @@ from core.ids import Key
 from core.postgresql.direct import KeyArray
 from notifications import bulk, latency
 from notifications.bulk import EMPTY, KEY, small_field, text_field
-from notifications.choices import EventType, Status
+from notifications.choices import DECLINED, EventType, Status
 from notifications.models.dead_letter import DeadCause
 from notifications.models.outbox import MAX_DELIVERIES
 from notifications.observers import OutcomeKey
@@ -104,7 +104,8 @@ def _result_kind(r: Result) -> bytes:
 
 
 def outcome_counts(results: Sequence[Result], now: datetime) -> Counter[OutcomeKey]:
-    """What results count as at `now`, the moment of their events: each its outcome, and a send its latency too.
+    """What results count as at `now`, the moment of their events: each its outcome, a send its latency too, and who was
+    asked before in vain.
 
     Mostly alike in all but latency, they are counted as plain tuples and become keys afterwards; and what was accepted
     together has one latency. Both together make this cheaper than a key for each.
@@ -116,6 +117,8 @@ def outcome_counts(results: Sequence[Result], now: datetime) -> Counter[OutcomeK
         if r.type is EventType.SENT and not (bucket := buckets.get(claim.wanted_at, "")):
             bucket = buckets[claim.wanted_at] = latency.bucket(now - claim.wanted_at)
         told.append((claim.source, claim.category_id, claim.channel, r.provider, r.type.value, r.code, bucket))
+        for provider, code in r.declined_by:
+            told.append((claim.source, claim.category_id, claim.channel, provider, DECLINED, code, ""))
     counts: Counter[OutcomeKey] = Counter()
     for (source, category_id, channel, provider, type, code, bucket), n in Counter(told).items():
         counts[OutcomeKey(source, category_id, channel, provider, type, code)] += n

@@ -1,10 +1,12 @@
 """A scripted provider: says what a test tells it to and remembers every call."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, ClassVar
 
 from notifications import registry
 from notifications.choices import FailureCode
+from notifications.observers import OutcomeKey
 from notifications.providers.base import Failure, OutboundMessage, Outcome, Receipt
 
 
@@ -56,3 +58,13 @@ def use_provider(settings: Any, *providers: FakeProvider) -> FakeProvider:
 def given(*, name: str, made: dict[str, FakeProvider]) -> FakeProvider:
     """What the registry builds: the fake the test holds."""
     return made[name]
+
+
+class RecordingObserver:
+    """Keeps what was counted; the test empties it."""
+
+    counts: ClassVar[dict[OutcomeKey, int]] = {}
+
+    def record(self, counts: Mapping[OutcomeKey, int], at: datetime | None = None) -> None:
+        for key, count in counts.items():
+            self.counts[key] = self.counts.get(key, 0) + count

@@ -21,7 +21,7 @@ from notifications.services.retry import PATIENCE, RetryPolicy
 from notifications.services.tracking import DeliveryTracker
 from notifications.worker import LOOK_AGAIN_SECONDS, THROTTLED_TIMES, Worker
 from tests import factories
-from tests.notifications.fakes import FakeProvider, use_provider
+from tests.notifications.fakes import FakeProvider, RecordingObserver, use_provider
 
 pytestmark = pytest.mark.django_db
 
@@ -109,6 +109,21 @@ class TestTheNextProvider:
             ("first", {"answered": 0, "failed": 1, "retry_after": None}),
             ("second", {"answered": 1, "failed": 0, "retry_after": None}),
         ]
+
+    def test_who_was_asked_in_vain_is_counted_though_the_message_got_out(self, catalog, providers, settings):
+        first, _ = providers
+        settings.DELIVERY_OBSERVERS = ["tests.notifications.fakes.RecordingObserver"]
+        RecordingObserver.counts.clear()
+        factories.recipient("ann")
+        accept("ann")
+        first.fail_temporarily(times=1, code=FailureCode.UNAVAILABLE)
+        worker, _ = with_gate()
+
+        work(worker)
+
+        counted = {(key.provider, key.outcome, key.reason): n for key, n in RecordingObserver.counts.items()}
+        assert counted["first", "declined", "unavailable"] == 1
+        assert counted["second", "sent", ""] == 1
 
     def test_an_open_circuit_is_passed_over_without_a_call(self, catalog, providers):
         first, second = providers

@@ -11,6 +11,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from unfold.widgets import UnfoldAdminTextareaWidget
 
 from analytics.alerts import services
 from analytics.alerts.admin import marks
@@ -39,6 +40,7 @@ class RouteForm(forms.ModelForm):
         fields: ClassVar = [
             "name", "kind", "is_on", "target", "receives", "group_by", "wait_seconds", "fallback",
         ]  # fmt: skip
+        widgets: ClassVar = {"target": UnfoldAdminTextareaWidget(attrs={"rows": 3})}
         help_texts: ClassVar = {
             "target": "Email: addresses, one a line. Webhook, Slack: the URL. In-app: external ids of recipients, one a"
             " line; empty: staff whose user name is their external id."

@@ -28,7 +28,6 @@ class AlertRuleAdmin(BaseModelAdmin):
     list_filter = ("is_on", "severity", "metric")
     search_fields = ("name",)
     actions = ("switch_on", "switch_off")
-    filter_horizontal = ("explained_by", "routes")
     readonly_fields = ("now", "looked")
     fieldsets = (
         (None, {"fields": ("name", "severity", "is_on", "advice")}),
@@ -37,7 +36,8 @@ class AlertRuleAdmin(BaseModelAdmin):
             "When it is bad",
             {
                 "fields": (
-                    ("condition", "threshold", "clear_threshold"),
+                    "condition",
+                    ("threshold", "clear_threshold"),
                     ("window_seconds", "minimum_traffic"),
                     ("objective", "short_window_seconds"),
                     ("for_seconds", "clear_seconds"),

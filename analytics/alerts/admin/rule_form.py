@@ -7,7 +7,11 @@ from django import forms
 from django.conf import settings
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+)
 
 from analytics.alerts.admin.spans import SpanField
 from analytics.alerts.choices import BURNABLE, Condition, Metric, SplitBy
@@ -70,7 +74,19 @@ class RuleForm(forms.ModelForm):
             "window_seconds", "condition", "threshold", "clear_threshold", "objective", "short_window_seconds",
             "minimum_traffic", "for_seconds", "clear_seconds", "repeat_seconds", "advice", "explained_by", "routes",
         ]  # fmt: skip
-        widgets: ClassVar = {"provider": ProviderInput}
+        widgets: ClassVar = {
+            "provider": ProviderInput,
+            "advice": UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+            "explained_by": UnfoldAdminCheckboxSelectMultipleWidget,
+            "routes": UnfoldAdminCheckboxSelectMultipleWidget,
+        }
+        labels: ClassVar = {"explained_by": "Root causes", "routes": "Own routes"}
+        help_texts: ClassVar = {
+            "source": "campaign:42, or api: and the prefix of a key. Empty: all.",
+            "routes": "None: every route that receives this severity.",
+            "explained_by": "While an alert of one of these fires for the same channel or provider, nobody is told of"
+            " this one.",
+        }
 
     def clean_short_window_seconds(self) -> int:
         return self.cleaned_data["short_window_seconds"] or 0
