@@ -85,9 +85,9 @@ def _refused(status: HTTPStatus, words: str) -> HttpResponse:
 
 
 def text(accept: str, *, whole: bool) -> tuple[bytes, str]:
-    """The figures and their media type. What must be read from a server is waited for LOOK_SECONDS at most, and by one
-    reader at a time: a database that hangs must not collect them."""
-    if whole and _looking.acquire(blocking=False):
+    """The figures and their media type. What must be read from a server is waited for LOOK_SECONDS at most, and is read
+    for one at a time, the next waiting as long: a database that hangs must not collect threads."""
+    if whole and _looking.acquire(timeout=LOOK_SECONDS):
         answer: SimpleQueue[tuple[bytes, str]] = SimpleQueue()
         threading.Thread(target=_look, args=(accept, answer), name="metrics", daemon=True).start()
         try:

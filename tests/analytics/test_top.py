@@ -16,14 +16,18 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models.functions import Now
+from django.utils import timezone
 from rich.console import Console
 
+from analytics.alerts.choices import Phase, Severity
+from analytics.alerts.models import Alert
 from analytics.terminal import words
 from analytics.terminal.screen import Screen
 from notifications.models import OutboxMessage, ProcessBeat
 from notifications.models.received_event import ReceivedEvent
 from notifications.services import providers
 from tests import factories
+from tests.analytics.alerts.conftest import rule
 from tests.notifications.conftest import redis_away  # noqa: F401  a fixture
 from tests.notifications.fakes import FakeProvider, use_provider
 from tests.notifications.test_pipeline import draft, send, work
@@ -49,6 +53,14 @@ def line(text: str, beginning: str) -> list[str]:
 def beating(kind: str, name: str = "", *, age: float = 0.0, **stats: object) -> None:
     moment = Now() - timedelta(seconds=age)
     ProcessBeat.objects.create(kind=kind, name=name or kind, host="box-1", pid=7, stats=stats, beat_at=moment)
+
+
+def firing(title: str, severity: str) -> Alert:
+    now = timezone.now()
+    return Alert.objects.create(
+        rule=rule(name=f"Of a test: {title}"), fingerprint=title, title=title, severity=severity, phase=Phase.FIRING,
+        summary="7 in five minutes", since=now, seen_at=now, opened_at=now,
+    )  # fmt: skip
 
 
 # --- what it says -----------------------------------------------------------------------------------------------------
@@ -106,6 +118,18 @@ def test_without_a_relay_it_says_that_nothing_leaves_the_outbox(settings):
     text = shown()
     assert "No relay lives" in text
     assert "what waits there is unknown" in text
+
+
+@pytest.mark.django_db
+def test_alerts_stand_above_the_figures_and_those_that_ask_for_somebody_first():
+    # Given an alert that somebody has taken on, and one that nobody has
+    anna_has_it = firing("Redis does not answer", Severity.CRITICAL)
+    Alert.objects.filter(pk=anna_has_it.pk).update(acknowledged_at=Now(), acknowledged_by="anna")
+    firing("Dead letters", Severity.WARNING)
+    text = shown()
+    assert text.index("! warning: Dead letters.") < text.index("! critical: Redis does not answer.")
+    assert "(taken on by anna)" in text
+    assert text.index("Redis does not answer") < text.index("Last 5 minutes")
 
 
 @pytest.mark.django_db
@@ -208,7 +232,7 @@ class Terminal:
 
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
 
-    def read_until(self, condition: Callable[[str], bool], seconds: float = 30.0) -> None:
+    def read_until(self, condition: Callable[[str], bool], seconds: float = 90.0) -> None:
         deadline = time.monotonic() + seconds
         while not condition(self.text):
             assert time.monotonic() < deadline, self.text[-2000:]

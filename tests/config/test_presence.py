@@ -34,7 +34,7 @@ def test_an_installation_is_present_while_it_runs_and_gone_when_it_stops(process
     process = subprocess.Popen(run, env={**process_env, "METRICS_PORT": str(ports)}, cwd=ROOT)
     try:
         expected = {*KINDS} - {"worker"} | {f"worker-{channel}" for channel in CHANNELS}
-        assert wait(lambda: expected <= alive().keys(), 60), alive().keys()
+        assert wait(lambda: expected <= alive().keys(), 120), alive().keys()
         # Then every kind lives, every channel is served, and each has a port for its metrics
         state = live.state()
         assert all(state.alive(kind) for kind in KINDS)
