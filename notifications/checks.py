@@ -18,6 +18,8 @@ from notifications.worker import MARGIN_SECONDS
 
 #: Seconds between a provider's time-out and the end of a lease that a busy machine needs.
 LEASE_COMFORT = 30.0
+#: Between the time-out of a webhook and the end of a lease: a batch's budget, and time to record it.
+WEBHOOK_COMFORT = 15.0
 #: What the record's columns take.
 PROVIDER_NAME = re.compile(r"[a-z0-9_]{1,32}")
 
@@ -116,6 +118,13 @@ def _times() -> Iterator[CheckMessage]:
             f"WEBHOOK_TIMEOUT_SECONDS ({webhook:g}) must be below DRAIN_SECONDS ({drain:g}).",
             hint="A stop would end the worker before it could record what an endpoint answered.",
             id="notifications.E012",
+        )
+    elif lease < webhook + WEBHOOK_COMFORT:
+        yield Warning(
+            f"LEASE_SECONDS ({lease:g}) is less than {WEBHOOK_COMFORT:g} seconds above WEBHOOK_TIMEOUT_SECONDS"
+            f" ({webhook:g}).",
+            hint="A lease may run out before a slow endpoint has answered; the message is sent again.",
+            id="notifications.W002",
         )
     if visibility <= lease:
         yield Error(
