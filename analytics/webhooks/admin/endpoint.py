@@ -60,7 +60,7 @@ class WebhookEndpointAdmin(BaseModelAdmin):
 
     @admin.display(description="Events")
     def wants(self, row: WebhookEndpoint) -> str:
-        return ", ".join(marks.event(type).partition(",")[0] for type in row.events) or "all"
+        return ", ".join(marks.event(type) for type in row.events) or "all"
 
     @admin.display(description="Last 24 hours")
     def day(self, row: WebhookEndpoint) -> str:

@@ -11,14 +11,14 @@ from unfold.widgets import (
 )
 
 from analytics.webhooks import endpoints
+from analytics.webhooks.admin import marks
 from analytics.webhooks.endpoints import EndpointRefused, Wishes
 from analytics.webhooks.models import WebhookEndpoint
 from analytics.webhooks.vocabulary import EVENTS
-from notifications.choices import EventType
 from notifications.models import ApiKey
 from notifications.models.api_key import KeyMode
 
-_CHOICES = [(type, f"{EventType(type).label}: {about.lower()}") for type, about in EVENTS.items()]
+_CHOICES = [(type, f"{marks.event(type)}: {about[0].lower()}{about[1:]}") for type, about in EVENTS.items()]
 
 
 class _KeyChoice(forms.ModelMultipleChoiceField):

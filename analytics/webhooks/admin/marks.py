@@ -58,4 +58,7 @@ def address(url: str) -> SafeString:
 
 
 def event(type: str) -> str:
-    return "Test" if type == TEST else str(EventType(type).label) if type in EventType.values else type
+    """A kind of event in a word or two."""
+    if type == TEST:
+        return "Test"
+    return str(EventType(type).label).partition(",")[0] if type in EventType.values else type
