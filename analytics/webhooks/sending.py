@@ -6,6 +6,7 @@ Redis each process judges on its own.
 """
 
 import asyncio
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -36,6 +37,9 @@ WAVE = CONNECTIONS_PER_HOST
 BUDGET_SECONDS = 10.0
 #: What is left over then, or at a stop, is looked at again after this.
 NEXT_SECONDS = 0.5
+#: What would have to wait for another thread's batch to the same endpoint is looked at again soon: so many a second,
+#: in whole seconds, so that it makes few rows.
+QUEUE_RATE = 50
 
 #: Every answer but 2xx is a failure; these are told apart.
 _OUTCOMES = {410: AttemptOutcome.GONE, 429: AttemptOutcome.THROTTLED}
@@ -86,12 +90,34 @@ class Held:
 Outcome = Attempted | Held
 
 
+class Turns:
+    """Which endpoints somebody in this process is sending to: one batch at a time. So a slow endpoint with a backlog
+    keeps one thread busy, and the others go past it to whoever is quick."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._taken: set[str] = set()
+
+    def take(self, name: str) -> bool:
+        """Whether it was free, and is the caller's now."""
+        with self._lock:
+            if name in self._taken:
+                return False
+            self._taken.add(name)
+            return True
+
+    def give_back(self, name: str) -> None:
+        with self._lock:
+            self._taken.discard(name)
+
+
 class Sender:
     """Sends batches on one event loop."""
 
-    def __init__(self, client: Outbound, breaker: Breaker, *, stopping: Callable[[], bool]) -> None:
+    def __init__(self, client: Outbound, breaker: Breaker, turns: Turns, *, stopping: Callable[[], bool]) -> None:
         self._client = client
         self._breaker = breaker
+        self._turns = turns
         self._stopping = stopping
 
     async def send(self, targets: Sequence[Target]) -> list[Outcome]:
@@ -101,6 +127,14 @@ class Sender:
         return [outcome for outcomes in found for outcome in outcomes]
 
     async def _to(self, target: Target, until: float) -> list[Outcome]:
+        if not self._turns.take(target.name):
+            return [Held(one.id, NEXT_SECONDS + n // QUEUE_RATE) for n, one in enumerate(target.requests)]
+        try:
+            return await self._in_waves(target, until)
+        finally:
+            self._turns.give_back(target.name)
+
+    async def _in_waves(self, target: Target, until: float) -> list[Outcome]:
         done: list[Outcome] = []
         left = list(target.requests)
         while left:

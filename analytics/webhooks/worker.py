@@ -18,7 +18,7 @@ from django.db import InterfaceError, OperationalError, connection
 from analytics.webhooks import book
 from analytics.webhooks.book import Claimed, Ending, Known
 from analytics.webhooks.payload import About, about, body
-from analytics.webhooks.sending import Attempted, Held, Outcome, Request, Sender, Target, circuit_of
+from analytics.webhooks.sending import Attempted, Held, Outcome, Request, Sender, Target, Turns, circuit_of
 from analytics.webhooks.vocabulary import AttemptOutcome, EndReason
 from core.ids import Key
 from core.outbound_http import Outbound
@@ -47,6 +47,7 @@ class WebhookWorker:
 
     def __init__(self, *, stopping: Callable[[], bool] = lambda: False) -> None:
         self.breaker = Breaker()
+        self.turns = Turns()
         self.policy = RetryPolicy(BASE_SECONDS, CAP_SECONDS, settings.WEBHOOK_MAX_ATTEMPTS, FACTOR)
         self.holding = RetryPolicy(BASE_SECONDS, HOLD_CAP_SECONDS, settings.WEBHOOK_MAX_ATTEMPTS)
         self.stopping = stopping
@@ -113,7 +114,7 @@ class WebhookWorker:
         if not targets:
             return []
         loop, client = self._loop()
-        return loop.run_until_complete(Sender(client, self.breaker, stopping=self.stopping).send(targets))
+        return loop.run_until_complete(Sender(client, self.breaker, self.turns, stopping=self.stopping).send(targets))
 
     def _ending(self, claim: Claimed, outcome: Outcome) -> Ending:
         if isinstance(outcome, Held):

@@ -129,7 +129,7 @@ class WebhookEndpointAdmin(BaseModelAdmin):
 
     # --- what can be done -----------------------------------------------------------------------------------------
 
-    @page_action(description="Send a test", icon="send", permission="act")
+    @page_action(description="Test…", icon="send", permission="act")
     def send_test(self, request: HttpRequest, object_id: str) -> HttpResponse:
         endpoint = self.object_or_404(request, object_id)
         if not _agreed(request):
@@ -142,7 +142,7 @@ class WebhookEndpointAdmin(BaseModelAdmin):
         self.log_change(request, endpoint, "Sent a test")
         return redirect("admin:analytics_webhookmessage_change", made.pk)
 
-    @page_action(description="Switch off or on…", icon="power_settings_new", permission="act")
+    @page_action(description="Off / on…", icon="power_settings_new", permission="act")
     def switch(self, request: HttpRequest, object_id: str) -> HttpResponse:
         endpoint = self.object_or_404(request, object_id)
         word = "off" if endpoint.is_on else "on"
@@ -154,7 +154,7 @@ class WebhookEndpointAdmin(BaseModelAdmin):
         messages.success(request, f"The endpoint is {word}.")
         return redirect(_page(endpoint))
 
-    @page_action(description="New secret…", icon="key", permission="act")
+    @page_action(description="Secret…", icon="key", permission="act")
     def rotate(self, request: HttpRequest, object_id: str) -> HttpResponse:
         endpoint = self.object_or_404(request, object_id)
         if not _agreed(request):
@@ -163,7 +163,7 @@ class WebhookEndpointAdmin(BaseModelAdmin):
         self.log_change(request, endpoint, "Exchanged the secret")
         return self._show_secret(request, endpoint, secret)
 
-    @page_action(description="Replay what failed…", icon="replay", permission="act")
+    @page_action(description="Replay…", icon="replay", permission="act")
     def replay_failed(self, request: HttpRequest, object_id: str) -> HttpResponse:
         endpoint = self.object_or_404(request, object_id)
         if not _agreed(request):

@@ -25,9 +25,11 @@ _ATTEMPT_TONES: Mapping[str, str] = {
 
 
 def message(row: WebhookMessage) -> SafeString:
-    """Where a message stands; one that waits after a failure says so."""
+    """Where a message stands; one that waits after a failure, or for its endpoint to come back, says so."""
     if row.status == MessageStatus.QUEUED and row.tries:
         return looks.badge("Will be tried again", "amber")
+    if row.status == MessageStatus.QUEUED and row.holds:
+        return looks.badge("Held back", "sand")
     return looks.badge(MessageStatus(row.status).label, _TONES[row.status])
 
 

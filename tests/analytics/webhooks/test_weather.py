@@ -248,6 +248,25 @@ def test_a_slow_endpoint_holds_the_others_up_for_no_longer_than_a_batchs_budget(
     assert len(waits()) == len(left)
 
 
+def test_a_second_batch_goes_past_an_endpoint_that_is_being_sent_to(
+    endpoint: WebhookEndpoint, key: ApiKey, receiver: Receiver, work: Work, worker: WebhookWorker
+) -> None:
+    # Given an endpoint that another thread of the worker is busy with, and one that nobody is
+    busy = make_endpoint(receiver.url, key)
+    assert worker.turns.take(sending.circuit_of(busy.id.bytes))
+    late, quick = queued(busy, 3), queued(endpoint, 2)
+
+    work()
+
+    # Then the other's messages go out, and the busy one's wait for their turn, no attempt used up
+    assert [status(message) for message in quick] == [("delivered", 1, "")] * 2
+    assert [status(message) for message in late] == [("queued", 0, "")] * 3
+    worker.turns.give_back(sending.circuit_of(busy.id.bytes))
+    due_now()
+    work()
+    assert [status(message)[0] for message in late] == ["delivered"] * 3
+
+
 def test_a_request_that_takes_too_long_is_tried_again(
     endpoint: WebhookEndpoint, receiver: Receiver, work: Work, settings: Any
 ) -> None:
