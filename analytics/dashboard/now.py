@@ -12,9 +12,10 @@ from analytics.dashboard.figures import success
 from analytics.dashboard.links import Links
 from analytics.dashboard.verdict import Known
 from analytics.rollups import reading
-from notifications import live
+from notifications import lanes, live
 from notifications.choices import Channel, EventType, Priority
 from notifications.live import LaneState, LiveState, ProcessState
+from notifications.services import events_lane
 from notifications.services import providers as provider_service
 
 #: Minutes that the verdict and the channels' figures are about, and those of their small lines.
@@ -30,7 +31,7 @@ _HOUR = (EventType.RESCUED, EventType.RECLAIMED, EventType.DEAD, EventType.DEFER
 
 
 def now(links: Links) -> dict[str, Any]:
-    """Read anew at each call: fourteen small queries and two calls of Redis, whatever the installation's size."""
+    """Read anew at each call: some twenty small queries and two calls of Redis, whatever the installation's size."""
     state = live.state()
     overview = provider_service.overview()
     minute = state.at.replace(second=0, microsecond=0)
@@ -113,12 +114,12 @@ def _channels(known: Known, state: LiveState) -> list[dict[str, Any]]:
     ]
 
 
-def _waiting(lanes: list[LaneState]) -> dict[str, Any]:
-    ages = [lane.oldest_seconds for lane in lanes if lane.oldest_seconds is not None]
+def _waiting(states: Sequence[LaneState]) -> dict[str, Any]:
+    ages = [lane.oldest_seconds for lane in states if lane.oldest_seconds is not None]
     return {
-        "due": sum(lane.due for lane in lanes),
-        "later": sum(lane.later for lane in lanes),
-        "more": any(lane.capped for lane in lanes),
+        "due": sum(lane.due for lane in states),
+        "later": sum(lane.later for lane in states),
+        "more": any(lane.capped for lane in states),
         "oldest": max(ages, default=None),
     }
 
@@ -131,7 +132,7 @@ def _lane(lane: LaneState, links: Links) -> dict[str, Any]:
     query = {"channel__exact": lane.channel, "priority__exact": lane.priority}
     return {
         "channel": lane.channel,
-        "label": str(Channel(lane.channel).label),
+        "label": lanes.label(lane.channel),
         "priority": str(Priority(lane.priority).label),
         "due": lane.due,
         "oldest": lane.oldest_seconds,
@@ -144,6 +145,7 @@ def _lane(lane: LaneState, links: Links) -> dict[str, Any]:
 
 
 def _backlog(state: LiveState, links: Links) -> dict[str, Any]:
+    events = events_lane.depth()
     return {
         "due": sum(lane.due for lane in state.lanes),
         "later": sum(lane.later for lane in state.lanes),
@@ -153,6 +155,9 @@ def _backlog(state: LiveState, links: Links) -> dict[str, Any]:
         "oldest": state.oldest_seconds,
         "dead": state.dead_letters,
         "dead_more": state.dead_letters >= live.COUNTED,
+        "receipts": events.due,
+        "receipts_more": events.due >= events_lane.COUNTED,
+        "receipts_oldest": events.oldest_seconds if events.due else None,
         "url": links.list("notifications.outboxmessage"),
         "dead_url": links.list("notifications.deadletter"),
     }

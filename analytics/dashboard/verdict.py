@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from analytics.dashboard.figures import success
 from analytics.rollups.reading import Tallies
+from notifications import lanes
 from notifications.choices import Channel, EventType, Priority
 from notifications.live import LaneState, LiveState
 from notifications.services.providers import Chain, Overview, State
@@ -105,6 +106,8 @@ def _findings(known: Known) -> Iterator[Finding]:
     for channel in Channel:
         yield from _of_lanes(channel, [lane for lane in known.live.lanes if lane.channel == channel])
         yield from _of_outcomes(channel, known)
+    for other in lanes.CHANNELS[len(Channel) :]:
+        yield from _of_lanes(other, [lane for lane in known.live.lanes if lane.channel == other])
     yield from _of_processes(known.live)
     if not known.alerting:
         yield Finding(UNKNOWN, "alerts", "Alert rules are not being looked at: nobody would be told of trouble.")
@@ -142,14 +145,14 @@ def _is(state: State) -> str:
     }.get(state, "unknown")
 
 
-def _of_lanes(channel: Channel, lanes: Sequence[LaneState]) -> Iterator[Finding]:
-    waiting = [(lane.oldest_seconds, lane) for lane in lanes if lane.oldest_seconds is not None]
+def _of_lanes(channel: str, states: Sequence[LaneState]) -> Iterator[Finding]:
+    waiting = [(lane.oldest_seconds, lane) for lane in states if lane.oldest_seconds is not None]
     if not waiting:
         return
     age, lane = max(waiting, key=lambda item: item[0])
     if age >= BEHIND_SECONDS:
         priority = Priority(lane.priority).label.lower()
-        words = f"{channel.label} is behind: a message of {priority} priority has waited {duration(age)}."
+        words = f"{lanes.label(channel)} is behind: a message of {priority} priority has waited {duration(age)}."
         yield Finding(BAD if age >= FAR_BEHIND_SECONDS else WARN, channel, words)
 
 
@@ -165,11 +168,12 @@ def _of_processes(live: LiveState) -> Iterator[Finding]:
     if not any(process.alive for process in live.processes):
         yield Finding(UNKNOWN, "processes", "No process has said that it lives: whether anybody works cannot be seen.")
         return
-    for channel in Channel:
+    for channel in lanes.CHANNELS:
         if not live.workers_alive.get(channel):
             due = any(lane.due for lane in live.lanes if lane.channel == channel)
-            words = f"No worker serves {channel.label}" + (": its messages wait." if due else ".")
-            yield Finding(BAD if due else WARN, channel, words)
+            words = f"No worker serves {lanes.label(channel)}" + (": its messages wait." if due else ".")
+            if due or channel in Channel.values:  # what is no channel of deliveries may well not be used
+                yield Finding(BAD if due else WARN, channel, words)
     if live.uses_broker and not live.alive("relay"):
         yield Finding(BAD, "processes", "No relay runs: nothing new reaches the broker.")
     for kind, effect in _NEEDED.items():

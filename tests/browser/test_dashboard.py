@@ -38,6 +38,12 @@ def dashboard(page: Any, live_server: Any) -> Any:
     return page
 
 
+def beside(page: Any) -> Any:
+    """Another window of the same person."""
+    context = page.context.browser.new_context(storage_state=page.context.storage_state())
+    return context.new_page()
+
+
 def part(page: Any, name: str) -> Any:
     return page.locator(f"[data-part={name}]")
 
@@ -76,11 +82,11 @@ def test_what_is_looked_at_stands_in_the_address_and_back_goes_back(dashboard: A
     expect(dashboard).to_have_url(re.compile(rf"range=6h&channel=sms&category={category.pk}$"))
     expect(part(dashboard, "used")).to_have_text("2")
 
-    other = dashboard.context.new_page()
+    other = beside(dashboard)
     other.goto(dashboard.url)
     expect(other.locator("[data-range-name='6h']")).to_have_attribute("aria-current", "true")
     expect(tile(other, "Sent").locator("strong")).to_have_text("0")
-    other.close()
+    other.context.close()
 
     dashboard.go_back()
     dashboard.go_back()
@@ -107,7 +113,7 @@ def test_a_span_of_ones_own_by_form_and_by_dragging_over_the_chart(dashboard: An
 
 
 def test_a_span_that_makes_no_sense_is_said(dashboard: Any, live_server: Any) -> None:
-    other = dashboard.context.new_page()  # its console tells of the answer 400, as it should
+    other = beside(dashboard)  # its console tells of the answer 400, as it should
     other.goto(f"{live_server.url}/admin/dashboard/?since=2019-01-01T00:00")
 
     expect(part(other, "banner")).to_contain_text("A span is at most 400 days long.")

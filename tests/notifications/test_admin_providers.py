@@ -1,12 +1,14 @@
 """Providers in the admin: the panel, switching off and on, resetting, who may, and what the log keeps."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
+from django.utils.html import escape
 
 from notifications.models import ProviderSwitch
 from notifications.providers.breaker import Breaker
@@ -28,6 +30,25 @@ def shown(client: Client, address: str = PANEL) -> str:
 
 def row(body: str, provider: str) -> str:
     return body.split(f'data-provider="{provider}"')[1].split("</li>", maxsplit=1)[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "back"),
+    [
+        ("", ""),
+        ("/admin/dashboard/?range=15m", "/admin/dashboard/?range=15m"),
+        ("https://evil.example/", ""),
+        ("//evil.example/", ""),
+        ("javascript:alert(1)", ""),
+    ],
+)
+def test_who_came_from_another_page_of_ours_is_led_back_there_and_nowhere_else(given: str, back: str) -> None:
+    client = signed_in(may="everything")
+    address = f"{step('off')}?{urlencode({'next': given})}"
+    back = back or reverse("admin:notifications_providerswitch_changelist")
+
+    assert f'href="{escape(back)}">Keep it on' in shown(client, address)
+    assert client.post(address, {"reason": "Invoices unpaid"})["Location"] == back
 
 
 class TestPanel:

@@ -100,6 +100,8 @@
       tile("Outbox lag", backlog.lag ? duration(backlog.lag) : "none", broker.used ? "until the relay takes it" : "until a worker takes it", tone(backlog.lag, 60, 300)),
       tile("In workers’ hands", broker.used ? "on the broker" : number(backlog.taken), "being sent", ""),
       tile("For later", linked(backlog.url, more(backlog.later, backlog.more)), "scheduled, held, tried again", ""),
+      tile("Receipts to apply", more(backlog.receipts, backlog.receipts_more), backlog.receipts_oldest === null ? "none waits" : `the oldest for ${duration(backlog.receipts_oldest)}`,
+        tone(backlog.receipts_oldest, 60, 300)),
       tile("Dead letters", linked(backlog.dead_url, more(backlog.dead, backlog.dead_more)), backlog.dead ? "to be looked at" : "none to look at", backlog.dead ? "warn" : ""));
     const head = ["Lane", "Due", "Oldest", ...(broker.used ? ["On the broker"] : ["In hand"]), "Later"];
     shown("lanes", lanes.length ? el("table.dash-table", {},
