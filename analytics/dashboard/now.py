@@ -44,7 +44,7 @@ def now(links: Links) -> dict[str, Any]:
         recent=recent,
         minutes=RECENT,
         dead_in_hour=hour.total(EventType.DEAD),
-        alert_tones=[_ALERT_TONES[alert.severity] for alert in alerts if alert.is_loud],
+        alerts=[(_ALERT_TONES[alert.severity], alert.channel) for alert in alerts if alert.is_loud],
         alerting=not alert_selectors.health().is_stale or not state.alive("maintenance"),
     )
     found = verdict.verdict(known)

@@ -29,8 +29,6 @@ _TITLES = {
     WARN: "Messages are getting through, but something needs a look",
     BAD: "Some messages are not getting through",
 }
-#: What is said when an alert is worse than all that is seen here.
-_ALERTED = {QUIET: "All quiet", WARN: "An alert asks for a look", BAD: "A critical alert is open"}
 #: Processes without which something stands still, and what that is.
 _NEEDED = {
     "maintenance": "nobody puts back what was left behind, and no alert is raised",
@@ -58,15 +56,15 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What a verdict is passed on. `recent`: the outcomes of the last `minutes`; `alert_tones`: one for each open alert
-    that asks for somebody; `alerting`: whether rules are looked at."""
+    """What a verdict is passed on. `recent`: the outcomes of the last `minutes`; `alerts`: the tone and the channel (or
+    "") of each open alert that asks for somebody; `alerting`: whether rules are looked at."""
 
     live: LiveState
     overview: Overview
     recent: Tallies
     minutes: int
     dead_in_hour: int = 0
-    alert_tones: Sequence[str] = ()
+    alerts: Sequence[tuple[str, str]] = ()
     alerting: bool = True
 
 
@@ -75,15 +73,27 @@ def verdict(known: Known) -> Verdict:
     found = sorted(_findings(known), key=lambda finding: -_RANK[finding.tone])
     sent = known.recent.total(EventType.SENT)
     own = max([GOOD if sent else QUIET, *(finding.tone for finding in found)], key=_RANK.__getitem__)
-    tone = max([own, *known.alert_tones], key=_RANK.__getitem__)
-    return Verdict(tone, _TITLES[own] if tone == own else _ALERTED[tone], _sentence(known, sent), found)
+    tone = max([own, *(tone for tone, _ in known.alerts)], key=_RANK.__getitem__)
+    title = _TITLES[own] if tone == own else _alerted(tone, [one for one, _ in known.alerts].count(tone))
+    return Verdict(tone, title, _sentence(known, sent), found)
 
 
 def of_channel(known: Known, channel: str) -> str:
-    """How one channel is doing, by what was found about it and whether anything was sent."""
+    """How one channel is doing, by what was found about it, its alerts and whether anything was sent."""
     tones = [finding.tone for finding in _findings(known) if finding.about == channel]
+    tones += [tone for tone, about in known.alerts if about == channel]
     usual = GOOD if known.recent.total(EventType.SENT, channel=channel) else QUIET
     return max([usual, *tones], key=_RANK.__getitem__)
+
+
+def _alerted(tone: str, count: int) -> str:
+    """The title when alerts are worse than all that is seen here."""
+    kind = "critical alert" if tone == BAD else "alert"
+    return (
+        f"{'A critical' if tone == BAD else 'An'} alert asks for a look"
+        if count == 1
+        else f"{count} {kind}s ask for a look"
+    )
 
 
 def _sentence(known: Known, sent: int) -> str:

@@ -23,8 +23,8 @@ from preferences.models import Category, Recipient
 
 #: Share of messages that a caller sends twice, by mistake: they are skipped as duplicates.
 REPEATED = 0.015
-#: Share of the reminders that are for later, and of the payments that are too late before their turn comes.
-SCHEDULED, LATE = 0.25, 0.03
+#: Share of the reminders that are for later, of the payments that are worth nothing after a while, and that while.
+SCHEDULED, LATE, EXPIRY = 0.25, 0.1, timedelta(seconds=20)
 #: People in one of the demo's campaigns, and how many campaigns are kept in its list.
 CAMPAIGN_SIZE = 400
 _ITEMS = ("The blue lamp", "Two wool socks", "A teapot", "The folding bicycle", "Garden chairs", "A very long scarf")
@@ -125,8 +125,8 @@ class Traffic:
             template=kind.template,
             data=kind.data(dice),
             send_at=soon if kind.category == "reminders" and dice.random() < SCHEDULED else None,
-            # Too late for whoever's turn has not come within a moment: with a backlog more of them expire.
-            expires_at=now + timedelta(seconds=2) if kind.category == "payments" and dice.random() < LATE else None,
+            # Too late when its turn has not come by then: with a backlog some of them expire.
+            expires_at=now + EXPIRY if kind.category == "payments" and dice.random() < LATE else None,
         )
         return [draft, draft] if dice.random() < REPEATED else [draft]
 

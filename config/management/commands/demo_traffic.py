@@ -9,10 +9,11 @@ from config.demo import TRAFFIC, traffic_rate
 from config.demo_data import catalogue, people, traffic_catalogue
 from config.demo_data.traffic import Traffic
 from core.shutdown import Shutdown
+from notifications.errors import CarillonError
 
 #: Seconds between two steps of the stream, between two campaigns, and before the first one.
 STEP, CAMPAIGN_EVERY, FIRST_CAMPAIGN = 0.25, 600.0, 20.0
-#: Seconds to wait while PostgreSQL is away.
+#: Seconds to wait while it cannot go on.
 AWAY = 2.0
 
 
@@ -40,7 +41,7 @@ class Command(BaseCommand):
                 if now >= next_campaign:
                     next_campaign = now + CAMPAIGN_EVERY
                     traffic.campaign()
-            except Error as error:  # PostgreSQL is away: it comes back, and so do we
+            except (Error, CarillonError) as error:  # PostgreSQL is away, or all is too slow: it will pass
                 self.stderr.write(f"Demo traffic waits: {type(error).__name__}.")
                 close_old_connections()
                 shutdown.wait(AWAY)

@@ -178,11 +178,16 @@ def test_the_worst_comes_first():
     assert found.findings[1].words.startswith("1 message was given up on")
 
 
-def test_an_alert_that_is_worse_than_all_that_is_seen_gives_the_verdict():
-    found = verdict(known(alert_tones=[BAD, QUIET]))
+def test_alerts_that_are_worse_than_all_that_is_seen_give_the_verdict():
+    one = known(alerts=[(BAD, "sms"), (QUIET, "")])
+    several = known(alerts=[(WARN, "sms"), (WARN, "")])
 
-    assert (found.tone, found.title) == (BAD, "A critical alert is open")
-    assert (
-        verdict(replace(with_chain(State.OPEN, State.OPEN), alert_tones=[WARN])).title
-        == "Some messages are not getting through"
-    )
+    assert (verdict(one).tone, verdict(one).title) == (BAD, "A critical alert asks for a look")
+    assert (verdict(several).tone, verdict(several).title) == (WARN, "2 alerts ask for a look")
+    assert (of_channel(one, "sms"), of_channel(one, "email")) == (BAD, GOOD)
+
+
+def test_what_is_seen_gives_the_title_when_no_alert_is_worse():
+    found = verdict(replace(with_chain(State.OPEN, State.OPEN), alerts=[(WARN, "sms")]))
+
+    assert found.title == "Some messages are not getting through"
