@@ -63,41 +63,46 @@ class _Batch:
         self._channel, self._claims, self._contents = channel, claims, contents
         self._made: dict[int, dict[str, str]] = {}
         self._public = settings.PUBLIC_URL
+        self._seen: dict[tuple[str, str], str] = {}  # (field, address as written) -> where it leads, or ""
 
     def look(self, clicks: Collection[int]) -> None:
         """Find the addresses in messages of these categories, and in those that ask for UTM parameters."""
-        names = FIELDS[self._channel]
+        names, seen = FIELDS[self._channel], self._seen
         for n, claim in enumerate(self._claims):
             is_tracked, utm = claim.category_id in clicks, utm_of(claim.metadata) if claim.metadata else ()
             if not (is_tracked or utm):
                 continue
-            content = self._contents[n]
+            content, notification = self._contents[n], claim.notification_id
             for name in names:
-                if "://" in (text := content.get(name, "")):
-                    self._look_at(n, name, text, is_tracked, utm)
+                if "://" not in (text := content.get(name, "")):
+                    continue
+                found, targets = [], []
+                for place in places(name, text):
+                    if (url := seen.get(key := (name, place[2]))) is None:
+                        url = seen[key] = self._destination(*key)
+                    if url:
+                        url = with_utm(url, utm) if utm else url
+                        found.append(place)
+                        targets.append(url)
+                        if is_tracked:
+                            self.uses.append((url, notification))
+                if found:
+                    self.fields.append((n, name, found, targets, is_tracked))
 
-    def _look_at(self, n: int, name: str, text: str, is_tracked: bool, utm: Sequence[tuple[str, str]]) -> None:
-        found, targets = [], []
-        for place in places(name, text):
-            url = destination(name, place[2])
-            if not url or (url.startswith(self._public) and url.startswith(OWN_PATHS, len(self._public))):
-                continue
-            found.append(place)
-            targets.append(with_utm(url, utm) if utm else url)
-        if found:
-            self.fields.append((n, name, found, targets, is_tracked))
-            if is_tracked:
-                notification = self._claims[n].notification_id
-                self.uses += [(url, notification) for url in targets]
+    def _destination(self, name: str, written: str) -> str:
+        """Where an address leads; empty when it stays as it is."""
+        url, public = destination(name, written), self._public
+        return "" if url.startswith(public) and url.startswith(OWN_PATHS, len(public)) else url
 
     def rewrite(self, refs: Mapping[str, Ref]) -> None:
         """Put the new addresses in. A field that would become longer than its channel takes stays as it was."""
         make, base, specs = tokens().make, f"{self._public}/t/c/", SPECS[self._channel]
+        limits = {name: specs[name].max_length for name in FIELDS[self._channel]}
         message = -1
         addresses: dict[str, str] = {}
         for n, name, found, targets, is_tracked in self.fields:
             if n != message:  # the HTML of an email and its text lead to the same places
-                message, delivery, addresses = n, self._claims[n].id, {}
+                message, delivery, content, addresses = n, self._claims[n].id, self._contents[n], {}
             if is_tracked:
                 for url in targets:
                     if url not in addresses:
@@ -105,20 +110,25 @@ class _Batch:
                 new = [addresses[url] for url in targets]
             else:
                 new = [escape(url) for url in targets] if name == "html" else targets
-            text = substituted(self._contents[n][name], found, new)
-            if len(text) <= specs[name].max_length:
-                self._made.setdefault(n, {})[name] = text
+            text = substituted(content[name], found, new)
+            if len(text) <= limits[name]:
+                self._changed(n)[name] = text
 
     def add_pixels(self, opens: Collection[int]) -> None:
         """A pixel of its own into each HTML of these categories."""
         make, base = tokens().make, f"{self._public}/t/o/"
         for n, claim in enumerate(self._claims):
-            if claim.category_id in opens and (html := self._contents[n].get("html")):
-                made = self._made.setdefault(n, {})
-                made["html"] = with_pixel(made.get("html", html), base + make(claim.id, PIXEL))
+            if claim.category_id in opens and self._contents[n].get("html"):
+                content = self._changed(n)
+                content["html"] = with_pixel(content["html"], base + make(claim.id, PIXEL))
+
+    def _changed(self, n: int) -> dict[str, str]:
+        """A message's content, to be changed."""
+        if (made := self._made.get(n)) is None:
+            made = self._made[n] = dict(self._contents[n])
+        return made
 
     def finished(self) -> Sequence[Content]:
         """The contents: new where something was changed, and otherwise as they came."""
-        if not self._made:
-            return self._contents
-        return [{**one, **self._made[n]} if n in self._made else one for n, one in enumerate(self._contents)]
+        made = self._made
+        return [made.get(n, one) for n, one in enumerate(self._contents)] if made else self._contents

@@ -15,7 +15,7 @@ from concurrent.futures import TimeoutError as TooLate
 
 from django.db import OperationalError, connection
 
-from analytics.engagement.rewriting import origin
+from analytics.engagement.rewriting import origin_of
 from core.ids import Key
 from core.postgresql.direct import KeyArray, TextArray, direct_cursor
 from core.recent import Recent
@@ -63,10 +63,28 @@ class LinkBook:
             elif first.setdefault(url, notification) != notification:
                 often.add(url)
         if first:
-            rare = set() if short else {url for url, by in first.items() if url not in often and self._is_new(url, by)}
-            found |= self._rows([url for url in first if url not in rare])
+            rare, rows = self._sorted(first, often, short=short)
+            found |= self._rows(rows)
             found |= self._rests(rare)
         return found
+
+    def _sorted(self, first: dict[str, Key], often: set[str], *, short: bool) -> tuple[list[str], list[str]]:
+        """Addresses that one message alone leads to, as far as is known, and those that get a row. An address met again
+        for the same notification, on another channel or at another try, is still of one message."""
+        if short:
+            return [], [*first]
+        rare, rows, met = [], [*often], self._met
+        for url, notification in first.items():
+            if url in often:
+                continue
+            before = met.get(url)
+            if before is None:
+                met.put(url, notification)
+            if before is None or before == notification:
+                rare.append(url)
+            else:
+                rows.append(url)
+        return rare, rows
 
     def _turn_the_day(self) -> None:
         """A link in use is looked up once a day, which is what keeps it from being forgotten."""
@@ -75,14 +93,8 @@ class LinkBook:
             self._day = today
             self._known.clear()
 
-    def _is_new(self, url: str, notification: Key) -> bool:
-        met = self._met.get(url)
-        if met is None:
-            self._met.put(url, notification)
-        return met is None or met == notification
-
     def _rests(self, urls: Iterable[str]) -> dict[str, Ref]:
-        origins = {url: origin(url) for url in urls}
+        origins = {url: origin_of(url) for url in urls}
         wanted = set(origins.values())
         links = {one: known for one in wanted if (known := self._known.get(one)) is not None}
         links |= self._rows([one for one in wanted if one not in links])
