@@ -32,6 +32,8 @@ SPANS = {
 }
 #: Days of each size that are filled; what is older is there in larger cells alone.
 KEPT = {1: 3, 10: 15, 60: 62, 1440: 365}
+#: Days that are filled by one statement.
+AT_ONCE = {1: 1, 10: 5, 60: 16, 1440: 64}
 
 #: What becomes of a message, as a share of those queued: outcome, reason, whether the provider is known, share.
 _OUTCOMES = """
@@ -165,7 +167,7 @@ def fill(deliveries: int, campaigns: int) -> None:
     begins = {size: spans.floor(now - timedelta(days=days), 1440) for size, days in KEPT.items()}
     ends = {1: now} | {size: spans.floor(now, size) for size in (10, 60, 1440)}
     with connection.cursor() as cursor:
-        cursor.execute("SET statement_timeout = 0; SELECT setseed(0.5)")
+        cursor.execute("SET statement_timeout = 0; SET jit = off; SELECT setseed(0.5)")
         cursor.execute(f"CREATE TEMP TABLE ways AS {_SERVICES}")
         cursor.execute(_LINES.format(outcomes=_OUTCOMES))
         cursor.execute(_CAMPAIGNS, facts)
@@ -174,10 +176,11 @@ def fill(deliveries: int, campaigns: int) -> None:
             SELECT channel, provider, outcome, reason, sum(share) AS share FROM lines
              WHERE channel IN ('', 'email', 'push') GROUP BY 1, 2, 3, 4
         """)
+        cursor.execute("ANALYZE lines; ANALYZE campaigns; ANALYZE campaign_lines")
         for size in (1, 10, 60, 1440):
             at, end = begins[size], begins[60] if size == 1440 else ends[size]
             while at < end:
-                until = min(at + timedelta(days=1 if size < 60 else 8), end)
+                until = min(at + timedelta(days=AT_ONCE[size]), end)
                 if size < 1440 and at < busy < until:
                     until = busy
                 rate = deliveries * 0.4 / (365 * 24) * (5 if at >= busy else 1)

@@ -159,10 +159,10 @@ _database["OPTIONS"] = {
     "connect_timeout": 5,
     "application_name": "carillon",
     # Only the hot path's statements are ever prepared (core.postgresql.direct). A plan is made for the values at hand:
-    # one for all values may be a scan.
+    # one for all values may be a scan. And none is compiled (JIT): that takes seconds, and no question of ours does.
     "prepare_threshold": 3 if DATABASE_PREPARE else None,
     "options": f"-c statement_timeout={DATABASE_STATEMENT_TIMEOUT_MS} -c timezone=UTC"
-    " -c plan_cache_mode=force_custom_plan",
+    " -c plan_cache_mode=force_custom_plan -c jit=off",
 }
 DATABASES = {"default": _database}
 
