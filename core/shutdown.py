@@ -22,7 +22,11 @@ class Shutdown:
             signal.signal(number, self._handle)
 
     def on_stop(self, callback: Callable[[], None]) -> None:
+        """Have it called when a stop is asked for; at once when one was asked for already, while the process was still
+        starting. It may be called twice."""
         self._callbacks.append(callback)
+        if self.requested:
+            callback()
 
     def wait(self, seconds: float) -> bool:
         """Sleep, but wake at once when a stop is asked for; whether it was."""
