@@ -46,7 +46,7 @@ RULES: Mapping[str, Mapping[str, Any]] = {
         "split_by": SplitBy.CHANNEL,
         "threshold": 1,
         "clear_threshold": 0,
-        "for_seconds": 10,
+        "for_seconds": 0,
         "clear_seconds": 20,
         "advice": "Every provider of the channel is failing, paused or switched off; its messages wait and use no"
         " attempts. Ask the vendors, or add another provider to the chain.",
@@ -131,7 +131,7 @@ RULES: Mapping[str, Mapping[str, Any]] = {
         "severity": Severity.WARNING,
         "metric": Metric.LATENCY_P99,
         "split_by": SplitBy.CHANNEL,
-        "window_seconds": 10 * _MINUTE,
+        "window_seconds": 5 * _MINUTE,
         "threshold": _MINUTE,
         "clear_threshold": 30,
         "minimum_traffic": 100,
