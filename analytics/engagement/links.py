@@ -22,6 +22,9 @@ from core.recent import Recent
 
 #: Addresses that a process knows: of links in use at one time, and of addresses met once. A tenth of a kilobyte each.
 MAX_KNOWN = 20_000
+#: Characters of an address whose rest travels in the token, which may have 2,048. Longer ones, as UTM parameters make
+#: them, and those that take more bytes than characters get a row.
+MAX_REST = 1_400
 #: Seconds in which a link that this process does not know is looked up, and how many at a time. While PostgreSQL is
 #: frozen that is all of the web process's threads that can be caught by it.
 ANSWER_SECONDS, MAX_LOOKING = 2.0, 4
@@ -34,7 +37,6 @@ _INSERT = """
  RETURNING url_hash, id
 """
 _URL = "SELECT url FROM analytics_trackedlink WHERE id = $1::bigint"
-
 
 #: How a token names an address: a link, and what follows it.
 Ref = tuple[bytes, bytes]
@@ -80,7 +82,8 @@ class LinkBook:
             before = met.get(url)
             if before is None:
                 met.put(url, notification)
-            if before is None or before == notification:
+            fits = len(url) <= MAX_REST and url.isascii()
+            if fits and (before is None or before == notification):
                 rare.append(url)
             else:
                 rows.append(url)

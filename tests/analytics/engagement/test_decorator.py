@@ -230,6 +230,18 @@ def test_an_address_gets_its_row_when_a_second_message_leads_there(provider):
     assert shared[f"{OFFERS}/a"][1] == b""
 
 
+@pytest.mark.parametrize("path", ["a" * 1_370, "ü" * 700])
+def test_a_token_is_never_longer_than_it_is_read(path, provider):
+    utm = dict.fromkeys(("source", "medium", "campaign", "term", "content"), "ü" * 100)
+    factories.recipient("ann")
+    words = {"email": {"subject": "s", "text": "t", "html": f'<a href="https://shop.example/{path}">x</a>'}}
+    send(draft("ann", template=None, content=words, channels=["email"], metadata={"utm": utm}))
+    work()
+
+    (found,) = destinations(received(provider)[0].content["html"])
+    assert found.startswith(f"https://shop.example/{path}?utm_source=%C3%BC")
+
+
 def test_two_processes_agree_on_a_link():
     use = [(OFFERS, bytes(16))]
 
