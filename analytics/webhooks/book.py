@@ -96,7 +96,7 @@ class Claimed(NamedTuple):
         return self.number - self.holds
 
 
-class Known(NamedTuple):
+class Standing(NamedTuple):
     """An endpoint as the claim found it; the secrets that sign now, and whether it may be told anything."""
 
     url: str
@@ -115,7 +115,7 @@ class Ending(NamedTuple):
     is_free: bool = False
 
 
-def claim(messages: Sequence[Key], *, priority: str) -> tuple[list[Claimed], Mapping[Key, Known]]:
+def claim(messages: Sequence[Key], *, priority: str) -> tuple[list[Claimed], Mapping[Key, Standing]]:
     """Take messages for sending, and the endpoints they go to. What another worker holds goes back into the outbox for
     the end of its lease."""
     with transaction.atomic(), direct_cursor() as cursor:
@@ -129,12 +129,13 @@ def claim(messages: Sequence[Key], *, priority: str) -> tuple[list[Claimed], Map
         return claims, _endpoints(cursor, {claim.told.endpoint for claim in claims})
 
 
-def _endpoints(cursor: CursorWrapper, wanted: set[Key]) -> Mapping[Key, Known]:
+def _endpoints(cursor: CursorWrapper, wanted: set[Key]) -> Mapping[Key, Standing]:
     if not wanted:
         return {}
     cursor.execute(_ENDPOINTS, [KeyArray.of(wanted)])
     return {
-        id: Known(url, secrets if both else secrets[:1], is_on) for id, url, secrets, both, is_on in cursor.fetchall()
+        id: Standing(url, secrets if both else secrets[:1], is_on)
+        for id, url, secrets, both, is_on in cursor.fetchall()
     }
 
 

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 from analytics.webhooks import book
-from analytics.webhooks.book import Claimed, Ending, Known
+from analytics.webhooks.book import Claimed, Ending, Standing
 from analytics.webhooks.payload import About, about, body
 from analytics.webhooks.sending import Attempted, Held, Outcome, Request, Sender, Target, Turns, circuit_of
 from analytics.webhooks.vocabulary import AttemptOutcome, EndReason
@@ -96,7 +96,7 @@ class WebhookWorker:
                 loop.run_until_complete(client.close())
                 loop.close()
 
-    def _sort(self, claims: Sequence[Claimed], endpoints: Mapping[Key, Known]) -> tuple[list[Ending], list[Claimed]]:
+    def _sort(self, claims: Sequence[Claimed], endpoints: Mapping[Key, Standing]) -> tuple[list[Ending], list[Claimed]]:
         """What is over before it is sent, and what is to be sent."""
         spent: list[Ending] = []
         live: list[Claimed] = []
@@ -159,7 +159,7 @@ class WebhookWorker:
         return own
 
 
-def _targets(claims: Sequence[Claimed], endpoints: Mapping[Key, Known], known: Mapping[Key, About]) -> list[Target]:
+def _targets(claims: Sequence[Claimed], endpoints: Mapping[Key, Standing], known: Mapping[Key, About]) -> list[Target]:
     by_endpoint: dict[Key, list[Request]] = {}
     for claim in sorted(claims, key=lambda claim: claim.told.id):  # in the order they happened
         told = claim.told
