@@ -1,5 +1,6 @@
 """Explaining in a real Chromium: a support agent asks about a person, and comes from a notification that never came."""
 
+import re
 from typing import Any
 
 import pytest
@@ -32,9 +33,9 @@ def test_an_agent_asks_who_and_what_about_and_reads_why(page: Any, live_server: 
     sign_in(page, live_server.url)
     page.locator("#nav-sidebar-apps").get_by_role("link", name="Explain").click()
 
-    page.get_by_label("Who").fill("ada@example.com")
+    page.locator("#id_recipient").fill("ada@example.com")
     page.get_by_label("What about").select_option("orders")
-    page.get_by_label("Who").press("Enter")
+    page.locator("#id_recipient").press("Enter")
 
     expect(page.locator("#found .cr-answer")).to_contain_text("It goes out now by Push and In-app.")
     email, sms, push = (page.locator(f"article[data-channel={name}]") for name in ("email", "sms", "push"))
@@ -55,7 +56,7 @@ def test_the_rows_that_decided_are_a_click_away(page: Any, live_server: Any, sho
     expect(gate).to_contain_text("Hard bounce")
     gate.get_by_role("link").click()
 
-    expect(page.locator("main")).to_contain_text("hard_bounce")
+    expect(page).to_have_url(re.compile(r"/preferences/suppression/\d+/change/$"))
 
 
 def test_why_leads_from_a_notification_to_what_became_of_it(page: Any, live_server: Any, shop: None) -> None:
@@ -77,7 +78,7 @@ def test_what_is_left_out_and_what_is_unknown_is_said(page: Any, live_server: An
 
     page.get_by_role("button", name="Explain").click()
     expect(page.locator("form.cr-ask")).to_contain_text("This field is required")
-    page.get_by_label("Who").fill("nobody")
+    page.locator("#id_recipient").fill("nobody")
     page.get_by_label("What about").select_option("orders")
     page.get_by_role("button", name="Explain").click()
     expect(page.locator("#found .cr-answer")).to_contain_text("There is no recipient 'nobody'.")
@@ -94,7 +95,7 @@ def test_it_is_never_wider_than_the_window(page: Any, live_server: Any, shop: No
 
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     for who in ("x" * 128, "ada"):
-        page.get_by_label("Who").fill(who)
+        page.locator("#id_recipient").fill(who)
         page.get_by_role("button", name="Explain").click()
         expect(page.locator("#found")).to_be_visible()
         for summary in page.locator("#found summary").all():

@@ -1,0 +1,165 @@
+"""What explaining says of limits, holds and what cannot be told."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from django.utils import timezone
+
+from core import ids
+from notifications.drafts import Draft
+from notifications.explain import Check, Explanation, Verdict, explain, look_back
+from notifications.models import Delivery, RateLimit
+from notifications.providers.breaker import Breaker
+from notifications.providers.circuit import Report
+from notifications.services.notification import NotificationService
+from notifications.services.rate_limiter import RateLimiter, RecipientAsk
+from tests import factories
+from tests.notifications.conftest import ComingAndGoing
+
+pytestmark = pytest.mark.django_db
+
+PAGE = "/admin/notifications/notification/explain/"
+
+
+def draft(**fields: Any) -> Draft:
+    return Draft(
+        **{"recipient": "ann", "category": "orders", "template": "order-shipped", "channels": ["email"], **fields}
+    )
+
+
+def gate(told: Explanation, name: str) -> Check:
+    return next(check for check in told.ways[0].checks if check.gate == name)
+
+
+def test_who_has_had_enough_is_told_of_how_much_and_until_when(shop: None) -> None:
+    person = factories.recipient("ann")
+    limit = RateLimit.objects.create(scope="recipient", target="orders", max=2, per_seconds=3600)
+    RateLimiter().recipients([RecipientAsk(person.pk.bytes, "orders", key) for key in ids.keys(2)])
+
+    told = explain(draft(), source="api:test")
+
+    stopped = gate(told, "recipient_limit")
+    assert (stopped.verdict, stopped.code, stopped.seen) == ("skip", "rate_limited", {"orders": "2 of 2 in 1 hour"})
+    assert stopped.sources[0].id == str(limit.pk)
+    assert timedelta(minutes=59) < stopped.until - told.at <= timedelta(minutes=61)
+
+
+def test_an_open_circuit_holds_and_says_how_many_failed(shop: None) -> None:
+    factories.recipient("ann")
+    for name in ("simulated_email", "simulated_email_backup"):
+        Breaker().report(name, Report(answered=10, failed=30))
+
+    told = explain(draft(), source="api:test")
+
+    assert (told.outcome, told.ways[0].code) == ("hold", "circuit_open")
+    assert told.ways[0].until > told.at
+    assert "30 of 40 messages failed" in gate(told, "provider").says
+
+
+def test_without_redis_what_cannot_be_told_is_said_and_decides_nothing(shop: None, redis_away: ComingAndGoing) -> None:
+    factories.recipient("ann")
+    factories.category("orders", dedup_seconds=300)
+    RateLimit.objects.create(scope="recipient", target="", max=2, per_seconds=3600)
+    redis_away.leave()
+
+    told = explain(draft(), source="api:test")
+
+    unknown = {check.gate for check in told.ways[0].checks if check.verdict == Verdict.UNKNOWN}
+    assert unknown == {"duplicate", "recipient_limit", "provider"}
+    assert told.outcome == Verdict.PASS
+
+
+def test_without_redis_marketing_waits(shop: None, redis_away: ComingAndGoing) -> None:
+    factories.recipient("ann")
+    factories.category("orders", purpose="marketing")
+    redis_away.leave()
+
+    told = explain(draft(), source="campaign:1")
+
+    assert (told.outcome, told.ways[0].code) == ("hold", "redis_away")
+
+
+def test_a_duplicate_names_the_first_and_when_it_is_over(shop: None) -> None:
+    factories.recipient("ann")
+    factories.category("orders", dedup_seconds=300)
+    [first] = NotificationService().send([draft()], source="api:test")
+
+    told = explain(draft(), source="api:test")
+
+    assert gate(told, "duplicate").seen["First"] == str(first.id)
+    assert told.ways[0].until - ids.made_at(first.id) == timedelta(seconds=300)
+
+
+def test_no_address_and_no_token_is_in_any_of_it(shop: None) -> None:
+    person = factories.recipient("ann", email="ann@example.com", phone="+4915112345678", devices=0)
+    factories.device(person, token="a-secret-token-of-some-length")
+
+    told = str(explain(draft(channels=None), source="api:test"))
+
+    assert all(secret not in told for secret in ("ann@example.com", "+4915112345678", "a-secret-token"))
+
+
+def test_what_waits_says_until_when(shop: None) -> None:
+    factories.recipient("ann")
+    later = timezone.now() + timedelta(hours=3)
+    [sent] = NotificationService().send([draft(send_at=later)], source="api:test")
+
+    past = look_back(sent.id)
+
+    assert past.fates[0].until == later
+    assert past.today.ways[0].code == "send_at"
+
+
+def test_the_past_tells_of_a_delivery_that_arrived_and_was_read(shop: None) -> None:
+    factories.recipient("ann")
+    [sent] = NotificationService().send([draft()], source="api:test")
+    now = timezone.now()
+    Delivery.objects.filter(notification_id=sent.id).update(
+        status="delivered", provider="mailhouse", sent_at=now, delivered_at=now, opened_at=now
+    )
+
+    past = look_back(sent.id)
+
+    assert past.says == "It arrived by Email."
+    assert "by mailhouse. They opened it on" in past.fates[0].says
+
+
+@pytest.fixture
+def agent(client: Client) -> Client:
+    """Staff who may look at notifications and nothing else."""
+    user = User.objects.create_user("sam", password="x", is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="view_notification"))
+    client.force_login(user)
+    return client
+
+
+def test_the_page_is_for_those_who_may_see_notifications(client: Client, agent: Client, shop: None) -> None:
+    assert agent.get(PAGE).status_code == 200
+
+    client.force_login(User.objects.create_user("eve", password="x", is_staff=True))
+    assert client.get(PAGE).status_code == 403
+
+
+def test_who_may_not_see_recipients_finds_nobody_by_address(agent: Client, shop: None) -> None:
+    factories.recipient("ann", email="ann@example.com")
+
+    page = agent.post(PAGE, {"recipient": "ann@example.com", "category": "orders"}).content.decode()
+
+    assert "There is no recipient" in page
+    assert "/admin/preferences/" not in page
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("values", "[1]"), ("values", "{"), ("recipient", "\x00"), ("category", "none"), ("channels", "fax")],
+)
+def test_what_is_wrong_with_the_form_is_said_beside_it(agent: Client, shop: None, field: str, value: str) -> None:
+    factories.recipient("ann")
+
+    answer = agent.post(PAGE, {"recipient": "ann", "category": "orders", "template": "order-shipped", field: value})
+
+    assert answer.status_code == 200
+    assert "data-outcome" not in answer.content.decode()
