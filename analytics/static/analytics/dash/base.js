@@ -106,17 +106,17 @@ window.CarillonDash = (() => {
     const most = Math.max(...known, 0), least = Math.min(...known, most);
     if (known.length < 2) return el("svg.dash-spark", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
     const low = least > most * 0.5 ? least - (most - least || 1) * 0.35 : 0;
-    let path = "", pen = "M", first = null, last = 0;
+    const runs = [];  // stretches without a gap
     values.forEach((value, n) => {
-      if (value === null) { pen = "M"; return; }
+      if (value === null) return;
       const x = width * n / (values.length - 1), y = 2 + (height - 4) * (1 - (value - low) / (most - low || 1));
-      path += `${pen}${x.toFixed(1)} ${y.toFixed(1)}`;
-      pen = "L"; last = x;
-      if (first === null) first = x;
+      if (n === 0 || values[n - 1] === null) runs.push([]);
+      runs.at(-1).push([x.toFixed(1), y.toFixed(1)]);
     });
+    const lines = runs.map((run) => `M${run.map((point) => point.join(" ")).join("L")}`);
+    const areas = runs.map((run, n) => `${lines[n]}L${run.at(-1)[0]} ${height}L${run[0][0]} ${height}Z`);
     return el("svg.dash-spark", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", "data-tone": tone, "aria-hidden": "true" },
-      el("path.area", { d: `${path}L${last.toFixed(1)} ${height}L${first.toFixed(1)} ${height}Z` }),
-      el("path.line", { d: path, "vector-effect": "non-scaling-stroke" }));
+      el("path.area", { d: areas.join("") }), el("path.line", { d: lines.join(""), "vector-effect": "non-scaling-stroke" }));
   }
 
   /* How a count compares with the period before, by what came in a second. `good`: which way is good, 1, -1 or 0. */
