@@ -185,7 +185,7 @@ def fill(deliveries: int, campaigns: int) -> None:
                     until = busy
                 rate = deliveries * 0.4 / (365 * 24) * (5 if at >= busy else 1)
                 _fill(cursor, size, at, until, facts | {"services": rate})
-                print(f"{size} min up to {until:%Y-%m-%d %H:%M}", end="\r", file=sys.stderr)
+                print(f"{size} min up to {until:%Y-%m-%d %H:%M}", end="\r", file=sys.stderr, flush=True)
                 at = until
         rolling.make(cursor, 1440, begins[60], ends[1440])
         week = spans.floor(now, 10_080)
