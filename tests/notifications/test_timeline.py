@@ -40,7 +40,7 @@ def card(notification: Notification) -> timeline.Card:
 
 
 def test_an_attempt_shows_what_was_asked_and_what_was_answered(provider: FakeProvider) -> None:
-    factories.recipient("ann")
+    factories.recipient("ann", name="Ann")
     factories.template("order-shipped")
     sent = send(template="order-shipped", channels=["email"])
     provider.fail_temporarily(times=1)
@@ -49,7 +49,7 @@ def test_an_attempt_shows_what_was_asked_and_what_was_answered(provider: FakePro
     deferred = card(sent).steps[1]
 
     assert deferred.title == "Deferred, will be tried again"
-    assert deferred.asked == "“Order A-1 is on its way”, subject 23, text 40, html 54 characters"
+    assert deferred.asked == "“Order A-1 is on its way”, subject 23, text 35, html 49 characters"
     assert "Provider unavailable: try later." in deferred.detail
 
 

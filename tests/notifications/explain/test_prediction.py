@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 from django.utils import timezone
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from core import ids, redis
@@ -123,12 +123,15 @@ def test_the_prediction_is_what_happens(providers: None, world: World) -> None:
     before, expiring, rows = everything_in_redis(), about_to_expire(), counts()
 
     told = explain(draft, source="api:test", is_test=world.is_test)
+    away = redis.away()
 
     after = everything_in_redis()
     assert {key: dump for key, dump in after.items() if before.get(key) != dump} == {}
     assert [key for key in before if key not in after and key not in expiring] == []
     assert counts() == rows
-    assert predicted(told) == what_happened(draft, world)
+    happened = what_happened(draft, world)
+    assume(not (away or redis.away()))  # a machine so busy that Redis answers late is another world each time
+    assert predicted(told) == happened
 
 
 def predicted(told: Explanation) -> dict[str, tuple[str, str]]:
