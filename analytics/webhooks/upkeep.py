@@ -8,6 +8,7 @@ import structlog
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from analytics.webhooks.listener import CHANNEL, schedule
@@ -27,6 +28,9 @@ PAGE = 20_000
 #: Rows deleted in one statement, and statements in one call: the next call goes on.
 BATCH = 5_000
 BATCHES = 20
+#: A deleted endpoint's row stays for so long. Others may not have heard of it (`known.KEEP_SECONDS`) and still write
+#: messages to it: without the row, what they record in the same transaction, sends among it, would fail with them.
+STAYS = timedelta(hours=1)
 
 _STRANDED = """
     SELECT id FROM analytics_webhookmessage
@@ -93,11 +97,11 @@ def _broker_may_have_them() -> bool:
 
 def purge() -> int:
     """Delete messages older than `settings.WEBHOOK_RETENTION_DAYS` (0: none) that have ended, and those of deleted
-    endpoints, with their log; how many. Bounded: the next call goes on."""
+    endpoints, with their log, STAYS after these were deleted; how many. Bounded: the next call goes on."""
     deleted = 0
     if days := settings.WEBHOOK_RETENTION_DAYS:
         deleted += _delete(_OLD, {"before": ids.floor(timezone.now() - timedelta(days=days))})
-    for endpoint in WebhookEndpoint.objects.exclude(deleted_at=None).order_by("deleted_at")[:BATCHES]:
+    for endpoint in WebhookEndpoint.objects.filter(deleted_at__lt=Now() - STAYS).order_by("deleted_at")[:BATCHES]:
         found = _delete(_OF_ENDPOINT, {"endpoint": endpoint.id})
         deleted += found
         if found < BATCH * BATCHES:

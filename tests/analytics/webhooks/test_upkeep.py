@@ -4,17 +4,19 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from analytics.webhooks import endpoints, upkeep
-from analytics.webhooks.listener import schedule
+from analytics.webhooks.listener import WebhookListener, schedule
 from analytics.webhooks.models import WebhookAttempt, WebhookEndpoint, WebhookMessage
 from analytics.webhooks.upkeep import Sweeper
 from core import ids
 from notifications import messaging
 from notifications.errors import BrokerUnavailable
 from notifications.maintenance import Maintenance
-from notifications.models import OutboxMessage
+from notifications.models import ApiKey, OutboxMessage
+from notifications.observers import Happening
 
 pytestmark = pytest.mark.django_db
 
@@ -87,11 +89,25 @@ def test_a_deleted_endpoint_goes_with_its_messages(endpoint: WebhookEndpoint) ->
     message(endpoint)
     endpoints.delete(endpoint)
     assert not endpoints.endpoints().exists()
+    WebhookEndpoint.objects.update(deleted_at=timezone.now() - upkeep.STAYS - timedelta(seconds=1))
 
     upkeep.purge()
 
     assert not WebhookMessage.objects.exists()
     assert not WebhookEndpoint.objects.exists()
+
+
+def test_who_has_not_heard_of_a_deletion_can_still_record(endpoint: WebhookEndpoint, key: ApiKey) -> None:
+    # Given a process that knows an endpoint
+    listener = WebhookListener()
+    source = f"api:{key.prefix}"
+    assert source in listener.sources()
+    # When that is deleted elsewhere, and maintenance comes by at once
+    WebhookEndpoint.objects.update(is_on=False, deleted_at=timezone.now())
+    upkeep.purge()
+    # Then what the process tells meanwhile does not take its transaction down
+    listener.tell([Happening(ids.uuid7().bytes, ids.uuid7().bytes, source, "email", "sent")])
+    connection.check_constraints()
 
 
 def test_maintenance_does_both() -> None:
