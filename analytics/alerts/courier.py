@@ -2,7 +2,7 @@
 
 A message is claimed under a lease, sent with no transaction open, and its outcome recorded. A process that dies in
 between leaves a lease that runs out: the message is sent again, with the same id. A route that fails three times, or
-for good, hands its message to its second route; without one it is tried for about an hour.
+for good, hands its message to its second route; without one that could still take it, it is tried for about an hour.
 """
 
 import time
@@ -12,7 +12,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import structlog
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models.functions import Now
 
 from analytics.alerts import heartbeat
@@ -79,7 +79,14 @@ class Courier:
             return
         now = database_now()
         for message in messages:
-            outgoing = compose(message, now)
+            try:
+                outgoing = compose(message, now)
+            except (OperationalError, InterfaceError):
+                raise
+            except Exception as error:  # one that cannot be put into words must not keep the others from being told
+                log.exception("alerts.not_composed", message=str(message.pk))
+                record(message, None, _ours(error))
+                continue
             if WAYS[message.route.kind].needs_database:
                 record(message, outgoing, deliver(message.route, outgoing))
             else:
@@ -88,11 +95,14 @@ class Courier:
 
     def _record_done(self) -> None:
         for future in [future for future in self._on_the_way if future.done()]:
-            message = (
-                AlertMessage.objects.select_related("route__fallback").filter(pk=self._on_the_way.pop(future)).first()
-            )
-            if message is not None:  # its route may have been deleted meanwhile
-                record(message, None, future.result())
+            id = self._on_the_way.pop(future)
+            try:
+                message = AlertMessage.objects.select_related("route__fallback").filter(pk=id).first()
+                if message is not None:  # its route may have been deleted meanwhile
+                    record(message, None, future.result())
+            except (OperationalError, InterfaceError):
+                self._on_the_way[future] = id  # the route has it: forgotten, it would go out a second time
+                raise
 
 
 courier = Courier()
@@ -119,12 +129,16 @@ def deliver(route: AlertRoute, outgoing: Outgoing) -> Outcome:
         outcome = WAYS[route.kind].send(Target(route.name, route.target, route.secret), outgoing)
     except Exception as error:
         log.exception("alerts.route_failed", route=route.pk)
-        outcome = Outcome(False, f"An error of ours: {type(error).__name__}.")
+        outcome = _ours(error)
     _MESSAGES.inc(route.kind, "sent" if outcome.ok else "failed")
     say = log.info if outcome.ok else log.warning
     seconds = round(time.monotonic() - begun, 3)
     say("alerts.told", route=route.pk, message=outgoing.id, ok=outcome.ok, answer=outcome.answer, seconds=seconds)
     return outcome
+
+
+def _ours(error: Exception) -> Outcome:
+    return Outcome(False, f"An error of ours: {type(error).__name__}.")
 
 
 def record(message: AlertMessage, outgoing: Outgoing | None, outcome: Outcome) -> None:
@@ -139,19 +153,15 @@ def record(message: AlertMessage, outgoing: Outgoing | None, outcome: Outcome) -
         row.answer, row.leased_until = outcome.answer[:300], None
         if outcome.ok:
             row.state, row.sent_at = MessageState.SENT, database_now()
-        elif _is_over(row, message.route, outcome):
-            row.state = MessageState.HANDED_OVER if _hand_over(row, message.route) else MessageState.FAILED
+        elif (outcome.for_good or row.attempts >= HAND_OVER_AFTER) and _hand_over(row, message.route):
+            row.state = MessageState.HANDED_OVER
+        elif outcome.for_good or row.is_test or row.attempts >= MAX_ATTEMPTS:
+            row.state = MessageState.FAILED
         else:
             row.due_at = database_now() + timedelta(seconds=retry_in(row.attempts))
         row.save()
     if row.state == MessageState.FAILED:
         log.error("alerts.nobody_told", route=message.route.pk, message=str(row.pk), answer=row.answer)
-
-
-def _is_over(row: AlertMessage, route: AlertRoute, outcome: Outcome) -> bool:
-    if outcome.for_good or row.is_test:
-        return True
-    return row.attempts >= (HAND_OVER_AFTER if route.fallback else MAX_ATTEMPTS)
 
 
 def _hand_over(row: AlertMessage, route: AlertRoute) -> bool:

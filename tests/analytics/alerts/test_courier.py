@@ -3,17 +3,19 @@
 import json
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from django.core import mail
+from django.db import OperationalError
 from django.utils import timezone
 
 from analytics.alerts import courier as module
 from analytics.alerts import heartbeat, services
 from analytics.alerts.choices import Metric
-from analytics.alerts.courier import HAND_OVER_AFTER, LEASE_SECONDS, Courier, claim, retry_in
+from analytics.alerts.composing import compose
+from analytics.alerts.courier import HAND_OVER_AFTER, LEASE_SECONDS, MAX_ATTEMPTS, Courier, claim, retry_in
 from analytics.alerts.models import AlertMessage, AlertRoute
 from analytics.alerts.routes import Outcome, Way
 from channels_app.models import FeedItem
@@ -200,6 +202,74 @@ def test_two_routes_that_stand_in_for_each_other_end(clock: Clock, courier: Cour
         tries(courier, 5)
 
     assert states() == [("one", "handed_over", 1), ("two", "failed", 1)]
+
+
+def test_when_both_routes_are_away_for_a_while_somebody_is_told_in_the_end(clock: Clock, courier: Courier) -> None:
+    # Given two routes that stand in for each other, and a network that is gone
+    with listening(500) as broken:
+        one = route("one", target=broken.url, secret=new_secret())
+        two = route("two", target=broken.url, secret=new_secret(), receives="nothing", fallback=one)
+        AlertRoute.objects.filter(pk=one.pk).update(fallback=two)
+        opened(clock)
+        tries(courier, 2 * HAND_OVER_AFTER + 2)
+    assert states() == [("one", "handed_over", HAND_OVER_AFTER), ("two", "waiting", HAND_OVER_AFTER + 2)]
+    # When it is back
+    with listening(200) as works:
+        AlertRoute.objects.update(target=works.url)
+        tries(courier, 1)
+    # Then the alert was not given up on
+    assert states()[1] == ("two", "sent", HAND_OVER_AFTER + 3)
+
+
+def test_a_second_route_that_is_off_is_none(clock: Clock, courier: Courier) -> None:
+    with listening(500) as broken:
+        second = route("second", target=broken.url, secret=new_secret(), is_on=False)
+        route(target=broken.url, secret=new_secret(), fallback=second)
+        opened(clock)
+        tries(courier, HAND_OVER_AFTER + 1)
+        assert states() == [("on call", "waiting", HAND_OVER_AFTER + 1)]
+        tries(courier, MAX_ATTEMPTS)
+
+    assert states() == [("on call", "failed", MAX_ATTEMPTS)]
+
+
+def test_what_was_sent_while_postgresql_went_away_is_not_sent_again(
+    clock: Clock, courier: Courier, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    route(target=receiver.url, secret=new_secret())
+    opened(clock)
+
+    def away(*_: Any) -> None:
+        raise OperationalError("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "record", away)
+        with pytest.raises(OperationalError):
+            courier.run(patience=10)
+    assert states() == [("on call", "waiting", 1)]
+    courier.run(patience=10)
+
+    assert states() == [("on call", "sent", 1)]
+    assert len(receiver.posts) == 1
+
+
+def test_a_message_that_cannot_be_put_into_words_holds_up_no_other(
+    clock: Clock, courier: Courier, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    route("first", target=receiver.url, secret=new_secret())
+    route("second", target=receiver.url, secret=new_secret())
+    opened(clock)
+
+    def composed(message: AlertMessage, now: datetime) -> Any:
+        if message.route.name == "first":
+            raise ValueError("a bug")
+        return compose(message, now)
+
+    monkeypatch.setattr(module, "compose", composed)
+    AlertMessage.objects.filter(route__name="first").update(due_at=timezone.now() - timedelta(hours=1))
+    courier.run(patience=10)
+
+    assert states() == [("first", "waiting", 1), ("second", "sent", 1)]
 
 
 def test_an_address_that_is_not_public_is_refused(
