@@ -19,6 +19,7 @@ class Metric(TextChoices):
     LATENCY_P99 = "latency_p99", "Accepted to sent, 99 of 100 messages"
     OLDEST_DUE = "oldest_due", "Age of the oldest message that waits"
     OUTBOX_LAG = "outbox_lag", "Age of the oldest due row of the outbox"
+    EVENTS_LAG = "events_lag", "Age of the oldest receipt, open or click that waits"
     ACCEPTED = "accepted", "Notifications accepted"
     SENT = "sent", "Messages sent"
     FAILED = "failed", "Messages refused for good"
@@ -51,6 +52,7 @@ UNITS: Mapping[str, Unit] = {
     Metric.LATENCY_P99: Unit.SECONDS,
     Metric.OLDEST_DUE: Unit.SECONDS,
     Metric.OUTBOX_LAG: Unit.SECONDS,
+    Metric.EVENTS_LAG: Unit.SECONDS,
     Metric.ACCEPTED: Unit.COUNT,
     Metric.SENT: Unit.COUNT,
     Metric.FAILED: Unit.COUNT,

@@ -259,6 +259,18 @@ RULES: Mapping[str, Mapping[str, Any]] = {
         "advice": "web: nobody can call the API. relay: nothing reaches RabbitMQ. events: receipts wait. campaigns:"
         " campaigns stand still.",
     },
+    "events-lag": {
+        "name": "Receipts wait too long",
+        "severity": Severity.WARNING,
+        "metric": Metric.EVENTS_LAG,
+        "threshold": 2 * _MINUTE,
+        "clear_threshold": 10,
+        "for_seconds": 30,
+        "clear_seconds": 30,
+        "explained_by": ["processes"],
+        "advice": "What providers and readers tell is kept, but not applied yet: bounces still get mail. Is run_events"
+        " alive? Another one shares the work.",
+    },
     "rescues": {
         "name": "Messages had to be put back",
         "severity": Severity.INFO,

@@ -10,7 +10,8 @@ from analytics.rollups import reading
 from analytics.rollups.reading import Histogram, Tallies, Where
 from notifications import live
 from notifications.live import LiveState
-from notifications.services import providers
+from notifications.services import events_lane, providers
+from notifications.services.events_lane import Depth
 from notifications.services.providers import Overview
 
 
@@ -59,6 +60,10 @@ class Look:
     @cached_property
     def live(self) -> LiveState:
         return live.state()
+
+    @cached_property
+    def events(self) -> Depth:
+        return events_lane.depth()
 
     @cached_property
     def providers(self) -> Overview:

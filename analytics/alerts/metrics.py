@@ -175,6 +175,10 @@ def _outbox_lag(look: Look, ask: Ask) -> list[Sample]:
     return [Sample(scope, _oldest(lane.oldest_due_seconds for lane in lanes)) for scope, lanes in _lanes(look, ask)]
 
 
+def _events_lag(look: Look, ask: Ask) -> list[Sample]:
+    return [Sample(Scope(), look.events.oldest_seconds)]
+
+
 def _workers(look: Look, ask: Ask) -> list[Sample]:
     """Those of a channel; its traffic is what waits for them. A queue whose depth nobody knows may hold something."""
     samples = []
@@ -239,6 +243,7 @@ METRICS: Mapping[str, Read] = {
     Metric.LATENCY_P99: _latency(0.99),
     Metric.OLDEST_DUE: _oldest_due,
     Metric.OUTBOX_LAG: _outbox_lag,
+    Metric.EVENTS_LAG: _events_lag,
     Metric.ACCEPTED: _accepted,
     Metric.SENT: _count(EventType.SENT),
     Metric.FAILED: _count(EventType.FAILED),

@@ -21,6 +21,7 @@ _SENTENCES: Mapping[str, str] = {
     Metric.LATENCY_P99: "1 in 100 of {of} messages took {value} or more to be sent. The limit is {limit}.",
     Metric.OLDEST_DUE: "The oldest message has waited {value}. The limit is {limit}.",
     Metric.OUTBOX_LAG: "The oldest due row of the outbox has waited {value}. The limit is {limit}.",
+    Metric.EVENTS_LAG: "The oldest receipt, open or click has waited {value}. The limit is {limit}.",
     Metric.ACCEPTED: "{value} notifications came in within {window}, where {of} were to be expected.",
     Metric.SENT: "{value} messages were sent within {window}. The limit is {limit}.",
     Metric.FAILED: "{value} messages were refused for good within {window}. The limit is {limit}.",

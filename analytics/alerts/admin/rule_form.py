@@ -21,7 +21,7 @@ from analytics.alerts.muting import makes_a_circle
 #: States: they have no window, and are not of a source.
 _LANES = frozenset({Metric.OLDEST_DUE, Metric.OUTBOX_LAG, Metric.WORKERS})
 _PROVIDERS = frozenset({Metric.BREAKER_OPEN, Metric.NOBODY_SERVES})
-_WHOLE = frozenset({Metric.PROCESSES_MISSING, Metric.REDIS_AWAY})
+_WHOLE = frozenset({Metric.EVENTS_LAG, Metric.PROCESSES_MISSING, Metric.REDIS_AWAY})
 _STATES = _LANES | _PROVIDERS | _WHOLE
 
 

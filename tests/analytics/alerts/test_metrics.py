@@ -14,10 +14,13 @@ from analytics.alerts.muting import Scope
 from analytics.observer import MinuteCounts
 from core import redis
 from core.moments import database_now
-from notifications.models import OutboxMessage, ProcessBeat, ProviderSwitch
+from notifications.choices import EventType
+from notifications.models import OutboxMessage, ProcessBeat, ProviderSwitch, ReceivedEvent
 from notifications.observers import OutcomeKey
 from notifications.providers.breaker import Breaker
 from notifications.providers.circuit import Report
+from notifications.services import events_lane
+from notifications.services.events_lane import Incoming
 
 pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)
@@ -116,6 +119,13 @@ def test_the_age_of_what_waits_by_channel_and_priority() -> None:
     assert found[Scope("push")].value == 0.0
     assert read(Metric.OLDEST_DUE, by="channel", priority="critical")[Scope("email")].value == pytest.approx(40, abs=5)
     assert read(Metric.OUTBOX_LAG)[Scope()].value == pytest.approx(300, abs=5)
+
+
+def test_the_age_of_what_came_from_outside_and_is_not_applied() -> None:
+    events_lane.put([Incoming(type=EventType.DELIVERED, origin="simulated_email", delivery_id=uuid4())])
+    ReceivedEvent.objects.update(due_at=database_now() - timedelta(seconds=90))
+
+    assert read(Metric.EVENTS_LAG)[Scope()].value == pytest.approx(90, abs=5)
 
 
 def test_workers_are_missed_only_where_something_waits_for_them() -> None:
