@@ -139,7 +139,8 @@ class DeliveryTracker:
                 group = {id: r for id, r in told.items() if id in owners}
                 if not group:
                     continue
-                cursor.execute(statement, sql.within(group))
+                after = (sql.since(group),) if type is EventType.COMPLAINED else ()
+                cursor.execute(statement, (*sql.within(group), *after))
                 rows = cursor.fetchall()
                 whys = redacted(cursor, [(owners[row[0]], group[row[0]]) for row in rows])
                 _tell(cursor, ((row[0], type, 0, why) for row, why in zip(rows, whys, strict=True)))

@@ -209,7 +209,8 @@ ADDRESSES = "SELECT id, email, phone FROM preferences_recipient WHERE id = ANY($
 
 _CHANGED = "RETURNING id, notification_id, channel"
 
-#: What each kind of receipt moves, and from where. Opens and clicks have their own, below.
+#: What each kind of receipt moves, and from where; a complaint moves nothing and is heard once, and takes `since` as
+#: well. Opens and clicks have their own, below.
 RECEIPTS = {
     EventType.DELIVERED: f"""
         UPDATE notifications_delivery
@@ -225,7 +226,7 @@ RECEIPTS = {
         SELECT id, notification_id, channel FROM notifications_delivery
          WHERE {_by_id(1)} AND NOT id = ANY(ARRAY(
                SELECT delivery_id FROM notifications_deliveryevent
-                WHERE delivery_id = ANY($1::uuid[]) AND type = 'complained'))
+                WHERE delivery_id = ANY($1::uuid[]) AND id >= $4 AND type = 'complained'))
     """,
 }
 

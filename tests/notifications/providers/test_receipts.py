@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from django.utils import timezone
 
 from analytics.models import MinuteCount
 from core.ids import uuid7
+from notifications import partitions
 from notifications.choices import Channel, EventType, Status
 from notifications.models import Delivery, DeliveryEvent, Notification
 from notifications.services.claims import ProviderReceipt
@@ -251,3 +253,18 @@ def test_a_large_record_is_read_by_key_and_never_scanned() -> None:
     assert len(batch) == 300 == Suppression.objects.count()
     assert len(seen) > 3
     assert [scan for plan in seen for scan in _SCAN.findall(plan)] == []
+
+
+def test_a_complaint_reads_no_week_of_events_before_its_delivery() -> None:
+    partitions.ensure(timezone.now() - timedelta(weeks=8), 10)
+    delivery = sent(factories.recipient(), "email")
+
+    with plans("complained", "deliveryevent") as seen:
+        apply_receipts([receipt(delivery, EventType.COMPLAINED)])
+        apply_receipts([receipt(delivery, EventType.COMPLAINED)])
+
+    assert DeliveryEvent.objects.filter(type=EventType.COMPLAINED).count() == 1
+    old = partitions.Week.of(timezone.now() - timedelta(weeks=3)).suffix
+    assert len(seen) == 2
+    assert all(f"deliveryevent_{partitions.Week.of(timezone.now()).suffix}" in plan for plan in seen)
+    assert not any(f"deliveryevent_{old}" in plan for plan in seen)
