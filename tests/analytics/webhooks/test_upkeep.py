@@ -15,8 +15,10 @@ from core import ids
 from notifications import messaging
 from notifications.errors import BrokerUnavailable
 from notifications.maintenance import Maintenance
-from notifications.models import ApiKey, OutboxMessage
+from notifications.models import ApiKey, Notification, OutboxMessage
 from notifications.observers import Happening
+from preferences.services import PreferencesService
+from tests import factories
 
 pytestmark = pytest.mark.django_db
 
@@ -108,6 +110,21 @@ def test_who_has_not_heard_of_a_deletion_can_still_record(endpoint: WebhookEndpo
     # Then what the process tells meanwhile does not take its transaction down
     listener.tell([Happening(ids.uuid7().bytes, ids.uuid7().bytes, source, "email", "sent")])
     connection.check_constraints()
+
+
+def test_an_erasure_takes_along_what_receivers_said_of_that_person(endpoint: WebhookEndpoint) -> None:
+    # Given endpoints that repeat whom they were told of
+    for name in ("ann", "bob"):
+        person = factories.recipient(external_id=name)
+        told = Notification.objects.create(
+            recipient=person, category=factories.category(), priority="normal", source="test"
+        )
+        about = message(endpoint, notification_id=told.id)
+        WebhookAttempt.objects.create(message=about, number=1, outcome="ok", status=200, milliseconds=5, answer=name)
+    # When one of them is erased
+    PreferencesService().erase("ann")
+    # Then the log has that request still, and the other's answer
+    assert sorted(WebhookAttempt.objects.values_list("answer", flat=True)) == ["", "bob"]
 
 
 def test_maintenance_does_both() -> None:
