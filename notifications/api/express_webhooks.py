@@ -22,7 +22,7 @@ from core.shortcut import SHAPING, Dressing, Headers, Receive, Send, again, enco
 from notifications import registry
 from notifications.api.webhooks import acceptance, problem_of, refusal
 from notifications.services import events_lane, webhooks
-from notifications.services.events_lane import Incoming
+from notifications.services.events_lane import Incoming, LaneFull
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +35,9 @@ _ONCE = frozenset((*SHAPING, b"content-length", b"x-request-id"))
 _NEVER = frozenset((b"content-encoding", b"expect"))
 #: INSERTs at the same time: while one waits for the disk the next is made.
 THREADS = 2
+#: Events that wait for an INSERT. While PostgreSQL is frozen no INSERT ends, and vendors who give up come again: more
+#: than two seconds of 5,000 a second is told to come later, and does not grow in memory.
+MAX_WAITING = 10_000
 
 
 class ExpressWebhooks:
@@ -90,20 +93,24 @@ class Gathering:
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(THREADS, "webhooks")
         self._waiting: list[tuple[Sequence[Incoming], asyncio.Future[Exception | None]]] = []
+        self._size = 0  # events in it
         self._running = 0
 
     async def put(self, events: Sequence[Incoming]) -> Exception | None:
         """None once they are durable; otherwise what was in the way, and then none of them is there."""
+        if self._waiting and self._size + len(events) > MAX_WAITING:
+            return LaneFull("More events wait to be taken down than may. Come again later.")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Exception | None] = loop.create_future()
         if not self._waiting:
             loop.call_soon(self._start, loop)  # behind those who came at the same moment
         self._waiting.append((events, done))
+        self._size += len(events)
         return await done
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._waiting and self._running < THREADS:
-            group, self._waiting = self._waiting, []
+            group, self._waiting, self._size = self._waiting, [], 0
             self._running += 1
             self._threads.submit(self._work, loop, group)
 

@@ -9,6 +9,7 @@ from django.db import OperationalError
 
 from core.asgi import ThreadedASGIHandler
 from core.ids import uuid7
+from notifications.api import express_webhooks
 from notifications.api.express import Express
 from notifications.api.express_webhooks import MAX_BYTES, ExpressWebhooks
 from notifications.choices import EventType
@@ -180,6 +181,27 @@ def test_without_postgresql_each_is_told_to_come_again(door: Door, monkeypatch: 
 
     assert {answer.status for answer in answers} == {503}
     assert (answers[0].headers, answers[0].body) == (django.headers, django.body)
+
+
+def test_what_waits_for_a_frozen_postgresql_does_not_grow_for_ever(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given INSERTs that do not end
+    release = threading.Event()
+    real = events_lane._write
+
+    def frozen(*args: Any, **more: Any) -> None:
+        release.wait(10)
+        real(*args, **more)
+
+    monkeypatch.setattr(events_lane, "_write", frozen)
+    monkeypatch.setattr(express_webhooks, "MAX_WAITING", 10)
+    # When more webhooks come than may wait, beside those in the two INSERTs
+    threading.Timer(0.5, release.set).start()
+    answers = door.ask(*(webhook() for _ in range(40)))
+    # Then the others are told to come again, and whoever was told yes is there
+    refused = [answer for answer in answers if answer.status == 503]
+    assert len(refused) >= 10
+    assert all(int(answer.headers["retry-after"]) > 0 for answer in refused)
+    assert ReceivedEvent.objects.count() == 40 - len(refused) > 0
 
 
 def test_a_full_lane_is_503(door: Door, settings: Any) -> None:
