@@ -32,8 +32,8 @@ TIMEOUT_SECONDS = 10.0
 #: Of an answer's body, what is read; and how long is waited for it once its status has come.
 READ_BYTES = 1024
 READ_SECONDS = 2.0
-#: Connections of one client, and to one host of it.
-CONNECTIONS, CONNECTIONS_PER_HOST = 100, 20
+#: Connections of one client, to one host or many. Who waits for one does so in its request's time.
+CONNECTIONS = 100
 
 #: Host and port to addresses; raises OSError for a name nobody knows.
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -154,7 +154,6 @@ class Outbound:
                 use_dns_cache=False,
                 socket_factory=_socket,
                 limit=CONNECTIONS,
-                limit_per_host=CONNECTIONS_PER_HOST,
             )
             self._session = aiohttp.ClientSession(
                 connector=connector,

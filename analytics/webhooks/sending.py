@@ -6,6 +6,7 @@ Redis each process judges on its own.
 """
 
 import asyncio
+import math
 import threading
 import time
 from collections import Counter
@@ -19,7 +20,7 @@ from analytics.webhooks.payload import message_id
 from analytics.webhooks.vocabulary import AttemptOutcome
 from core import ids, metrics
 from core.ids import Key
-from core.outbound_http import CONNECTIONS_PER_HOST, Answer, Outbound, OutboundFailed, OutboundRefused
+from core.outbound_http import CONNECTIONS, Answer, Outbound, OutboundFailed, OutboundRefused
 from core.standard_webhooks import sign
 from notifications.providers.breaker import Breaker
 from notifications.providers.circuit import Report
@@ -31,7 +32,7 @@ _REQUESTS = metrics.counter(
 _SECONDS = metrics.histogram("webhook_request_seconds", "How long such a request took.")
 
 #: Requests to one endpoint at a time, from one batch.
-WAVE = CONNECTIONS_PER_HOST
+WAVE = 20
 #: Seconds after which no further wave of a batch begins: a slow endpoint must not keep the others waiting, and the last
 #: answers must come before the lease ends and within the time a stop may take.
 BUDGET_SECONDS = 10.0
@@ -119,6 +120,9 @@ class Sender:
         self._breaker = breaker
         self._turns = turns
         self._stopping = stopping
+        # Waited for here and not in the client, whose time for a request is running by then: endpoints that hang would
+        # use up the others' attempts, and open their circuits.
+        self._slots = asyncio.Semaphore(CONNECTIONS)
 
     async def send(self, targets: Sequence[Target]) -> list[Outcome]:
         """An outcome for every request. The endpoints go side by side."""
@@ -145,14 +149,23 @@ class Sender:
                 return done + [Held(one.id, permit.wait) for one in left]
             size = 1 if permit.probe else WAVE
             wave, left = left[:size], left[size:]
-            begun = time.monotonic()
-            came = await asyncio.gather(*(self._ask(target, one) for one in wave))
-            _count(came)
-            self._breaker.report(target.name, _report(came, time.monotonic() - begun, permit.probe))
+            last = math.inf if permit.probe else until  # a probe that was given is used
+            came = await asyncio.gather(*(self._in_turn(target, one, last) for one in wave))
+            asked = [one for one in came if isinstance(one, Attempted)]
+            _count(asked)
+            if asked:
+                self._breaker.report(target.name, _report(asked, permit.probe))
             done += came
-            if any(one.outcome is AttemptOutcome.GONE for one in came):
+            if any(one.outcome is AttemptOutcome.GONE for one in asked):
                 return done + [Held(one.id, NEXT_SECONDS) for one in left]  # it is off by then
         return done
+
+    async def _in_turn(self, target: Target, request: Request, until: float) -> Outcome:
+        """Ask once there is a connection to be had; later when that is not soon."""
+        async with self._slots:
+            if time.monotonic() >= until:
+                return Held(request.id, NEXT_SECONDS)
+            return await self._ask(target, request)
 
     async def _ask(self, target: Target, request: Request) -> Attempted:
         headers = sign(target.secrets, id=message_id(request.id), timestamp=int(time.time()), body=request.body)
@@ -191,8 +204,10 @@ def _count(came: Sequence[Attempted]) -> None:
         _SECONDS.observe(value=one.seconds)
 
 
-def _report(came: Sequence[Attempted], seconds: float, probe: str) -> Report:
-    """A wave as the circuit sees it. Being asked to wait is no failure: it pauses the endpoint."""
+def _report(came: Sequence[Attempted], probe: str) -> Report:
+    """A wave as the circuit sees it: as slow as its slowest. Being asked to wait is no failure: it pauses the
+    endpoint."""
+    seconds = max(one.seconds for one in came)
     failed = sum(not one.is_ok and one.outcome is not AttemptOutcome.THROTTLED for one in came)
     pauses = [one.wait or 0.0 for one in came if one.status in (429, 503)]
     return Report(len(came) - failed, failed, seconds, max(pauses, default=0.0), probe)

@@ -16,7 +16,7 @@ from analytics.webhooks.known import known
 from analytics.webhooks.listener import schedule
 from analytics.webhooks.models import WebhookAttempt, WebhookEndpoint, WebhookMessage
 from analytics.webhooks.worker import WebhookWorker
-from core import redis
+from core import outbound_http, redis
 from notifications.messaging.base import Verdict, WorkMessage
 from notifications.models import ApiKey, OutboxMessage
 from tests.analytics.webhooks.conftest import make_endpoint
@@ -246,6 +246,31 @@ def test_a_slow_endpoint_holds_the_others_up_for_no_longer_than_a_batchs_budget(
     assert 12 <= len(left) <= 18
     assert {status(message)[1] for message in left} == {0}
     assert len(waits()) == len(left)
+
+
+def test_endpoints_that_hang_use_up_nobody_elses_attempts(
+    endpoint: WebhookEndpoint,
+    key: ApiKey,
+    receiver: Receiver,
+    worker: WebhookWorker,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Any,
+) -> None:
+    # Given as many requests that hang as there are connections, and in the same batch an endpoint that is quick
+    for module in (outbound_http, sending):
+        monkeypatch.setattr(module, "CONNECTIONS", 4)
+    settings.WEBHOOK_TIMEOUT_SECONDS = 1.0
+    hanging = Receiver()
+    hanging.pause = 3.0
+    with hanging.listening():
+        late = [message for _ in range(2) for message in queued(make_endpoint(hanging.url, key), 2)]
+        quick = queued(endpoint, 3)
+        batch = [message.id for message in (*late, *quick)]
+        assert worker.process(WorkMessage.of("webhook", "normal", batch)) is Verdict.DONE
+
+    # Then that one waits for a connection, and its time begins after that
+    assert [status(message) for message in quick] == [("delivered", 1, "")] * 3
+    assert {one.outcome for one in WebhookAttempt.objects.filter(message__in=late)} == {"timeout"}
 
 
 def test_a_second_batch_goes_past_an_endpoint_that_is_being_sent_to(
