@@ -74,6 +74,20 @@ class BaseModelAdmin(UnfoldModelAdmin):
         """How far back a list may look, None for all the way. Asked with the filters in use and the search."""
         return None
 
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Of the model's own fields those alone by which the list offers to be narrowed. Django takes any, so whoever
+        may only look could ask for a secret that is nowhere shown, letter by letter: `?secret__startswith=a`."""
+        name = lookup.partition(LOOKUP_SEP)[0]
+        try:
+            self.model._meta.get_field(name)
+        except FieldDoesNotExist:  # the parameter of a filter, or nothing's
+            return bool(super().lookup_allowed(lookup, value, request))
+        filters = self.list_filter if request is None else self.get_list_filter(request)
+        fields, parameters = _offered(filters)
+        if lookup in parameters:
+            return True
+        return name in fields and "\x00" not in str(value) and bool(super().lookup_allowed(lookup, value, request))
+
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[LookaheadChangeList]:
         return LookaheadChangeList
 
@@ -137,6 +151,21 @@ class BaseModelAdmin(UnfoldModelAdmin):
             "question": question,
         }
         return TemplateResponse(request, "admin/carillon/confirm.html", context)
+
+
+def _offered(filters: Sequence[Any]) -> tuple[set[str], set[str]]:
+    """The fields that filters are about, and the parameters of those with a class of their own."""
+    fields: set[str] = set()
+    parameters: set[str] = set()
+    for one in filters:
+        if isinstance(one, str):
+            fields.add(one.partition(LOOKUP_SEP)[0])
+        elif isinstance(one, (list, tuple)):
+            fields.add(str(one[0]).partition(LOOKUP_SEP)[0])
+        else:
+            parameters.update(getattr(one, "fields", ()))  # a FormFilter's
+            parameters.add(str(getattr(one, "parameter_name", "")))
+    return fields, parameters
 
 
 class BigTableAdmin(BaseModelAdmin):

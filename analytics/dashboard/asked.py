@@ -99,7 +99,11 @@ def _provider(value: str) -> str:
 def _category(value: str) -> int | None:
     if not value:
         return None
-    if not (value.isascii() and value.isdecimal()) or int(value[:9]) >= MOST_CATEGORY:
+    if (
+        not (value.isascii() and value.isdecimal())
+        or len(value) > len(str(MOST_CATEGORY))
+        or int(value) >= MOST_CATEGORY
+    ):
         raise BadQuestion("A category is named by its number.")
     return int(value)
 

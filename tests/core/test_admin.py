@@ -2,17 +2,20 @@
 
 import pytest
 from django.contrib import admin
+from django.contrib.auth.models import User
 from django.core.paginator import EmptyPage
 from django.db import connection
 from django.db.models.expressions import RawSQL
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from analytics.alerts.models import AlertRoute
+from analytics.webhooks.models import WebhookEndpoint
 from campaigns.models import Campaign
 from core import admin_lists
 from core.admin import BaseModelAdmin, BigTableAdmin
 from core.admin_lists import MAX_PAGE, LookaheadPaginator, estimated_rows
-from notifications.models import MessageTemplate
+from notifications.models import ApiKey, Delivery, MessageTemplate
 from preferences.models import Category, Recipient
 from tests import factories
 from tests.admin import a_row_of_everything, page, signed_in
@@ -100,6 +103,36 @@ def test_a_history_says_how_long_it_is():
 
     assert answer.context["action_list"].paginator.count == 1
     assert "1 entry" in answer.content.decode()
+
+
+class TestWhatAListIsAskedFor:
+    """Whoever may look at a list cannot ask it for what it doesn't show."""
+
+    @pytest.mark.parametrize(
+        ("model", "query"),
+        [
+            (AlertRoute, {"secret__startswith": "whsec_"}),
+            (AlertRoute, {"target__contains": "hooks"}),
+            (WebhookEndpoint, {"secrets__contains": "whsec_"}),
+            (WebhookEndpoint, {"secrets__0__startswith": "whsec_"}),
+            (ApiKey, {"secret_hash__startswith": "0"}),
+            (User, {"password__startswith": "p"}),
+        ],
+    )
+    def test_a_field_without_a_filter_is_none(self, model, query):
+        a_row_of_everything()
+
+        assert signed_in(may="view").get(page(model), query).status_code == 400
+
+    def test_a_filter_takes_its_own_field(self):
+        a_row_of_everything()
+        looks = signed_in(may="view")
+
+        assert looks.get(page(AlertRoute), {"kind__exact": "email"}).status_code == 200
+        assert looks.get(page(Delivery), {"provider": "simulated_email", "channel__exact": "email"}).status_code == 200
+
+    def test_a_nul_is_no_value(self):
+        assert signed_in(may="view").get(page(Delivery), {"status__exact": "\x00"}).status_code == 400
 
 
 class TestHome:

@@ -63,6 +63,8 @@ def test_a_span_that_reaches_into_the_future_ends_now():
         {"channel": "pigeon"},
         {"category": "orders"},
         {"category": "99999999999999999999"},
+        {"category": "000000000999999"},  # the number behind the noughts
+        {"category": "0" * 9 + "1" * 5000},  # longer than Python makes a number of
         {"category": "٣"},
         {"provider": "nobody"},
     ],
