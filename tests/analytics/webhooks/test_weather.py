@@ -261,7 +261,7 @@ def test_endpoints_that_hang_use_up_nobody_elses_attempts(
         monkeypatch.setattr(module, "CONNECTIONS", 4)
     settings.WEBHOOK_TIMEOUT_SECONDS = 1.0
     hanging = Receiver()
-    hanging.pause = 3.0
+    hanging.pause, receiver.pause = 3.0, 0.3
     with hanging.listening():
         late = [message for _ in range(2) for message in queued(make_endpoint(hanging.url, key), 2)]
         quick = queued(endpoint, 3)
