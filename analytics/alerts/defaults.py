@@ -3,7 +3,8 @@
 Numbers: a page for what people notice within minutes, a warning for what somebody should look at today. Windows and
 waits are short where a state is looked at, and long where a share needs messages to mean something. Burn rates are
 those of the SRE workbook, chapter 5: 14.4 times over an hour and 6 times over six hours page, once over three days
-warns.
+warns. The longer the window the more traffic it wants: where there are minutes of history alone, one short outage would
+be most of six hours.
 """
 
 from collections.abc import Mapping
@@ -168,7 +169,7 @@ RULES: Mapping[str, Mapping[str, Any]] = {
         "clear_threshold": 3,
         "window_seconds": 6 * _HOUR,
         "short_window_seconds": 30 * _MINUTE,
-        "minimum_traffic": 500,
+        "minimum_traffic": 2_000,
         "for_seconds": _MINUTE,
         "clear_seconds": 2 * _MINUTE,
         "explained_by": ["breaker-open", "nobody-serves", "errors-fast"],
@@ -185,7 +186,7 @@ RULES: Mapping[str, Mapping[str, Any]] = {
         "clear_threshold": 0.8,
         "window_seconds": 3 * _DAY,
         "short_window_seconds": 6 * _HOUR,
-        "minimum_traffic": 1000,
+        "minimum_traffic": 10_000,
         "for_seconds": 5 * _MINUTE,
         "clear_seconds": 10 * _MINUTE,
         "repeat_seconds": _DAY,
