@@ -134,6 +134,8 @@ def _advance(size: int) -> bool:
     with transaction.atomic(), connection.cursor() as cursor:
         if not lock(cursor):
             return False
+        # A piece that takes longer than a statement may would be tried for ever, and no minute be deleted any more.
+        cursor.execute("SET LOCAL statement_timeout = 0")
         rolled = queries.marks().rolled
         begun = rolled.get(size, spans.ORIGIN)
         limit = spans.floor(settled(cursor) if of == 1 else rolled.get(of, begun), size)
