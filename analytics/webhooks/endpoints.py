@@ -93,9 +93,11 @@ def change(endpoint: WebhookEndpoint, wishes: Wishes) -> None:
 def rotate(endpoint: WebhookEndpoint) -> str:
     """A new secret, which signs from now on; the old one signs beside it for OLD_SECRET, any older one no more."""
     secret = new_secret()
-    endpoint.secrets = [secret, *endpoint.secrets[:1]]
-    endpoint.old_secret_until = timezone.now() + OLD_SECRET
-    endpoint.save(update_fields=["secrets", "old_secret_until"])
+    with transaction.atomic():  # two at once: the one that comes second must not give out a secret that never signs
+        stored = WebhookEndpoint.objects.select_for_update().get(pk=endpoint.pk)
+        endpoint.secrets = [secret, *stored.secrets[:1]]
+        endpoint.old_secret_until = timezone.now() + OLD_SECRET
+        endpoint.save(update_fields=["secrets", "old_secret_until"])
     return secret
 
 
