@@ -19,6 +19,10 @@ __all__ = ["page"]  # a fixture
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
+#: Milliseconds until a figure that follows by itself must be there, also on a busy machine; it is asked for every few
+#: seconds.
+expect.set_options(timeout=20_000)
+
 SENT = OutcomeKey("api:abc", 1, "email", "simulated_email", "sent")
 SKIPPED = OutcomeKey("api:abc", 1, "sms", "", "skipped", "opted_out")
 

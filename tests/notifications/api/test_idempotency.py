@@ -33,6 +33,11 @@ BY_NATURE = {
     "/api/v1/feed/{item_id}/unread/": "likewise",
     "/api/v1/notifications/{id}/cancel/": "a state: 409 the second time",
     "/api/v1/templates/{slug}/preview/": "writes nothing",
+    "/api/v1/notifications/explain/": "likewise",
+    "/api/v1/webhooks/endpoints/": "an endpoint more, of twenty at most, which the list shows and a DELETE takes away",
+    "/api/v1/webhooks/endpoints/{id}/rotate/": "the newest secret is the good one, and the one before it",
+    "/api/v1/webhooks/endpoints/{id}/test/": "a test more",
+    "/api/v1/webhooks/endpoints/{id}/replay/": "what is told again has the webhook-id it had: its receiver knows it",
 }
 
 ORDER = {"recipient": "user-42", "category": "orders", "template": "order-shipped", "data": {"order": "A-1"}}
