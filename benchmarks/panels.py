@@ -272,23 +272,23 @@ def questions() -> dict[tuple[str, str], Callable[[datetime], object]]:
     for name, where in wheres.items():
         found |= {
             ("tallies", name): lambda at, w=where: reading.tallies(since=at, where=w),  # type: ignore[misc]  # bound early
-            ("series by channel", name): lambda at, w=where: reading.series(["sent"], since=at, where=w),  # type: ignore[misc]
-            ("latency", name): lambda at, w=where: reading.latency(since=at, where=w),  # type: ignore[misc]
-            ("latency series", name): lambda at, w=where: reading.latency_series(since=at, where=w),  # type: ignore[misc]
+            ("series by channel", name): lambda at, w=where: reading.series(["sent"], since=at, where=w),  # type: ignore[misc]  # bound early
+            ("latency", name): lambda at, w=where: reading.latency(since=at, where=w),  # type: ignore[misc]  # bound early
+            ("latency series", name): lambda at, w=where: reading.latency_series(since=at, where=w),  # type: ignore[misc]  # bound early
         }
     lost = ["failed", "bounced", "dead", "deferred"]
     for name in ("all", "channel", "category"):
         where = wheres[name]
         found |= {
-            ("top sources", name): lambda at, w=where: reading.top("source", ["sent"], since=at, where=w),  # type: ignore[misc]
-            ("top categories", name): lambda at, w=where: reading.top("category", ["sent"], since=at, where=w),  # type: ignore[misc]
-            ("top reasons", name): lambda at, w=where: reading.top("reason", lost, since=at, where=w),  # type: ignore[misc]
-            ("series by outcome", name): lambda at, w=where: reading.series(  # type: ignore[misc]
+            ("top sources", name): lambda at, w=where: reading.top("source", ["sent"], since=at, where=w),  # type: ignore[misc]  # bound early
+            ("top categories", name): lambda at, w=where: reading.top("category", ["sent"], since=at, where=w),  # type: ignore[misc]  # bound early
+            ("top reasons", name): lambda at, w=where: reading.top("reason", lost, since=at, where=w),  # type: ignore[misc]  # bound early
+            ("series by outcome", name): lambda at, w=where: reading.series(  # type: ignore[misc]  # bound early
                 ["sent", "skipped", *lost], by="outcome", since=at, where=w
             ),
-            ("by category", name): lambda at, w=where: reading.breakdown("category", since=at, where=w),  # type: ignore[misc]
-            ("by provider", name): lambda at, w=where: reading.breakdown("provider", since=at, where=w),  # type: ignore[misc]
-            ("latency by provider", name): lambda at, w=where: reading.latency(by="provider", since=at, where=w),  # type: ignore[misc]
+            ("by category", name): lambda at, w=where: reading.breakdown("category", since=at, where=w),  # type: ignore[misc]  # bound early
+            ("by provider", name): lambda at, w=where: reading.breakdown("provider", since=at, where=w),  # type: ignore[misc]  # bound early
+            ("latency by provider", name): lambda at, w=where: reading.latency(by="provider", since=at, where=w),  # type: ignore[misc]  # bound early
         }
     return found
 
