@@ -19,7 +19,8 @@ MAX_JSON_BYTES = 32 * 1024
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """One notification to be, addressed by the recipient's external id.
 
-    Exactly one of `template` (a slug; its published version is used) and `content` is given. `content` is either one
+    Exactly one of `template` (a slug; its published version is used, or the one of the id `template_version`, which was
+    published at some time) and `content` is given. `content` is either one
     wording for every channel, `{"title": ..., "body": ..., "link"?: ...}`, or fields by channel,
     `{"email": {"subject": ..., "text": ...}, "sms": {"body": ...}}`; it is literal text, no merge fields.
     `channels` None means the category's. `id` is given by callers that need the same id again (campaigns:
@@ -29,6 +30,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     recipient: str
     category: str
     template: str | None = None
+    template_version: int | None = None
     content: Mapping[str, object] | None = None
     data: Mapping[str, object] = msgspec.field(default_factory=dict)
     channels: Sequence[Channel | str] | None = None

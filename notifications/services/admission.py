@@ -54,8 +54,8 @@ class Admitted(msgspec.Struct, gc=False):
     content: bytes | None
 
 
-#: Category, template, priority, channels asked for, channels of the inline content.
-_Names = tuple[str, str | None, str | None, tuple[str, ...] | None, frozenset[str] | None]
+#: Category, template, its version, priority, channels asked for, channels of the inline content.
+_Names = tuple[str, str | None, int | None, str | None, tuple[str, ...] | None, frozenset[str] | None]
 #: An object without names, as JSON.
 NOTHING = b"{}"
 
@@ -64,12 +64,15 @@ class Admission:
     """Checks the drafts of one batch; what it has to look up, it looks up once for all of them."""
 
     def __init__(
-        self, categories: Mapping[str, CategoryInfo], reaches: Mapping[str, Reach], slugs: Iterable[str | None]
+        self, categories: Mapping[str, CategoryInfo], reaches: Mapping[str, Reach], drafts: Iterable[Draft]
     ) -> None:
         self.categories = categories
         self.reaches = reaches
         self.now = datetime.now(UTC)
-        self._templates = catalogue.published_many([slug for slug in set(slugs) if slug and is_storable(slug)])
+        wanted = {(draft.template, draft.template_version) for draft in drafts}
+        slugs = {slug for slug, version in wanted if slug and version is None and is_storable(slug)}
+        self._templates = catalogue.published_many(slugs)
+        self._pinned = catalogue.pinned_many({version for slug, version in wanted if slug and version is not None})
         self._terms: dict[_Names, Terms] = {}
         self._written: tuple[object, bytes] = (None, NOTHING)
 
@@ -87,6 +90,7 @@ class Admission:
         names: _Names = (
             draft.category,
             draft.template,
+            draft.template_version,
             draft.priority,
             None if draft.channels is None else tuple(draft.channels),
             None if content is None else frozenset(content),
@@ -129,16 +133,14 @@ class Admission:
 
     def _resolve(self, names: _Names, errors: list[FieldError]) -> Terms | None:
         """What these names stand for; None when something is wrong, here or with the draft before."""
-        slug, template_slug, priority, asked, inline = names
+        slug, template_slug, version_id, priority, asked, inline = names
         if priority is not None and priority not in _PRIORITIES:
             allowed = ", ".join(Priority.values)
             errors.append(FieldError("/priority", "invalid", f"Priority is one of {allowed}."))
         category = self.categories.get(slug)
         if category is None:
             errors.append(FieldError("/category", "unknown", f"There is no category {slug!r}."))
-        template = None if template_slug is None else self._templates.get(template_slug)
-        if template is None and template_slug is not None:
-            errors.append(FieldError("/template", "unknown", f"There is no published template {template_slug!r}."))
+        template = None if template_slug is None else self._template(template_slug, version_id, errors)
         if errors or category is None:
             return None
         available = template.channels if template else inline or frozenset()
@@ -153,11 +155,28 @@ class Admission:
         terms = self._terms[names] = Terms(category, template, channels, str(priority or category.default_priority))
         return terms
 
+    def _template(self, slug: str, version_id: int | None, errors: list[FieldError]) -> PublishedTemplate | None:
+        """The version that is asked for; for none, the published one."""
+        if version_id is None:
+            template = self._templates.get(slug)
+            if template is None:
+                errors.append(FieldError("/template", "unknown", f"There is no published template {slug!r}."))
+            return template
+        pinned = self._pinned.get(version_id)
+        if pinned is None or pinned.slug != slug:
+            message = f"There is no version {version_id} of {slug!r} that was ever published."
+            errors.append(FieldError("/template_version", "unknown", message))
+            return None
+        return pinned
+
 
 def _inline(draft: Draft, errors: list[FieldError]) -> Mapping[str, Mapping[str, str]] | None:
     """The inline content by channel; None for a draft that names a template."""
     if (draft.template is None) == (draft.content is None):
         errors.append(FieldError("/template", "one_of", "Give either a template or content, not both or neither."))
+        return None
+    if draft.template is None and draft.template_version is not None:
+        errors.append(FieldError("/template_version", "alone", "A version goes with its template."))
         return None
     if draft.content is None:
         return None

@@ -70,7 +70,7 @@ class NotificationService:
             raise DraftsRejected({MAX_DRAFTS: [FieldError("", "too_many", f"At most {MAX_DRAFTS} in one call.")]})
         categories = self.preferences.categories({draft.category for draft in drafts})
         reaches = self.preferences.reach([draft.recipient for draft in drafts])
-        admission = Admission(categories, reaches, {draft.template for draft in drafts})
+        admission = Admission(categories, reaches, drafts)
         answers = [admission.admit(draft) for draft in drafts]
         errors = {index: answer for index, answer in enumerate(answers) if isinstance(answer, list)}
         if errors:

@@ -1,10 +1,10 @@
 """The catalogue: which version of a template is published, and its compiled wording."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
@@ -16,9 +16,13 @@ from notifications.models import MessageTemplate, TemplateVersion
 from notifications.services.rendering import FIELDS, compile_content, validate_template
 from notifications.services.rendering.compiler import Context, Program
 
+K = TypeVar("K")
+
 #: Seconds for which a process believes what it knows of a slug: how late a publication may take effect.
 PUBLISHED_SECONDS = 5.0
 MAX_SLUGS = 10_000
+#: PostgreSQL's integer: what is beyond is the id of no version.
+MAX_ID = 2**31 - 1
 #: Versions in use at one time, and their wordings by (channel, locale): beyond this the least recently used go.
 MAX_VERSIONS = 256
 MAX_PROGRAMS = 4_096
@@ -31,13 +35,49 @@ class PublishedTemplate:
     version_id: int
     channels: frozenset[str]
     default_locale: str
+    slug: str
+
+
+class _Known(Generic[K]):
+    """What was found for names, or that nothing was, for PUBLISHED_SECONDS; what isn't known is loaded together."""
+
+    def __init__(self, load: Callable[[set[K]], dict[K, PublishedTemplate]]) -> None:
+        self._load = load
+        self._entries: dict[K, tuple[float, PublishedTemplate | None]] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def many(self, names: Collection[K]) -> dict[K, PublishedTemplate | None]:
+        now = time.monotonic()
+        answer: dict[K, PublishedTemplate | None] = {}
+        for name in names:
+            entry = self._entries.get(name)
+            if entry is not None and entry[0] > now:
+                answer[name] = entry[1]
+        missing = set(names).difference(answer)
+        if missing:
+            found = self._load(missing)
+            if len(self._entries) + len(missing) > MAX_SLUGS:  # names come from callers, known or not
+                self._entries.clear()
+            for name in missing:
+                answer[name] = found.get(name)
+                self._entries[name] = (now + PUBLISHED_SECONDS, answer[name])
+        return answer
+
+    def forget(self, name: K) -> None:
+        self._entries.pop(name, None)
+
+    def clear(self) -> None:
+        self._entries.clear()
 
 
 class Catalogue:
     """Per process; safe to share between threads."""
 
     def __init__(self) -> None:
-        self._published: dict[str, tuple[float, PublishedTemplate | None]] = {}
+        self._published = _Known(_load_published)
+        self._pinned = _Known(_load_pinned)
         self._version = lru_cache(maxsize=MAX_VERSIONS)(_load_version)
         self._program = lru_cache(maxsize=MAX_PROGRAMS)(self._build)
 
@@ -45,23 +85,14 @@ class Catalogue:
         """The published version of a template, or None; at most PUBLISHED_SECONDS old."""
         return self.published_many([slug])[slug]
 
-    def published_many(self, slugs: Sequence[str]) -> dict[str, PublishedTemplate | None]:
+    def published_many(self, slugs: Collection[str]) -> dict[str, PublishedTemplate | None]:
         """The same for many slugs with one query at most."""
-        now = time.monotonic()
-        answer: dict[str, PublishedTemplate | None] = {}
-        for slug in slugs:
-            entry = self._published.get(slug)
-            if entry is not None and entry[0] > now:
-                answer[slug] = entry[1]
-        missing = set(slugs).difference(answer)
-        if missing:
-            found = _load_published(missing)
-            if len(self._published) + len(missing) > MAX_SLUGS:  # slugs come from callers, known or not
-                self._published.clear()
-            for slug in missing:
-                answer[slug] = found.get(slug)
-                self._published[slug] = (now + PUBLISHED_SECONDS, answer[slug])
-        return answer
+        return self._published.many(slugs)
+
+    def pinned_many(self, version_ids: Collection[int]) -> dict[int, PublishedTemplate | None]:
+        """The versions of these ids as if they were the published ones, with one query at most; None for what was never
+        published."""
+        return self._pinned.many(version_ids)
 
     def render(self, version_id: int, channel: str, locale: str, context: Context) -> dict[str, str]:
         """The finished fields of one message. The locale falls back: pt-BR, pt, the template's default.
@@ -78,12 +109,14 @@ class Catalogue:
                 return fields
         return None
 
-    def forget(self, slug: str) -> None:
-        """Look the slug up again at the next call, in this process."""
-        self._published.pop(slug, None)
+    def forget(self, slug: str, version_id: int) -> None:
+        """Look the slug and the version up again at the next call, in this process."""
+        self._published.forget(slug)
+        self._pinned.forget(version_id)
 
     def clear(self) -> None:
         self._published.clear()
+        self._pinned.clear()
         self._version.cache_clear()
         self._program.cache_clear()
 
@@ -127,12 +160,21 @@ def _load_version(version_id: int) -> tuple[str, dict[str, dict[str, dict[str, s
 
 def _load_published(slugs: set[str]) -> dict[str, PublishedTemplate]:
     rows = MessageTemplate.objects.filter(slug__in=slugs, published__isnull=False).values_list(
-        "slug", "published_id", "default_locale", "published__content"
+        "published_id", "published__content", "default_locale", "slug"
     )
-    return {
-        slug: PublishedTemplate(version, frozenset(content.get(locale, {})).intersection(FIELDS), locale)
-        for slug, version, locale, content in rows
-    }
+    return {row[-1]: _published(*row) for row in rows}
+
+
+def _load_pinned(version_ids: set[int]) -> dict[int, PublishedTemplate]:
+    storable = [id for id in version_ids if 0 < id <= MAX_ID]
+    rows = TemplateVersion.objects.filter(pk__in=storable, published_at__isnull=False).values_list(
+        "id", "content", "template__default_locale", "template__slug"
+    )
+    return {row[0]: _published(*row) for row in rows}
+
+
+def _published(version_id: int, content: Mapping[str, Any], locale: str, slug: str) -> PublishedTemplate:
+    return PublishedTemplate(version_id, frozenset(content.get(locale, {})).intersection(FIELDS), locale, slug)
 
 
 catalogue = Catalogue()
@@ -161,7 +203,7 @@ def publish(version: TemplateVersion, *, by: AbstractBaseUser | None) -> None:
         check(version.content, default_locale=template.default_locale)
         TemplateVersion.objects.filter(pk=version.pk, published_at=None).update(published_at=Now())
         MessageTemplate.objects.filter(pk=template.pk).update(published=version)
-        transaction.on_commit(lambda: catalogue.forget(template.slug))
+        transaction.on_commit(lambda: catalogue.forget(template.slug, version.pk))
 
 
 def check(content: object, *, default_locale: str) -> None:

@@ -14,10 +14,11 @@ from notifications.choices import EventType, SkipReason, Status
 from notifications.drafts import Draft
 from notifications.errors import AlreadyLeft, DraftsRejected
 from notifications.messaging.base import Verdict, WorkMessage
-from notifications.models import DeadLetter, Delivery, DeliveryEvent, Notification, OutboxMessage
+from notifications.models import DeadLetter, Delivery, DeliveryEvent, MessageTemplate, Notification, OutboxMessage
 from notifications.services import notify
 from notifications.services.claims import Result
 from notifications.services.notification import NotificationService
+from notifications.services.templates import new_version, publish
 from notifications.services.tracking import DeliveryTracker
 from notifications.worker import Worker
 from preferences.services import PreferenceChange, PreferencesService
@@ -69,6 +70,45 @@ class TestAccept:
         channels = Counter(Delivery.objects.values_list("channel", flat=True))
         assert channels == {"push": 2, "email": 1, "sms": 1, "in_app": 1}
         assert sorted(len(row.delivery_ids) for row in OutboxMessage.objects.all()) == [1, 1, 1, 2]
+
+    def test_a_pinned_version_is_sent_though_another_is_published(self, catalog, provider):
+        template = MessageTemplate.objects.get(slug="order-shipped")
+        pinned = template.published_id
+        newer = new_version(template, {"en": {"sms": {"body": "Something new"}}}, by=None)
+        publish(newer, by=None)
+        factories.recipient("ann")
+
+        send(draft("ann", template_version=pinned, channels=["sms"]), draft("ann", channels=["sms"]))
+        work()
+
+        assert [message.content["body"] for message in provider.calls] == ["Your order A1 has left.", "Something new"]
+        assert set(Notification.objects.values_list("template_version_id", flat=True)) == {pinned, newer.pk}
+
+    def test_a_version_is_pinned_only_with_its_template_and_once_published(self, catalog):
+        template = MessageTemplate.objects.get(slug="order-shipped")
+        other = factories.template("other").published_id
+        unpublished = new_version(template, factories.CONTENT, by=None).pk
+        factories.recipient("ann")
+        drafts = [draft("ann", template_version=version) for version in (other, unpublished, 0, 2**40)]
+        drafts.append(draft("ann", template=None, content={"title": "t", "body": "b"}, template_version=other))
+
+        with pytest.raises(DraftsRejected) as caught:
+            send(*drafts)
+
+        said = {n: [(e.pointer, e.code) for e in errors] for n, errors in caught.value.errors.items()}
+        unknown = [("/template_version", "unknown")]
+        assert said == {0: unknown, 1: unknown, 2: unknown, 3: unknown, 4: [("/template_version", "alone")]}
+        assert not Notification.objects.exists()
+
+    def test_a_batch_looks_a_pinned_version_up_once(self, catalog):
+        pinned = MessageTemplate.objects.get(slug="order-shipped").published_id
+        for person in factories.recipients(20):
+            factories.device(person)
+
+        with CaptureQueriesContext(connection) as queries:
+            send(*[draft(f"person-{n}", template_version=pinned) for n in range(20)])
+
+        assert sum("templateversion" in query["sql"] for query in queries) == 1
 
     def test_what_is_not_sent_is_on_the_record_with_its_reason(self, catalog):
         person = factories.recipient("ann", devices=0, phone="")

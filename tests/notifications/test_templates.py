@@ -79,6 +79,32 @@ class TestPublished:
         assert len(mine._published) <= 11
 
 
+class TestPinned:
+    def test_a_version_that_was_published_once_can_be_pinned(
+        self, transactional_db: None, django_assert_num_queries: Any
+    ) -> None:
+        template = factories.template("hello", SMS)
+        old, draft = template.published_id, new_version(template, sms(en="New"), by=None)
+        publish(new_version(template, {"en": {"push": {"title": "t", "body": "b"}}}, by=None), by=None)
+
+        with django_assert_num_queries(1):
+            found = catalogue.pinned_many([old, draft.pk, 987_654, -1, 2**40])
+        with django_assert_num_queries(0):
+            again = catalogue.pinned_many([old, draft.pk])
+
+        assert again == {old: found[old], draft.pk: None}
+        assert found[old].channels == {"sms"}  # type: ignore[union-attr]
+        assert {id for id, one in found.items() if one is None} == {draft.pk, 987_654, -1, 2**40}
+
+    def test_what_was_just_published_can_be_pinned_at_once(self, transactional_db: None) -> None:
+        draft = new_version(factories.template("hello", SMS), sms(en="New"), by=None)
+        assert catalogue.pinned_many([draft.pk]) == {draft.pk: None}
+
+        publish(draft, by=None)
+
+        assert catalogue.pinned_many([draft.pk])[draft.pk] is not None
+
+
 class TestRender:
     @pytest.mark.parametrize(
         ("locale", "expected"),
