@@ -3,9 +3,7 @@
 from typing import Any, ClassVar
 from uuid import UUID
 
-import orjson
 from django import forms
-from django.forms.fields import InvalidJSONInput
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminRadioSelectWidget,
@@ -16,8 +14,7 @@ from unfold.widgets import (
 from analytics.engagement.rewriting import UTM
 from campaigns.models import Audience, Campaign
 from campaigns.services import MAX_LIST, AudienceService
-from core.api.parsing import loads
-from core.api.problems import Invalid, MalformedJson
+from core.forms import ObjectField
 from notifications.choices import Channel
 from notifications.drafts import MAX_JSON_BYTES
 from notifications.models import MessageTemplate
@@ -30,24 +27,6 @@ SHOWN = 10
 
 
 _UTM = [f"utm_{name}" for name in UTM]
-
-
-class DataField(forms.JSONField):
-    """JSON by the API's own rules: no NUL, no lone surrogates, no bottomless nesting. Shown again as it was typed."""
-
-    def to_python(self, value: Any) -> Any:
-        if value in self.empty_values or not isinstance(value, str):
-            return super().to_python(value)
-        try:
-            return loads(value.encode())
-        except Invalid as error:
-            problems: Any = error.extra["errors"]
-            raise forms.ValidationError(problems[0]["detail"]) from None
-        except MalformedJson as error:
-            raise forms.ValidationError(f"This is not valid JSON: {error.detail}.") from None
-
-    def bound_data(self, data: Any, initial: Any) -> Any:
-        return InvalidJSONInput(data)
 
 
 class CampaignForm(forms.ModelForm):
@@ -72,21 +51,26 @@ class CampaignForm(forms.ModelForm):
         required=False, widget=UnfoldBooleanWidget, label="Leave out ids that nobody has"
     )
 
+    data = ObjectField(
+        max_bytes=MAX_JSON_BYTES,
+        required=False,
+        initial=dict,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 4, "spellcheck": "false"}),
+        help_text=(
+            'Values for the template, the same for everyone, as JSON: {"percent": 20} turns {{ percent }} into 20. '
+            "{{ recipient.name }} and the like need nothing here."
+        ),
+    )
+
     class Meta:
         model = Campaign
         fields: ClassVar = ["name", "template", "category", "channels", "priority", "audience", "data", *_UTM]
-        field_classes: ClassVar = {"data": DataField}
         widgets: ClassVar = {
-            "data": UnfoldAdminTextareaWidget(attrs={"rows": 4, "spellcheck": "false"}),
             "audience": UnfoldAdminRadioSelectWidget(choices=Audience.choices),
         }
         help_texts: ClassVar = {
             "template": "Only templates with a published version can be sent.",
             "priority": "Empty: the category's own.",
-            "data": (
-                'Values for the template, the same for everyone, as JSON: {"percent": 20} turns {{ percent }} into 20. '
-                "{{ recipient.name }} and the like need nothing here."
-            ),
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -98,15 +82,6 @@ class CampaignForm(forms.ModelForm):
         templates.queryset = MessageTemplate.objects.filter(published__isnull=False)
         if self.instance.pk and self.instance.audience == Audience.LIST:
             self.fields["recipients"].initial = AudienceService().as_text(self.instance)
-
-    def clean_data(self) -> dict[str, Any]:
-        data = self.cleaned_data["data"] or {}
-        if not isinstance(data, dict):
-            raise forms.ValidationError('This must be a JSON object, for example {"percent": 20}.')
-        size = len(orjson.dumps(data))
-        if size > MAX_JSON_BYTES:
-            raise forms.ValidationError(f"{size:,} bytes; {MAX_JSON_BYTES:,} is the most.")
-        return data
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data

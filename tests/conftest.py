@@ -36,6 +36,17 @@ def unavailable(sentence: str) -> NoReturn:
     pytest.skip(sentence)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """A test whose connection was cut is one failure, and not that of all who come after it."""
+    raw = connection.connection
+    if raw is not None and raw.closed:
+        connection.connection = None
+        connection.in_atomic_block = False
+        connection.savepoint_ids, connection.atomic_blocks = [], []
+        connection.needs_rollback = connection.closed_in_transaction = False
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _forget_redis() -> Iterator[None]:
     """Remove this run's keys at the end."""

@@ -7,6 +7,7 @@ here: `quick` answers them before Django does.
 
 from django.db import Error
 from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from analytics.engagement import following
@@ -18,6 +19,7 @@ from analytics.engagement.machines import Visit
 _RETRY_SECONDS = 5
 
 
+@csrf_exempt  # what is not GET or HEAD is told so, and nothing is changed by any
 @require_safe
 def click(request: HttpRequest, token: str) -> HttpResponse:
     """302 to where the link leads; 404 for a token that is not ours; 503 when PostgreSQL is away and this process has
@@ -30,6 +32,7 @@ def click(request: HttpRequest, token: str) -> HttpResponse:
         return later
 
 
+@csrf_exempt  # what is not GET or HEAD is told so, and nothing is changed by any
 @require_safe
 def opened(request: HttpRequest, token: str) -> HttpResponse:
     """The pixel; 404 for a token that is not ours."""

@@ -1,7 +1,6 @@
 """What a support agent asks: would this person get a message like that? Everything but who and what about may be left
 out."""
 
-import json
 from typing import Any
 
 from django import forms
@@ -13,6 +12,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
+from core.forms import ObjectField
 from notifications.choices import Channel, Priority
 from notifications.drafts import MAX_JSON_BYTES, Draft
 from notifications.selectors import templates
@@ -61,10 +61,10 @@ class ExplainForm(forms.Form):
         help_text="Only without a template. The same words twice to the same person are sent once",
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
     )
-    values = forms.CharField(
+    values = ObjectField(
         label="Data for the template, as JSON",
         required=False,
-        max_length=MAX_JSON_BYTES,
+        max_bytes=MAX_JSON_BYTES,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3, "class": "cr-code", "placeholder": '{"order": "A-1001"}'}),
     )
 
@@ -89,18 +89,6 @@ class ExplainForm(forms.Form):
         if len(found) > 1:
             raise forms.ValidationError(f"Several people have this address: {', '.join(found[:5])}. Give an id.")
         return found[0] if found else given
-
-    def clean_values(self) -> dict[str, Any]:
-        given = self.cleaned_data["values"].strip()
-        if not given:
-            return {}
-        try:
-            data = json.loads(given)
-        except (ValueError, RecursionError):
-            raise forms.ValidationError("This is not JSON.") from None
-        if not isinstance(data, dict):
-            raise forms.ValidationError('Give an object, like {"order": "A-1001"}.')
-        return data
 
     def draft(self) -> Draft:
         given = self.cleaned_data

@@ -84,6 +84,16 @@ _PUT = """
         AS event (type, origin, delivery_id, event_id, code, machine, detail)
 """
 
+# What goes back keeps the moment of its first coming: whether a hit came too soon for a person is judged by it.
+_PUT_BACK = """
+    INSERT INTO notifications_receivedevent
+           (due_at, type, origin, delivery_id, event_id, code, machine, detail, received_at)
+    SELECT now() + $1::float8 * interval '1 second', type, origin, delivery_id, event_id, code, machine, detail,
+           coalesce(nullif(at, '')::timestamptz, now())
+      FROM unnest($2::text[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[])
+        AS event (type, origin, delivery_id, event_id, code, machine, detail, at)
+"""
+
 # The ids are found once and first, by a plan of its own: where the rest is a join, LIMIT may be asked again and again.
 _TAKE = """
     DELETE FROM notifications_receivedevent
@@ -128,7 +138,8 @@ def put(events: Sequence[Incoming], *, delay: float = 0.0) -> None:
         return
     if lane_gauge.is_full():
         raise LaneFull("More events wait to be applied than this installation keeps. Come again later.")
-    _write(events, delay=delay)
+    with direct_cursor() as cursor:
+        cursor.execute(_PUT, [delay, *_columns(events)])
 
 
 class Taker:
@@ -186,7 +197,9 @@ def set_aside(events: Sequence[Incoming], *, seconds: float) -> None:
     """Put events that were taken and cannot be applied back for later, in the transaction that took them."""
     _needs_transaction()
     if events:
-        _write(events, delay=seconds)
+        moments = _texts(("" if event.at is None else event.at.isoformat() for event in events), None)
+        with direct_cursor() as cursor:
+            cursor.execute(_PUT_BACK, [seconds, *_columns(events), moments])
 
 
 def retry(ids: Iterable[int]) -> int:
@@ -204,8 +217,8 @@ def depth() -> Depth:
         return Depth(*cursor.fetchone())
 
 
-def _write(events: Sequence[Incoming], *, delay: float) -> None:
-    columns = [
+def _columns(events: Sequence[Incoming]) -> list[TextArray | KeyArray]:
+    return [
         _texts((event.type.value for event in events), 10),
         _texts((event.origin for event in events), MAX_WORD),
         KeyArray.of([event.delivery_id.bytes for event in events]),
@@ -214,8 +227,6 @@ def _write(events: Sequence[Incoming], *, delay: float) -> None:
         _texts((event.machine for event in events), MAX_WORD),
         _texts((event.detail for event in events), None),
     ]
-    with direct_cursor() as cursor:
-        cursor.execute(_PUT, [delay, *columns])
 
 
 def _texts(values: Iterable[str], limit: int | None) -> TextArray:

@@ -1,7 +1,7 @@
 """The events lane: what was put on it is there, until the transaction that takes it commits."""
 
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -82,6 +82,16 @@ def test_what_is_set_aside_is_not_taken_before_its_time() -> None:
     assert events_lane.depth()[::2] == (0, 1)
     ReceivedEvent.objects.update(due_at="2020-01-01T00:00Z")
     assert [each.detail for each in taken()] == ["odd"]
+
+
+def test_what_is_set_aside_keeps_the_moment_it_came() -> None:
+    events_lane.put([event()])
+    ReceivedEvent.objects.update(received_at="2020-01-01T00:00Z")
+
+    with transaction.atomic():
+        events_lane.set_aside(events_lane.take(10), seconds=60)
+
+    assert ReceivedEvent.objects.get().received_at == datetime(2020, 1, 1, tzinfo=UTC)
 
 
 def test_taking_outside_a_transaction_is_refused() -> None:

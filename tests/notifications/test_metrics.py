@@ -189,7 +189,7 @@ def test_no_metric_has_a_label_for_a_person_a_notification_or_a_campaign():
     text, _ = core_metrics.exposition()
     labels = {label for f in text_string_to_metric_families(text.decode()) for s in f.samples for label in s.labels}
     bounded = {"channel", "priority", "provider", "outcome", "reason", "result", "verdict", "via", "kind", "process"}
-    assert labels <= bounded | {"method", "route", "status", "task", "le", "generation"}
+    assert labels <= bounded | {"method", "route", "status", "task", "what", "le", "generation"}
 
 
 def test_what_waits_on_the_events_lane_is_shown_with_its_age(transactional_db: None):

@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -92,7 +92,11 @@ class WebhookEndpointAdmin(BaseModelAdmin):
                 "old_secret": endpoint.old_secret_until is not None and endpoint.old_secret_until > timezone.now(),
                 "log": log_address(endpoint),
             }
-        return super().changeform_view(request, object_id, form_url, context)  # type: ignore[no-any-return]  # untyped base
+        try:
+            return super().changeform_view(request, object_id, form_url, context)  # type: ignore[no-any-return]  # untyped base
+        except EndpointRefused as refused:  # what was right when the form was checked, and a colleague was quicker
+            messages.error(request, f"Nothing was saved. {refused}")
+            return HttpResponseRedirect(request.get_full_path())
 
     def save_model(self, request: HttpRequest, obj: WebhookEndpoint, form: forms.ModelForm, change: bool) -> None:
         assert isinstance(form, EndpointForm)  # noqa: S101 - the class above

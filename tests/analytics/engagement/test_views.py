@@ -2,6 +2,7 @@
 
 import pytest
 from django.db import OperationalError, connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -91,7 +92,8 @@ def test_head_is_answered_like_get_and_is_no_person(client):
 
 
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete", "options"])
-def test_other_methods_are_refused(client, method):
+def test_other_methods_are_refused(method):
+    client = Client(enforce_csrf_checks=True)  # as everywhere but in tests
     assert getattr(client, method)(f"/t/c/{tokens().make(bytes(16), bytes(5))}").status_code == 405
 
 

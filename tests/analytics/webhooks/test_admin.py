@@ -9,6 +9,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from analytics.webhooks import endpoints
+from analytics.webhooks.endpoints import EndpointRefused, Wishes
 from analytics.webhooks.listener import schedule
 from analytics.webhooks.models import WebhookEndpoint, WebhookMessage
 from core.ids import uuid7
@@ -54,6 +56,18 @@ def test_a_bad_value_makes_none(key: ApiKey, field: str, value: Any) -> None:
 
     assert answer.status_code == 200
     assert field in answer.context["adminform"].form.errors
+    assert not WebhookEndpoint.objects.exists()
+
+
+def test_a_limit_that_a_colleague_reached_first_is_told(key: ApiKey, monkeypatch: pytest.MonkeyPatch) -> None:
+    def reached(wishes: Wishes, *, keys: list[ApiKey]) -> WebhookEndpoint:
+        raise EndpointRefused("keys", "too_many", "This key has 20 endpoints.")
+
+    monkeypatch.setattr(endpoints, "create", reached)
+
+    answer = signed_in(may="everything").post(page(WebhookEndpoint, "add"), new(key), follow=True)
+
+    assert "Nothing was saved. This key has 20 endpoints." in answer.content.decode()
     assert not WebhookEndpoint.objects.exists()
 
 

@@ -120,6 +120,7 @@ def providers(settings: Any) -> None:
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_prediction_is_what_happens(providers: None, world: World) -> None:
     draft = set_up(world)
+    dropped = dropped_by_itself()
     before, expiring, rows = everything_in_redis(), about_to_expire(), counts()
 
     told = explain(draft, source="api:test", is_test=world.is_test)
@@ -127,7 +128,9 @@ def test_the_prediction_is_what_happens(providers: None, world: World) -> None:
 
     after = everything_in_redis()
     assert {key: dump for key, dump in after.items() if before.get(key) != dump} == {}
-    assert [key for key in before if key not in after and key not in expiring] == []
+    gone = [key for key in before if key not in after and key not in expiring]
+    assume(not gone or dropped_by_itself() == dropped)  # a server short of memory is another world each time
+    assert gone == []
     assert counts() == rows
     happened = what_happened(draft, world)
     assume(not (away or redis.away()))  # a machine so busy that Redis answers late is another world each time
@@ -239,6 +242,12 @@ def about_to_expire() -> set[bytes]:
     """Keys that may be gone by themselves a moment later."""
     client = redis.client()
     return {key for key in client.scan_iter(match=redis.key("*")) if cast(int, client.pttl(key)) < 30_000}
+
+
+def dropped_by_itself() -> tuple[int, int]:
+    """How many keys the server expired or evicted, of anybody."""
+    stats = cast(dict[str, Any], redis.client().info("stats"))
+    return stats["expired_keys"], stats["evicted_keys"]
 
 
 def counts() -> list[int]:
