@@ -175,6 +175,12 @@ class CampaignAdmin(BaseModelAdmin):
             "snapshot": selectors.snapshot(campaign),
             "live_url": reverse("campaign-live", args=[campaign.pk]),
             "may_act": self.has_act_permission(request, campaign),
+            "people_url": self._people_url(request, campaign),
             "preview": preview(campaign, request.user),
         }
         return TemplateResponse(request, "campaigns/campaign.html", context)
+
+    def _people_url(self, request: HttpRequest, campaign: Campaign) -> str:
+        """The list of people, for who may look at recipients; empty for others."""
+        may_look = request.user.has_perm("preferences.view_recipient")
+        return reverse("campaign-people", args=[campaign.pk]) if may_look else ""

@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from analytics import selectors as analytics
 from campaigns.models import Campaign, CampaignStatus
+from campaigns.people import REASONS
 from notifications.choices import Channel, EventType
 from notifications.services.engagement import PEOPLE
 from notifications.sources import SourceName
@@ -48,11 +49,17 @@ def snapshot(campaign: Campaign) -> dict[str, Any]:
         "people": people(campaign),
         "messages": messages(campaign, tallies),
         "channels": [_channel(channel, tallies) for channel in Channel if tallies.has(channel)],
-        "skips": tallies.reasons(EventType.SKIPPED),
-        "errors": tallies.reasons(EventType.BOUNCED, EventType.FAILED, EventType.DEAD),
+        "skips": _named(tallies.reasons(EventType.SKIPPED), "skipped"),
+        "errors": _named(tallies.reasons(EventType.BOUNCED, EventType.FAILED, EventType.DEAD), "failed"),
         "machines": tallies.reasons(EventType.MACHINE),
         "sent": _chart(campaign, now),
     }
+
+
+def _named(reasons: list[dict[str, Any]], outcome: str) -> list[dict[str, Any]]:
+    """With the word by which the people behind a reason are asked for, where there is one."""
+    words = {label: reason for reason, label in REASONS[outcome].items()}
+    return [{**one, "reason": words.get(one["label"], "")} for one in reasons]
 
 
 def _chart(campaign: Campaign, now: datetime) -> dict[str, Any]:

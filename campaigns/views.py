@@ -22,7 +22,7 @@ from core.admin import Question
 @require_GET
 def live(request: HttpRequest, campaign_id: int) -> HttpResponse:
     """The figures of a started campaign, for whoever may look at it."""
-    campaign = _campaign(request, campaign_id)
+    campaign = find(request, campaign_id)
     if campaign.status == CampaignStatus.DRAFT:
         return JsonResponse({"detail": "A draft has no figures yet."}, status=409)
     return JsonResponse(selectors.snapshot(campaign), headers={"Cache-Control": "no-store"})
@@ -31,7 +31,7 @@ def live(request: HttpRequest, campaign_id: int) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def send(request: HttpRequest, campaign_id: int) -> HttpResponse:
     """GET asks, with the number of people and a preview; POST starts."""
-    campaign = _campaign(request, campaign_id, to_act=True)
+    campaign = find(request, campaign_id, to_act=True)
     if request.method == "POST":
         return _do(request, campaign, CampaignService().start, "On its way. This page follows it.")
     try:
@@ -54,20 +54,20 @@ def send(request: HttpRequest, campaign_id: int) -> HttpResponse:
 
 @require_POST
 def pause(request: HttpRequest, campaign_id: int) -> HttpResponse:
-    campaign = _campaign(request, campaign_id, to_act=True)
+    campaign = find(request, campaign_id, to_act=True)
     return _do(request, campaign, CampaignService().pause, "Paused. What was handed out already is still delivered.")
 
 
 @require_POST
 def resume(request: HttpRequest, campaign_id: int) -> HttpResponse:
-    campaign = _campaign(request, campaign_id, to_act=True)
+    campaign = find(request, campaign_id, to_act=True)
     return _do(request, campaign, CampaignService().resume, "Going on where it stopped.")
 
 
 @require_http_methods(["GET", "POST"])
 def cancel(request: HttpRequest, campaign_id: int) -> HttpResponse:
     """GET asks; POST cancels for good."""
-    campaign = _campaign(request, campaign_id, to_act=True)
+    campaign = find(request, campaign_id, to_act=True)
     if request.method == "POST":
         return _do(request, campaign, CampaignService().cancel, "Cancelled. What has not left yet is being taken back.")
     question = Question(
@@ -83,7 +83,7 @@ def _admin() -> CampaignAdmin:
     return cast(CampaignAdmin, admin.site.get_model_admin(Campaign))
 
 
-def _campaign(request: HttpRequest, campaign_id: int, *, to_act: bool = False) -> Campaign:
+def find(request: HttpRequest, campaign_id: int, *, to_act: bool = False) -> Campaign:
     """The campaign, 404 or 403: looking takes the view permission, pressing the change permission."""
     page = _admin()
     campaign: Campaign = page.object_or_404(request, str(campaign_id))

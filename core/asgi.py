@@ -2,7 +2,7 @@
 
 import inspect
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any
 
@@ -12,8 +12,9 @@ from django.core import signals
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.core.handlers.base import BaseHandler
+from django.db import connections
 from django.http import HttpRequest
-from django.http.response import FileResponse, HttpResponseBase
+from django.http.response import FileResponse, HttpResponseBase, StreamingHttpResponse
 from django.urls import set_script_prefix
 from twisted.internet import endpoints
 from twisted.web import http
@@ -75,17 +76,37 @@ class ThreadedASGIHandler(ASGIHandler):
         )(scope, body)
         count_request(scope["method"], route, status, time.monotonic() - began)
         await send({"type": "http.response.start", "status": status, "headers": headers})
-        for chunk, last in self.chunk_bytes(content):
-            await send({"type": "http.response.body", "body": chunk, "more_body": not last})
+        if isinstance(content, bytes):
+            for chunk, last in self.chunk_bytes(content):
+                await send({"type": "http.response.body", "body": chunk, "more_body": not last})
+        else:
+            await self._stream(content, send)
 
-    def _respond(self, scope: Any, body: IO[bytes]) -> tuple[Head, bytes, str]:
-        """The whole answer, and the route that led to it. What a view streams is put together here; Django would do the
-        same, since all our iterators are synchronous."""
+    async def _stream(self, response: StreamingHttpResponse, send: Any) -> None:
+        """A piece at a time, each made in a visit of its own to a thread that lends its connection for that long: a
+        long download holds up nobody else, and is never in memory as a whole."""
+        pieces = iter(response)
+        try:
+            while piece := await self._visit(_next_piece, pieces):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            await self._visit(response.close)
+
+    async def _visit(self, step: Callable[..., Any], *given: Any) -> Any:
+        return await sync_to_async(step, thread_sensitive=False, executor=self._threads)(*given)
+
+    def _respond(self, scope: Any, body: IO[bytes]) -> tuple[Head, bytes | StreamingHttpResponse, str]:
+        """The whole answer, and the route that led to it; the answer itself where it is to be streamed."""
         set_script_prefix(get_script_prefix(scope))
         signals.request_started.send(sender=self.__class__, scope=scope)
         request, refusal = self.create_request(scope, body)
         response: Any = refusal if request is None else self.get_response(request)
         response._handler_class = self.__class__  # the sender of its last signal
+        if response.streaming and not isinstance(response, FileResponse):
+            body.close()
+            connections.close_all()
+            return _head(response), response, _route(request)
         try:
             if isinstance(response, FileResponse):
                 response.block_size = self.chunk_size
@@ -152,6 +173,14 @@ def _endpoint(reactor: Any, description: str) -> Any:
     if description.startswith(("tcp:", "ssl:")) and ":backlog=" not in description:
         description += f":backlog={BACKLOG}"
     return endpoints.serverFromString(reactor, description)  # type: ignore[no-untyped-call]  # Twisted has no types here
+
+
+def _next_piece(pieces: Iterator[bytes]) -> bytes:
+    """The next piece of a stream that is not empty; b"" at the end."""
+    try:
+        return next((piece for piece in pieces if piece), b"")
+    finally:
+        connections.close_all()  # the next one may be made on another thread
 
 
 def _route(request: HttpRequest | None) -> str:

@@ -93,7 +93,10 @@ def test_every_person_and_every_message_is_accounted_for_at_every_step(campaign,
         "audience": 6, "handled": 6, "reached": 5, "unreachable": 1, "dropped": 0, "erased": 0, "waiting": 0,
     }  # fmt: skip
     assert (shown["messages"]["queued"], shown["messages"]["in_flight"]) == (8, 8)
-    assert shown["skips"] == [{"label": "No address", "count": 2}, {"label": "Opted out", "count": 2}]
+    assert shown["skips"] == [
+        {"label": "No address", "count": 2, "reason": "no_address"},
+        {"label": "Opted out", "count": 2, "reason": "opted_out"},
+    ]
 
     work()
     shown = figures(campaign)
@@ -115,7 +118,7 @@ def test_who_was_sent_the_very_same_already_is_told_as_a_duplicate(campaign, pro
     shown = figures(again)
     assert adds_up(shown)
     assert (shown["people"]["reached"], shown["messages"]["queued"]) == (0, 0)
-    assert {"label": "Duplicate", "count": 8} in shown["skips"]
+    assert {"label": "Duplicate", "count": 8, "reason": "duplicate"} in shown["skips"]
 
 
 def test_an_opt_out_after_acceptance_is_counted_once_and_leaves_nothing_in_flight(campaign, provider):

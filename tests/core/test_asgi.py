@@ -1,7 +1,8 @@
 """A synchronous application under ASGI."""
 
+import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +21,7 @@ from core.asgi import BACKLOG, ThreadedASGIHandler, lighten_daphne
 from tests.asgi import Ask, ask
 
 _gate = threading.Event()
+_made: list[int] = []
 
 
 def plain(request: HttpRequest) -> HttpResponse:
@@ -34,6 +36,15 @@ def cookies(request: HttpRequest) -> HttpResponse:
 
 def streamed(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(str(n) for n in range(5))
+
+
+def endless(request: HttpRequest) -> StreamingHttpResponse:
+    def pieces() -> Iterator[bytes]:
+        for n in range(3):
+            _made.append(n)
+            yield b"" if n == 1 else b"x" * 10  # an empty piece is not the end
+
+    return StreamingHttpResponse(pieces())
 
 
 def file(request: HttpRequest) -> FileResponse:
@@ -58,7 +69,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
     return HttpResponse("ok")
 
 
-VIEWS: list[Callable[..., Any]] = [plain, cookies, streamed, file, large, broken, stuck, healthz]
+VIEWS: list[Callable[..., Any]] = [plain, cookies, streamed, endless, file, large, broken, stuck, healthz]
 urlpatterns = [path(view.__name__, view) for view in VIEWS]
 
 
@@ -89,6 +100,31 @@ def test_a_form_comes_in_and_an_answer_goes_out(handler: ThreadedASGIHandler) ->
 )
 def test_an_answer_comes_whole(handler: ThreadedASGIHandler, where: str, body: bytes) -> None:
     assert ask(handler, get(where))[0].body == body
+
+
+def test_a_stream_leaves_piece_by_piece_and_ends_its_request(handler: ThreadedASGIHandler) -> None:
+    _made.clear()
+    ended: list[object] = []
+    made_when_sent: list[int] = []
+
+    async def keep(message: dict[str, Any]) -> None:
+        if message.get("body"):
+            made_when_sent.append(len(_made))
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    def note(**_: Any) -> None:
+        ended.append(len(_made))
+
+    signals.request_finished.connect(note)
+    try:
+        asyncio.run(handler(get("endless").scope(), receive, keep))
+    finally:
+        signals.request_finished.disconnect(note)
+
+    assert made_when_sent == [1, 3]
+    assert ended == [3]
 
 
 def test_a_cookie_is_set(handler: ThreadedASGIHandler) -> None:

@@ -79,7 +79,7 @@ window.Carillon = (() => {
       node("div", "label", label), node("div", "value", value), node("div", "hint", hint || ""));
   }
 
-  /* Label and count with a bar each, longest first. */
+  /* Label (text, or a node) and count with a bar each, longest first. */
   function list(target, items, empty) {
     if (!items.length) return target.replaceChildren(node("p", "live-empty", empty));
     const most = Math.max(...items.map((item) => item.count));

@@ -40,23 +40,52 @@
       messages.ended, messages.queued, messages.queued > 0 && !messages.in_flight);
   }
 
-  const share = (count, of, what) => (of ? `${percent(count, of)} of ${what}` : "");
+  /* The list of people behind a number, for whom may look at people. */
+  function open(text, wanted, className) {
+    if (!root.dataset.people) return node("span", className || "", text);
+    const made = node("a", `campaign-open ${className || ""}`, text);
+    made.href = `${root.dataset.people}?${new URLSearchParams(wanted)}`;
+    return made;
+  }
 
   /* Of the people reached, and how often in all. */
   const engaged = (people, reached, times, what) => people
     ? `${percent(people, reached)} of the people${times > people ? ` · ${number(times)} ${what} in all` : ""}` : "nobody yet";
 
-  function tiles({ messages: m, people: p }) {
-    const failed = m.failed + m.dead + m.bounced;
-    part("tiles").replaceChildren(
-      tile("Sent", number(m.sent), m.in_flight ? `${number(m.in_flight)} on their way` : "none on their way"),
-      tile("Delivered", number(m.delivered), share(m.delivered, m.sent, "sent")),
-      tile("Opened", number(m.opened_people), engaged(m.opened_people, p.reached, m.opens, "opens")),
-      tile("Clicked", number(m.clicked_people), engaged(m.clicked_people, p.reached, m.clicks, "clicks")),
-      tile("Skipped", number(m.skipped), m.skipped ? "reasons below" : "none"),
-      tile("Failed", number(failed), failed ? `${number(m.bounced)} of them bounced` : "none", failed ? "bad" : ""),
+  function step(label, count, of, hint, wanted) {
+    const fill = node("i");
+    fill.style.width = `${of > 0 ? Math.min(100, 100 * count / of) : 0}%`;
+    return node("li", "", node("span", "name", label), node("span", "count", open(number(count), wanted)),
+      node("span", "hint", hint), node("div", "track", fill));
+  }
+
+  /* What was accepted, and how far it got. Opened and clicked count people, the rest messages. */
+  function funnel({ messages: m, people: p }) {
+    part("funnel").replaceChildren(
+      step("Accepted", m.queued, m.queued, m.in_flight ? `${number(m.in_flight)} on their way` : "messages", { outcome: "all" }),
+      step("Sent", m.sent, m.queued, `${percent(m.sent, m.queued)} of accepted`, { outcome: "sent" }),
+      step("Delivered", m.delivered, m.queued, `${percent(m.delivered, m.sent)} of sent`, { outcome: "delivered" }),
+      step("Opened", m.opened_people, p.reached, engaged(m.opened_people, p.reached, m.opens, "opens"), { outcome: "opened" }),
+      step("Clicked", m.clicked_people, p.reached, engaged(m.clicked_people, p.reached, m.clicks, "clicks"), { outcome: "clicked" }),
     );
   }
+
+  function tiles({ messages: m, people: p, status: now, at }, rate) {
+    const failed = m.failed + m.dead + m.bounced;
+    const speed = rate.people > 0 ? `${number(rate.people * 60)} a minute` : now === "sending" ? "measuring…" : "–";
+    const seconds = p.waiting && rate.people > 0 && now === "sending" ? p.waiting / rate.people : 0;
+    const end = seconds ? clock(Date.parse(at) + seconds * 1000) : p.waiting ? "–" : "now";
+    const of = m.queued + m.skipped;
+    part("tiles").replaceChildren(
+      tile("Rate", speed, "people handed out"),
+      tile("Handed out by", end, seconds ? `in about ${duration(seconds)}` : p.waiting ? "not going on at present" : "everyone had their turn"),
+      tile("On their way", open(number(m.in_flight), { outcome: "waiting" }), "messages"),
+      tile("Skipped", open(number(m.skipped), { outcome: "skipped" }), m.skipped ? `${percent(m.skipped, of)} of all, reasons below` : "none"),
+      tile("Failed", open(number(failed), { outcome: "failed" }), failed ? `${number(m.bounced)} of them bounced` : "none", failed ? "bad" : ""),
+    );
+  }
+
+  const clock = (moment) => `${new Date(moment).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: "UTC" })} UTC`;
 
   function row(cells, className) {
     return node("tr", className || "", ...cells.map((cell) => {
@@ -69,12 +98,15 @@
   function channels(figures) {
     const columns = ["queued", "sent", "delivered", "opened", "clicked", "skipped", "failed"];
     part("channels").replaceChildren(...figures.channels.map((channel) =>
-      row([node("span", "", dot(channel.key), channel.label), ...columns.map((column) => channel[column])])));
+      row([node("span", "", dot(channel.key), channel.label), ...columns.map((column) => cell(column, channel))])));
     if (figures.channels.length > 1) {
       const sums = columns.map((column) => figures.channels.reduce((sum, channel) => sum + channel[column], 0));
       part("channels").append(row(["All", ...sums], "total"));
     }
   }
+
+  const cell = (column, { key, [column]: count }) => (column === "queued" || !count ? count
+    : open(number(count), { outcome: column, channel: key }));
 
   function people({ people: p }) {
     const lines = [
@@ -87,6 +119,25 @@
     part("people").replaceChildren(...lines.map((line) => row(line)), row(["Audience", p.audience], "total"));
   }
 
+  const opened = (reasons, outcome) => reasons.map(({ label, count, reason }) =>
+    ({ label: reason ? open(label, { outcome, reason }) : label, count }));
+
+  /* Read from the record each time it is opened: counters don't tell languages apart. */
+  const languages = part("languages");
+  languages.addEventListener("toggle", async () => {
+    if (!languages.open) return;
+    const note = languages.querySelector("p");
+    try {
+      const response = await fetch(root.dataset.languages, { headers: { Accept: "application/json" }, cache: "no-store" });
+      if (!response.ok) throw new Error(String(response.status));
+      const { rows, sampled } = await response.json();
+      languages.querySelector("tbody").replaceChildren(...rows.map(({ label, ...counts }) => row([label, ...Object.values(counts)])));
+      note.textContent = sampled ? `From the messages of ${number(sampled)} people picked evenly, scaled up to all.` : "Of all messages handed out so far.";
+    } catch {
+      note.textContent = "These figures can't be had at the moment. Close this and open it again.";
+    }
+  });
+
   poll(root, (figures) => {
     if (figures.status !== status) return location.reload();  // its buttons are others now
     status = figures.status;
@@ -96,15 +147,17 @@
     if (cancel) cancel.hidden = status === "completed" && !figures.messages.in_flight;
     problem.hidden = !figures.problem;
     problem.textContent = figures.problem ? `Stopped by itself. ${figures.problem}` : "";
-    progress(figures, pace(figures));
-    tiles(figures);
+    const rate = pace(figures);
+    progress(figures, rate);
+    funnel(figures);
+    tiles(figures, rate);
     channels(figures);
     people(figures);
     part("per").textContent = `${per(figures.sent.step)}, UTC`;
     legend(part("legend"), figures.sent.series.filter((series) => series.counts.some(Boolean)));
     bars(part("sent"), figures.sent, "Nothing has been sent yet");
-    list(part("skips"), figures.skips, "Nobody was skipped.");
-    list(part("errors"), figures.errors, "Nothing failed.");
+    list(part("skips"), opened(figures.skips, "skipped"), "Nobody was skipped.");
+    list(part("errors"), opened(figures.errors, "failed"), "Nothing failed.");
     root.querySelector(".campaign-machines").hidden = !figures.machines.length;
     list(part("machines"), figures.machines, "");
   });
