@@ -45,7 +45,7 @@ def by_language(campaign: Campaign) -> Breakdown:
         return Breakdown([], None)
     taken = slices.holding(campaign, SAMPLE)
     (low, high), (start, end) = slices.bounds(campaign, 0, taken), campaign.id_range
-    values = {"low": low, "high": high, "from": start, "to": end, "source": campaign.source}
+    values: dict[str, Any] = {"low": low, "high": high, "from": start, "to": end, "source": campaign.source}
     with connection.cursor() as cursor:
         cursor.execute(_SQL, values)
         found = cursor.fetchall()

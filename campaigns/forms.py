@@ -51,7 +51,7 @@ class CampaignForm(forms.ModelForm):
         required=False, widget=UnfoldBooleanWidget, label="Leave out ids that nobody has"
     )
 
-    data = ObjectField(
+    data = ObjectField(  # type: ignore[assignment]  # a field, which Django takes away from the class
         max_bytes=MAX_JSON_BYTES,
         required=False,
         initial=dict,
