@@ -1,5 +1,7 @@
 """What a campaign can refuse. The admin shows the messages as they stand."""
 
+from collections.abc import Sequence
+
 from notifications.errors import CarillonError
 
 
@@ -9,3 +11,12 @@ class WrongState(CarillonError):
 
 class NotReady(CarillonError):
     """The campaign can't be sent as it is; the message says what to do."""
+
+
+class DefinitionInvalid(CarillonError):
+    """A segment's definition can't be used. `errors` are (JSON Pointer into the definition, sentence)."""
+
+    def __init__(self, errors: Sequence[tuple[str, str]]) -> None:
+        self.errors = list(errors)
+        at, message = self.errors[0]
+        super().__init__(f"{at}: {message}" if at else message)

@@ -10,10 +10,33 @@ from django.db.models import Q, TextChoices
 from django.db.models.functions import Now
 
 from analytics.engagement.rewriting import UTM
+from campaigns.segments.models import (
+    ListUpload,
+    ListUploadPart,
+    ListUploadReject,
+    RecipientList,
+    RecipientListMember,
+    Segment,
+    UploadState,
+)
 from core.ids import milliseconds
 from notifications.choices import Channel, Priority
 from notifications.models import MessageTemplate
 from preferences.models import Category, Recipient
+
+__all__ = [
+    "Audience",
+    "Campaign",
+    "CampaignMember",
+    "CampaignStatus",
+    "ListUpload",
+    "ListUploadPart",
+    "ListUploadReject",
+    "RecipientList",
+    "RecipientListMember",
+    "Segment",
+    "UploadState",
+]
 
 
 class CampaignStatus(TextChoices):
