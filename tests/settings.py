@@ -24,4 +24,4 @@ WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = True
 STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"  # noqa: F405
 DATABASES["default"]["OPTIONS"].pop("pool", None)  # noqa: F405  the test database is dropped at the end
-DATABASES["default"]["ENGINE"] = "tests.postgresql"  # noqa: F405  empties the database quickly
+DATABASES["default"]["ENGINE"] = "tests.postgresql"  # noqa: F405  quick to empty and to commit
