@@ -10,6 +10,18 @@ from notifications.drafts import Draft
 CATEGORIES = ("orders", "promotions", "product-news")
 LOCALES = ("en", "de", "pt-BR")
 
+#: What the data of every draft says; its order and its count are its own.
+ALIKE = {
+    "warehouse": "Lyon",
+    "carrier": "Post",
+    "percent": "20%",
+    "product": "Blue <kettle>",
+    "amount": "12.50",
+    "currency": "EUR",
+    "due": "2027-01-31",
+    "method": "card",
+}
+
 _HTML = """<!doctype html><html><body><h1>Hello {{ recipient.name }}</h1><p>%s</p>
 <p><a href="https://shop.example/orders/{{ order }}">See order {{ order }}</a></p></body></html>"""
 
@@ -50,7 +62,8 @@ def seed(recipients: int) -> None:
     for slug in CATEGORIES:
         Category.objects.create(slug=slug, name=slug.title())
     for slug, content in TEMPLATES.items():
-        template = MessageTemplate.objects.create(slug=slug, name=slug.title(), default_locale="en")
+        variables = {"order": "A-1", "count": 3, **ALIKE}
+        template = MessageTemplate.objects.create(slug=slug, name=slug.title(), variables=variables)
         publish(new_version(template, content, by=None), by=None)
     rng = random.Random(7)
     categories = list(Category.objects.order_by("id").values_list("id", flat=True))
@@ -87,18 +100,7 @@ def drafts(
                 category=CATEGORIES[(start // chunk) % len(CATEGORIES)],
                 template=slug,
                 channels=(channels[n % len(channels)],),
-                data={
-                    "order": f"A-{offset + n}",
-                    "count": n % 9 + 1,
-                    "warehouse": "Lyon",
-                    "carrier": "Post",
-                    "percent": "20%",
-                    "product": "Blue <kettle>",
-                    "amount": "12.50",
-                    "currency": "EUR",
-                    "due": "2027-01-31",
-                    "method": "card",
-                },
+                data={"order": f"A-{offset + n}", "count": n % 9 + 1, **ALIKE},
                 priority="normal",
             )
             for n in range(start, min(start + chunk, total))

@@ -37,6 +37,10 @@ class ContentInvalid(CarillonError):
         super().__init__(f"{len(errors)} error(s) in the content; first: {errors[0].pointer} {errors[0].message}")
 
 
+class NothingBefore(CarillonError):
+    """A template cannot be rolled back: no other version was ever published."""
+
+
 class RenderError(CarillonError):
     """A template could not be rendered with this data. Permanent: the same input fails again."""
 

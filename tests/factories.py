@@ -43,6 +43,9 @@ CONTENT: dict[str, dict[str, dict[str, str]]] = {
     },
 }
 
+#: Samples of what the tests' templates take from the data.
+VARIABLES: dict[str, Any] = {"order": "A-1001", "name": "Ada", "code": "123456"}
+
 
 def category(slug: str = "orders", **fields: Any) -> Category:
     """A category on all four channels; the one of that slug if it is there already and nothing else is asked."""
@@ -103,8 +106,10 @@ def preference(
 def template(
     slug: str = "order-shipped", content: Mapping[str, Any] | None = None, *, published: bool = True, **fields: Any
 ) -> MessageTemplate:
-    """A template with one version, published unless told otherwise; `template(...).published` is that version."""
-    made = MessageTemplate.objects.create(slug=slug, **{"name": slug.replace("-", " ").title(), **fields})
+    """A template with one version, published unless told otherwise; `template(...).published` is that version. What the
+    tests' wordings take from the data is declared, unless `variables` says otherwise."""
+    defaults = {"name": slug.replace("-", " ").title(), "variables": VARIABLES}
+    made = MessageTemplate.objects.create(slug=slug, **{**defaults, **fields})
     version = TemplateVersion.objects.create(
         template=made,
         number=1,

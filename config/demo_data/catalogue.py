@@ -10,8 +10,8 @@ from notifications.services.templates import new_version, publish
 from preferences.choices import Purpose
 from preferences.models import Category
 
-#: A name, and content by locale, channel and field.
-Template = tuple[str, dict[str, dict[str, dict[str, str]]]]
+#: A name, the variables with a sample each, and content by locale, channel and field.
+Template = tuple[str, dict[str, Any], dict[str, dict[str, dict[str, str]]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,7 @@ _TRACK = "https://shop.example/orders/{{ order }}"
 TEMPLATES: dict[str, Template] = {
     "order-shipped": (
         "Order shipped",
+        {"order": "A-1001", "eta": "on Friday"},
         {
             "en": {
                 "email": {
@@ -123,6 +124,7 @@ TEMPLATES: dict[str, Template] = {
     ),
     "security-code": (
         "Security code",
+        {"code": "482913"},
         {
             "en": {
                 "email": {
@@ -146,6 +148,7 @@ TEMPLATES: dict[str, Template] = {
     ),
     "weekly-offer": (
         "Weekly offer",
+        {},
         {
             "en": {
                 "email": {
@@ -212,7 +215,8 @@ def seed(categories: Mapping[str, DemoCategory] = CATEGORIES, templates: Mapping
             "track_opens": category.track_opens,
         }
         Category.objects.get_or_create(slug=slug, defaults=fields)
-    for slug, (name, content) in templates.items():
-        template, _ = MessageTemplate.objects.get_or_create(slug=slug, defaults={"name": name})
+    for slug, (name, variables, content) in templates.items():
+        defaults = {"name": name, "variables": variables}
+        template, _ = MessageTemplate.objects.get_or_create(slug=slug, defaults=defaults)
         if template.published_id is None:
             publish(new_version(template, content, by=None), by=None)

@@ -4,6 +4,17 @@ from config.demo_data.catalogue import DemoCategory, Template
 from notifications.choices import Channel, Priority
 
 _SHOP = "https://shop.example"
+#: Samples of what the wordings take from the data.
+_SAMPLES = {
+    "order": "A-1001",
+    "window": "9:00 and 11:00",
+    "amount": "EUR 49.90",
+    "time": "10:30",
+    "place": "12 Harbour Street",
+    "item": "the blue kettle",
+    "who": "Ada",
+    "thread": "kettles",
+}
 
 CATEGORIES = {
     "payments": DemoCategory("Payments", "Receipts, and cards that were refused.", priority=Priority.HIGH),
@@ -21,8 +32,10 @@ CATEGORIES = {
 def _template(name: str, title: str, body: str, link: str) -> Template:
     """The same words on every channel, each in its own fields."""
     address = _SHOP + link
+    used = {field: sample for field, sample in _SAMPLES.items() if f"{{{{ {field} }}}}" in title + body + link}
     return (
         name,
+        used,
         {
             "en": {
                 "email": {"subject": title, "text": f"Hello {{{{ recipient.name }}}},\n\n{body}\n\n{address}\n"},

@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from notifications.admin import looks
+from notifications.admin.variable_lines import VariablesField
 from notifications.choices import Channel
 from notifications.errors import FieldError
 from notifications.models import MessageTemplate
@@ -149,9 +150,14 @@ def _put(sample: dict[str, Any], path: list[str]) -> None:
 class MessageTemplateForm(forms.ModelForm):
     """What stands around the wording."""
 
+    variables = VariablesField(
+        help_text="What the wording may take from a notification's data: a name and a sample on each line, such as"
+        " order.id = A-1001. recipient.name and unsubscribe_url are always there."
+    )
+
     class Meta:
         model = MessageTemplate
-        fields: ClassVar = ["name", "slug", "description", "default_locale"]
+        fields: ClassVar = ["name", "slug", "description", "purpose", "default_locale", "variables"]
         widgets: ClassVar = {"description": UnfoldAdminTextareaWidget(attrs={"rows": 3})}
 
     def clean_default_locale(self) -> str:

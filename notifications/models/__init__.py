@@ -4,7 +4,7 @@ from notifications.models.delivery import Delivery, DeliveryEvent
 from notifications.models.idempotency import IdempotencyRecord
 from notifications.models.limits import RateLimit
 from notifications.models.maintenance import MaintenanceState
-from notifications.models.message_template import MessageTemplate, TemplateVersion
+from notifications.models.message_template import MessageTemplate, TemplatePublication, TemplateVersion
 from notifications.models.notification import Notification
 from notifications.models.outbox import OutboxMessage
 from notifications.models.process_beat import ProcessBeat, QueueDepth
@@ -33,5 +33,6 @@ __all__ = [
     "SandboxState",
     "SimulatedCall",
     "SimulatedReceipt",
+    "TemplatePublication",
     "TemplateVersion",
 ]

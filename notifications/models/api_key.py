@@ -13,7 +13,7 @@ class Scope(TextChoices):
     NOTIFICATIONS_READ = "notifications:read", "Read notifications"
     RECIPIENTS_WRITE = "recipients:write", "Write recipients, preferences, device tokens, feed tokens"
     RECIPIENTS_READ = "recipients:read", "Read recipients"
-    CATALOG_WRITE = "catalog:write", "Write categories"
+    CATALOG_WRITE = "catalog:write", "Write categories and templates"
     CATALOG_READ = "catalog:read", "Read categories and templates"
     WEBHOOKS_WRITE = "webhooks:write", "Write webhook endpoints, test and replay them"
     WEBHOOKS_READ = "webhooks:read", "Read webhook endpoints and their log"

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
-import orjson
 
 from core.moments import fits_utc
 from notifications.choices import Channel, Priority
-from notifications.drafts import MAX_JSON_BYTES, Draft
+from notifications.drafts import Draft
 from notifications.errors import ContentInvalid, FieldError
+from notifications.services.json_objects import checked_json, dumps
 from notifications.services.rendering import normalise_inline
 from notifications.services.templates import PublishedTemplate, catalogue
 from preferences.services import CategoryInfo, Reach
@@ -101,13 +101,13 @@ class Admission:
             return [FieldError("/recipient", "unknown", f"There is no recipient {draft.recipient[:128]!r}."), *errors]
         if errors or terms is None:
             return errors
-        return Admitted(draft, reach, terms, data, metadata, None if content is None else _dumps(content))
+        return Admitted(draft, reach, terms, data, metadata, None if content is None else dumps(content))
 
     def _json(self, name: str, value: Mapping[str, object], errors: list[FieldError]) -> bytes:
         """An object as JSON. A campaign says the same to everybody: the object it gave last is not written again."""
         if value is self._written[0]:
             return self._written[1]
-        if (raw := _checked_json(name, value, errors)) is None:
+        if (raw := checked_json(name, value, errors)) is None:
             return NOTHING
         self._written = (value, raw)
         return raw
@@ -202,37 +202,3 @@ def _check_channels(asked: Sequence[str] | None, available: frozenset[str]) -> l
         elif channel in asked[:position]:
             errors.append(FieldError(f"/channels/{position}", "repeated", f"{channel} is named twice."))
     return errors
-
-
-def _checked_json(name: str, value: object, errors: list[FieldError]) -> bytes | None:
-    if not isinstance(value, Mapping):
-        errors.append(FieldError(f"/{name}", "invalid", "Must be an object."))
-        return None
-    try:
-        raw = _dumps(value)
-    except (TypeError, ValueError):
-        message = "Must be an object of plain JSON values with valid Unicode text."
-        errors.append(FieldError(f"/{name}", "invalid", message))
-        return None
-    if len(raw) > MAX_JSON_BYTES:
-        errors.append(FieldError(f"/{name}", "too_large", f"At most {MAX_JSON_BYTES} bytes as JSON."))
-        return None
-    if rb"\u0000" in raw and _has_nul(value):  # a backslash before it makes it six harmless characters
-        errors.append(FieldError(f"/{name}", "invalid", "NUL characters cannot be stored."))
-        return None
-    return raw
-
-
-def _dumps(value: Mapping[str, object]) -> bytes:
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-
-
-def _has_nul(value: object) -> bool:
-    """Whether a string in it, names included, has a NUL character."""
-    if isinstance(value, str):
-        return "\x00" in value
-    if isinstance(value, Mapping):
-        return any(_has_nul(name) or _has_nul(inner) for name, inner in value.items())
-    if isinstance(value, list | tuple):
-        return any(_has_nul(inner) for inner in value)
-    return False

@@ -11,10 +11,11 @@ from django.db import transaction
 from django.db.models import Max
 from django.db.models.functions import Now
 
-from notifications.errors import ContentInvalid, FieldError, RenderError
-from notifications.models import MessageTemplate, TemplateVersion
-from notifications.services.rendering import FIELDS, compile_content, validate_template
+from notifications.errors import ContentInvalid, NothingBefore, RenderError
+from notifications.models import MessageTemplate, TemplatePublication, TemplateVersion
+from notifications.services.rendering import FIELDS, compile_content
 from notifications.services.rendering.compiler import Context, Program
+from notifications.services.template_checks import problems, structure_errors
 
 K = TypeVar("K")
 
@@ -181,36 +182,62 @@ catalogue = Catalogue()
 
 
 def new_version(
-    template: MessageTemplate, content: Mapping[str, Any], *, by: AbstractBaseUser | None
+    template: MessageTemplate,
+    content: Mapping[str, Any],
+    *,
+    by: AbstractBaseUser | None,
+    source: str = "",
+    note: str = "",
 ) -> TemplateVersion:
     """A draft with the next number. Raises ContentInvalid."""
-    check(content, default_locale=template.default_locale)
+    if errors := structure_errors(content, default_locale=template.default_locale):
+        raise ContentInvalid(errors)
     with transaction.atomic():
         MessageTemplate.objects.select_for_update().get(pk=template.pk)
         last = template.versions.aggregate(last=Max("number"))["last"] or 0
         return TemplateVersion.objects.create(
-            template=template, number=last + 1, content=dict(content), created_by_id=by.pk if by else None
+            template=template,
+            number=last + 1,
+            content=dict(content),
+            note=note,
+            created_by_id=by.pk if by else None,
+            source=source,
         )
 
 
-def publish(version: TemplateVersion, *, by: AbstractBaseUser | None) -> None:
+def publish(version: TemplateVersion, *, by: AbstractBaseUser | None, source: str = "") -> None:
     """Make this version the one new notifications use; notifications accepted before keep theirs.
 
-    An older version can be published again: that is the way back. Raises ContentInvalid.
+    An older version can be published again: that is the way back. Raises ContentInvalid with what the checks find.
     """
     with transaction.atomic():
         template = MessageTemplate.objects.select_for_update().get(pk=version.template_id)
-        check(version.content, default_locale=template.default_locale)
+        errors = problems(
+            version.content,
+            purpose=template.purpose,
+            variables=template.variables,
+            default_locale=template.default_locale,
+        )
+        if errors:
+            raise ContentInvalid(errors)
         TemplateVersion.objects.filter(pk=version.pk, published_at=None).update(published_at=Now())
-        MessageTemplate.objects.filter(pk=template.pk).update(published=version)
+        if template.published_id != version.pk:
+            MessageTemplate.objects.filter(pk=template.pk).update(published=version)
+            TemplatePublication.objects.create(
+                template=template, version=version, by_id=by.pk if by else None, source=source
+            )
         transaction.on_commit(lambda: catalogue.forget(template.slug, version.pk))
 
 
-def check(content: object, *, default_locale: str) -> None:
-    """Raises ContentInvalid unless the content can be published under this default locale."""
-    errors = validate_template(content)
-    if isinstance(content, Mapping) and content and default_locale not in content:
-        message = f"The default locale {default_locale} is missing."
-        errors.append(FieldError("/content", "default_locale", message))
-    if errors:
-        raise ContentInvalid(errors)
+def roll_back(template: MessageTemplate, *, by: AbstractBaseUser | None, source: str = "") -> TemplateVersion:
+    """Publish again what was published before the version that is. Raises NothingBefore and ContentInvalid."""
+    before = (
+        TemplatePublication.objects.filter(template=template)
+        .exclude(version=template.published_id)
+        .select_related("version")
+        .first()
+    )
+    if before is None:
+        raise NothingBefore
+    publish(before.version, by=by, source=source)
+    return before.version

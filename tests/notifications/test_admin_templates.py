@@ -32,9 +32,16 @@ class TestNew:
 
         response = client.post(
             page(MessageTemplate, "add"),
-            {"slug": "code", "name": "Code", "description": "", "default_locale": "en"},
+            {
+                "slug": "code",
+                "name": "Code",
+                "purpose": "transactional",
+                "default_locale": "en",
+                "variables": "code = 1",
+            },
         )
 
+        assert MessageTemplate.objects.get().variables == {"code": 1}
         assert response.url == at("draft", MessageTemplate.objects.get())
         assert client.get(response.url).status_code == 200
 
@@ -120,7 +127,7 @@ class TestPublish:
         assert catalogue.published("order-shipped").version_id == template.published_id
         client.post(at("publish", template, 2))
 
-        catalogue.forget("order-shipped")
+        catalogue.clear()
         assert catalogue.published("order-shipped").version_id == TemplateVersion.objects.get(number=2).pk
 
     def test_an_older_version_can_be_published_again(self):

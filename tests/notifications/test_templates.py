@@ -6,10 +6,10 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import transaction
 
-from notifications.errors import ContentInvalid, RenderError
-from notifications.models import MessageTemplate, TemplateVersion
+from notifications.errors import ContentInvalid, NothingBefore, RenderError
+from notifications.models import MessageTemplate, TemplatePublication, TemplateVersion
 from notifications.services import templates
-from notifications.services.templates import Catalogue, catalogue, locale_chain, new_version, publish
+from notifications.services.templates import Catalogue, catalogue, locale_chain, new_version, publish, roll_back
 from tests import factories
 
 SMS = {"en": {"sms": {"body": "Hello {{ name }}"}}}
@@ -235,6 +235,53 @@ class TestVersions:
         old.refresh_from_db()
         assert catalogue.published("hello").version_id == old.id  # type: ignore[union-attr]
         assert old.published_at == first_time
+
+    def test_who_published_what_is_kept(self, transactional_db: None) -> None:
+        ada = get_user_model().objects.create_user("ada")
+        template = factories.template("hello", SMS)
+        draft = new_version(template, sms(en="New"), by=ada, note="Shorter")
+
+        publish(draft, by=ada)
+        publish(draft, by=ada)
+        publish(template.published, by=None, source="api:3f9a")
+
+        told = [(one.version.number, one.by, one.source) for one in TemplatePublication.objects.all()]
+        assert told == [(1, None, "api:3f9a"), (2, ada, "")]
+        assert draft.note == "Shorter"
+
+    def test_rolling_back_publishes_what_was_there_before(self, transactional_db: None) -> None:
+        template = factories.template("hello", published=False)
+        for text in ("one", "two", "three"):
+            publish(new_version(template, sms(en=text), by=None), by=None)
+        template.refresh_from_db()
+
+        back = roll_back(template, by=None)
+
+        assert back.content == sms(en="two")
+        assert catalogue.published("hello").version_id == back.pk  # type: ignore[union-attr]
+
+    def test_there_is_nothing_to_roll_back_to_at_first(self, transactional_db: None) -> None:
+        template = factories.template("hello", published=False)
+        with pytest.raises(NothingBefore):
+            roll_back(template, by=None)
+        publish(new_version(template, SMS, by=None), by=None)
+        template.refresh_from_db()
+
+        with pytest.raises(NothingBefore):
+            roll_back(template, by=None)
+
+    def test_the_checks_keep_a_version_from_being_published(self, db: None) -> None:
+        template = factories.template("hello", SMS, variables={"name": "Ada"}, purpose="marketing")
+        draft = new_version(template, {"en": {"email": {"subject": "{{ nmae }}", "text": "x"}}}, by=None)
+
+        with pytest.raises(ContentInvalid) as caught:
+            publish(draft, by=None)
+
+        assert {(e.pointer, e.code) for e in caught.value.errors} == {
+            ("/content/en/email/subject", "unknown_variable"),
+            ("/content/en/email/text", "no_unsubscribe"),
+        }
+        assert not TemplatePublication.objects.exists()
 
     def test_what_was_accepted_keeps_its_wording(self, transactional_db: None) -> None:
         template = factories.template("hello", SMS)

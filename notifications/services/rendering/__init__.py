@@ -3,7 +3,7 @@
 from notifications.services.rendering.compiler import compile_content, compile_field
 from notifications.services.rendering.fields import FIELDS, FieldSpec, Kind
 from notifications.services.rendering.inline import normalise_inline
-from notifications.services.rendering.sandbox import missing, variables
+from notifications.services.rendering.sandbox import missing, missing_lines, variables
 from notifications.services.rendering.segments import Segments, sms_segments
 from notifications.services.rendering.validation import validate_template
 
@@ -15,6 +15,7 @@ __all__ = [
     "compile_content",
     "compile_field",
     "missing",
+    "missing_lines",
     "normalise_inline",
     "sms_segments",
     "validate_template",

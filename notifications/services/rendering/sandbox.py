@@ -183,7 +183,14 @@ def variables(source: str) -> set[str]:
 
 def missing(source: str, context: Mapping[str, object]) -> set[str]:
     """Those paths that this data has nothing for: they render empty. Raises RenderError."""
-    return {str(variable) for variable in _variables(source) if not _has(context, variable.segments)}
+    return {path for path, _ in missing_lines(source, context)}
+
+
+def missing_lines(source: str, context: Mapping[str, object]) -> Iterator[tuple[str, int]]:
+    """The same wherever they stand, each with its line, in the order of the text. Raises RenderError."""
+    for variable in sorted(_variables(source), key=lambda variable: variable.span.index):
+        if not _has(context, variable.segments):
+            yield str(variable), source.count("\n", 0, variable.span.index) + 1
 
 
 def _variables(source: str) -> Iterator[Variable]:

@@ -43,6 +43,11 @@ def sms_segments(text: str) -> Segments:
     return _count(text, Encoding.UCS2, len(text.encode("utf-16-le", "surrogatepass")) // 2)
 
 
+def outside_gsm7(text: str) -> list[str]:
+    """The characters that make it UCS-2, each once, in their order."""
+    return [character for character in dict.fromkeys(text) if not _GSM7.fullmatch(character)]
+
+
 def _count(text: str, encoding: Encoding, units: int) -> Segments:
     if units <= encoding.single:
         return Segments(encoding, units, 1 if text else 0)
