@@ -26,6 +26,10 @@ def wording(**fields: str) -> dict[str, str]:
     return {"en--sms--body": "Your code is {{ code }}", **fields}
 
 
+#: What the form of a template posts.
+NEW = {"slug": "code", "name": "Code", "purpose": "transactional", "default_locale": "en"}
+
+
 class TestNew:
     def test_leads_to_its_first_version(self):
         client = signed_in(may="everything")
