@@ -1,8 +1,9 @@
 """Where campaign managers live: drafts are a form, a started campaign is a page that moves."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.contrib import admin, messages
+from django.contrib.auth.models import User
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
@@ -12,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -19,13 +21,16 @@ from unfold.decorators import action, display
 
 from campaigns import selectors
 from campaigns.forms import CampaignForm
-from campaigns.models import Audience, Campaign, CampaignStatus
+from campaigns.models import Action, Audience, Campaign, CampaignStatus
 from campaigns.preview import facts, preview
-from campaigns.services import AudienceService
+from campaigns.services import AudienceService, tell
 from core.admin import BaseModelAdmin
 
 _COLOURS = {
     "Draft": "default",
+    "In review": "warning",
+    "Approved": "primary",
+    "Scheduled": "info",
     "Sending": "info",
     "Paused": "warning",
     "Completed": "success",
@@ -49,7 +54,20 @@ class CampaignAdmin(BaseModelAdmin):
     actions_submit_line = ("review",)
     fieldsets = (
         (None, {"fields": ("name", "template", "category")}),
-        ("To whom", {"fields": ("audience", "recipients", "leave_out_unknown")}),
+        (
+            "To whom",
+            {
+                "fields": (
+                    "audience",
+                    "segment",
+                    "saved_list",
+                    "recipients",
+                    "leave_out_unknown",
+                    "exclude_segments",
+                    "exclude_lists",
+                )
+            },
+        ),
         ("How", {"fields": ("channels", "priority", "data")}),
         (
             "Link parameters",
@@ -62,6 +80,8 @@ class CampaignAdmin(BaseModelAdmin):
         ),
     )
     conditional_fields: ClassVar = {
+        "segment": f"audience == '{Audience.SEGMENT.value}'",
+        "saved_list": f"audience == '{Audience.SAVED_LIST.value}'",
         "recipients": f"audience == '{Audience.LIST.value}'",
         "leave_out_unknown": f"audience == '{Audience.LIST.value}'",
     }
@@ -75,7 +95,7 @@ class CampaignAdmin(BaseModelAdmin):
 
     @admin.display(description="Handed out")
     def progress(self, campaign: Campaign) -> str | SafeString:
-        if campaign.status == CampaignStatus.DRAFT:
+        if campaign.started_at is None:
             return "–"
         people = selectors.people(campaign)
         return format_html(
@@ -89,6 +109,11 @@ class CampaignAdmin(BaseModelAdmin):
     @admin.display(description="Started")
     def started(self, campaign: Campaign) -> str:
         return "–" if campaign.started_at is None else date_format(campaign.started_at, "j M Y, H:i")
+
+    def has_change_permission(self, request: HttpRequest, obj: Campaign | None = None) -> bool:
+        """Of what is not a draft the form only shows."""
+        is_draft = obj is None or obj.status == CampaignStatus.DRAFT
+        return is_draft and super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Campaign | None = None) -> bool:
         is_draft = obj is None or obj.status == CampaignStatus.DRAFT
@@ -108,9 +133,11 @@ class CampaignAdmin(BaseModelAdmin):
     def save_model(self, request: HttpRequest, obj: Campaign, form: ModelForm, change: bool) -> None:
         if not change:
             obj.created_by_id = request.user.pk
+        obj.edited_by_id, obj.edited_at = request.user.pk, timezone.now()
         super().save_model(request, obj, form, change)
         members = form.members if isinstance(form, CampaignForm) and obj.audience == Audience.LIST else ()
         AudienceService().keep(obj, members)
+        tell(obj.pk, Action.EDITED if change else Action.CREATED, cast(User, request.user))
 
     @action(  # type: ignore[untyped-decorator]  # unfold has no types
         description="Review and send…", icon="send", permissions=["act"], attrs={"name": "_review"}
@@ -142,11 +169,14 @@ class CampaignAdmin(BaseModelAdmin):
             found = self.object_or_404(request, object_id)
             if request.method == "POST":
                 found = get_object_or_404(Campaign.objects.select_for_update(), pk=found.pk)
-            if found.status == CampaignStatus.DRAFT:
+            is_draft = found.status == CampaignStatus.DRAFT
+            if is_draft or (found.started_at is None and request.method != "POST"):
                 form: HttpResponse = super().change_view(request, object_id, form_url, extra_context)
                 return form
         if request.method == "POST":
-            messages.error(request, "This campaign has been started in the meantime, so nothing was changed.")
+            messages.error(
+                request, "This campaign has been submitted or started in the meantime, so nothing was changed."
+            )
             return HttpResponseRedirect(reverse("admin:campaigns_campaign_change", args=[found.pk]))
         return self._live_page(request, found)
 

@@ -20,3 +20,7 @@ class DefinitionInvalid(CarillonError):
         self.errors = list(errors)
         at, message = self.errors[0]
         super().__init__(f"{at}: {message}" if at else message)
+
+
+class NotAllowed(CarillonError):
+    """This person may not take the step; the message says who may."""

@@ -26,6 +26,7 @@ MAX_PASTED = 20 * MAX_LIST
 SHOWN = 10
 
 
+_PEOPLE = ["segment", "saved_list", "exclude_segments", "exclude_lists"]
 _UTM = [f"utm_{name}" for name in UTM]
 
 
@@ -64,7 +65,7 @@ class CampaignForm(forms.ModelForm):
 
     class Meta:
         model = Campaign
-        fields: ClassVar = ["name", "template", "category", "channels", "priority", "audience", "data", *_UTM]
+        fields: ClassVar = ["name", "template", "category", "channels", "priority", "audience", *_PEOPLE, "data", *_UTM]
         widgets: ClassVar = {
             "audience": UnfoldAdminRadioSelectWidget(choices=Audience.choices),
         }
@@ -86,9 +87,18 @@ class CampaignForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         self._check_channels(cleaned)
+        self._check_audience(cleaned)
         if cleaned.get("audience") == Audience.LIST and "recipients" in cleaned:
             self._read_list(cleaned["recipients"], leave_out=cleaned.get("leave_out_unknown", False))
         return cleaned
+
+    def _check_audience(self, cleaned: dict[str, Any]) -> None:
+        """What it goes to is chosen; what was chosen before and is not asked for is forgotten."""
+        for field in ("segment", "saved_list"):
+            if cleaned.get("audience") != field:
+                cleaned[field] = None
+            elif field in cleaned and cleaned[field] is None:
+                self.add_error(field, "Choose which.")
 
     def _check_channels(self, cleaned: dict[str, Any]) -> None:
         """The template must have words for what is asked."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import cast
 
 from django.contrib import admin, messages
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.template.response import TemplateResponse
@@ -12,8 +13,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from campaigns import selectors
 from campaigns.admin import CampaignAdmin
-from campaigns.errors import NotReady, WrongState
-from campaigns.models import Campaign, CampaignStatus
+from campaigns.errors import NotAllowed, NotReady, WrongState
+from campaigns.models import Campaign
 from campaigns.preview import facts, preview
 from campaigns.services import AudienceService, CampaignService
 from core.admin import Question
@@ -23,8 +24,8 @@ from core.admin import Question
 def live(request: HttpRequest, campaign_id: int) -> HttpResponse:
     """The figures of a started campaign, for whoever may look at it."""
     campaign = find(request, campaign_id)
-    if campaign.status == CampaignStatus.DRAFT:
-        return JsonResponse({"detail": "A draft has no figures yet."}, status=409)
+    if campaign.started_at is None:
+        return JsonResponse({"detail": "A campaign that has not started has no figures yet."}, status=409)
     return JsonResponse(selectors.snapshot(campaign), headers={"Cache-Control": "no-store"})
 
 
@@ -33,7 +34,7 @@ def send(request: HttpRequest, campaign_id: int) -> HttpResponse:
     """GET asks, with the number of people and a preview; POST starts."""
     campaign = find(request, campaign_id, to_act=True)
     if request.method == "POST":
-        return _do(request, campaign, CampaignService().start, "On its way. This page follows it.")
+        return _do(request, campaign, CampaignService().send, "On its way. This page follows it.")
     try:
         CampaignService().check(campaign)
     except (WrongState, NotReady) as refused:
@@ -93,10 +94,10 @@ def find(request: HttpRequest, campaign_id: int, *, to_act: bool = False) -> Cam
     return campaign
 
 
-def _do(request: HttpRequest, campaign: Campaign, step: Callable[[int], Campaign], told: str) -> HttpResponse:
+def _do(request: HttpRequest, campaign: Campaign, step: Callable[..., Campaign], told: str) -> HttpResponse:
     try:
-        step(campaign.pk)
-    except (WrongState, NotReady) as refused:
+        step(campaign.pk, by=cast(User, request.user))
+    except (WrongState, NotReady, NotAllowed) as refused:
         messages.error(request, str(refused))
     else:
         _admin().log_change(request, campaign, step.__name__.capitalize())

@@ -295,6 +295,9 @@ CAMPAIGN_OUTBOX_LIMIT = env.int(
     "CAMPAIGN_OUTBOX_LIMIT", default=400
 )  # due rows in its lanes, 500 deliveries each: 12 s of
 # work at 16,000/s. More would keep nobody busier and only delay what a pause, a cancel or another campaign asks for.
+# People above whom who wrote a campaign may not approve it, and above whom its size must be typed to launch it.
+CAMPAIGN_REVIEW_ABOVE = env.int("CAMPAIGN_REVIEW_ABOVE", default=1000)
+CAMPAIGN_TYPE_ABOVE = env.int("CAMPAIGN_TYPE_ABOVE", default=10_000)
 API_MAX_BODY_BYTES = env.int("API_MAX_BODY_BYTES", default=2 * 1024 * 1024)
 DATA_UPLOAD_MAX_MEMORY_SIZE = API_MAX_BODY_BYTES
 FEED_ALLOWED_ORIGINS = env.list("FEED_ALLOWED_ORIGINS", default=[])  # other sites that embed the inbox

@@ -3,6 +3,7 @@
 from campaigns.services.audience import MAX_LIST, AudienceService, MemberList
 from campaigns.services.fanout import FanOut
 from campaigns.services.lifecycle import CampaignService
+from campaigns.services.trail import tell
 from campaigns.services.withdraw import Withdraw
 
-__all__ = ["MAX_LIST", "AudienceService", "CampaignService", "FanOut", "MemberList", "Withdraw"]
+__all__ = ["MAX_LIST", "AudienceService", "CampaignService", "FanOut", "MemberList", "Withdraw", "tell"]

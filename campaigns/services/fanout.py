@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Greatest, Now
 
-from campaigns.models import Campaign, CampaignStatus
+from campaigns.models import Action, Campaign, CampaignStatus
 from campaigns.services.audience import AudienceService
 from campaigns.services.lifecycle import CampaignService
 from core.ids import deterministic_key
@@ -81,6 +81,7 @@ class FanOut:
             recipient=external_id,
             category=campaign.category.slug,
             template=campaign.template.slug,
+            template_version=campaign.template_version_id,
             data=campaign.data,
             channels=campaign.channels or None,
             priority=campaign.priority or None,
@@ -101,8 +102,11 @@ class FanOut:
         )
 
     def _complete(self, campaign: Campaign) -> None:
-        Campaign.objects.filter(pk=campaign.pk).update(status=CampaignStatus.COMPLETED, finished_at=Now())
-        log.info("campaign_completed", campaign_id=campaign.pk, accepted=campaign.accepted, dropped=campaign.dropped)
+        people: dict[str, object] = {"accepted": campaign.accepted, "dropped": campaign.dropped}
+        since = (CampaignStatus.SENDING,)
+        CampaignService().move(
+            campaign.pk, Action.COMPLETED, CampaignStatus.COMPLETED, since, detail=people, finished_at=Now()
+        )
 
     def _why(self, rejected: DraftsRejected) -> str:
         error = next(e for errors in rejected.errors.values() for e in errors if e.pointer != "/recipient")

@@ -6,7 +6,8 @@ import structlog
 from django.db import transaction
 from django.db.models.functions import Now
 
-from campaigns.models import Campaign, CampaignStatus
+from campaigns.models import Action, Campaign, CampaignStatus
+from campaigns.services.trail import tell
 from notifications.choices import Status
 from notifications.models import Delivery
 from notifications.services.tracking import DeliveryTracker
@@ -41,6 +42,7 @@ class Withdraw:
                 Campaign.objects.filter(pk=campaign.pk).update(withdrawn=0)
             else:
                 Campaign.objects.filter(pk=campaign.pk).update(finished_at=Now())
+                tell(campaign.pk, Action.WITHDRAWN)
                 log.info("campaign_withdrawn", campaign_id=campaign.pk)
             return len(left)
 

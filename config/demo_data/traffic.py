@@ -114,7 +114,7 @@ class Traffic:
         chosen = [f"user-{n}" for n in self._dice.sample(range(1, people.COUNT + 1), CAMPAIGN_SIZE)]
         members = Recipient.objects.filter(external_id__in=chosen).values_list("id", flat=True)
         AudienceService().keep(campaign, list(members))
-        return CampaignService().start(campaign.pk)
+        return CampaignService().send(campaign.pk)
 
     def _drafts(self, kind: Kind) -> list[Draft]:
         dice, now = self._dice, timezone.now()

@@ -30,7 +30,7 @@ def make_campaign(name: str = "Sale", to: list[Recipient] | None = None, **field
 
 
 def start(campaign: Campaign) -> Campaign:
-    return CampaignService().start(campaign.pk)
+    return CampaignService().send(campaign.pk)
 
 
 def hand_out(campaign: Campaign, *, steps: int = 1000) -> int:

@@ -29,7 +29,7 @@ def sign_in(name: str, *permissions: str, enforce_csrf_checks: bool = False) -> 
 
 @pytest.fixture
 def manager() -> Client:
-    return sign_in("manager", "add", "change", "view", "delete")
+    return sign_in("manager", "add", "change", "view", "delete", "submit", "operate")
 
 
 @pytest.fixture
@@ -302,11 +302,11 @@ class TestStarted:
     def test_a_form_opened_before_the_start_changes_nothing_after_it(self, manager, fields):
         factories.recipients(2)
         campaign = make_campaign(template=factories.template("other"))
-        CampaignService().start(campaign.pk)
+        CampaignService().send(campaign.pk)
 
         answer = manager.post(page(campaign), {**fields, "name": "Hijacked"}, follow=True)
 
-        assert "started in the meantime" in answer.content.decode()
+        assert "in the meantime, so nothing was changed" in answer.content.decode()
         kept = Campaign.objects.get()
         assert (kept.name, kept.status, kept.template.slug) == ("Sale", "sending", "other")
 

@@ -14,7 +14,7 @@ from django.db import connection
 from msgspec.structs import replace
 
 from campaigns import selectors
-from campaigns.models import Campaign, CampaignStatus
+from campaigns.models import Audience, Campaign, CampaignStatus, RecipientList, RecipientListMember, Segment
 from campaigns.services import CampaignService, FanOut
 from core.ids import made_at
 from notifications.models import Delivery, Notification, OutboxMessage
@@ -31,6 +31,10 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def _small_chunks(settings):
     settings.CAMPAIGN_CHUNK = 10
+
+
+def external_id(op: str, value: str) -> dict[str, object]:
+    return {"all": [{"field": "external_id", "op": op, "value": value}]}
 
 
 def each_has_one(campaign: Campaign, people: int) -> bool:
@@ -177,6 +181,28 @@ def wait_until(true, seconds: float = 60) -> None:
 
 
 class TestWhoIsIn:
+    def test_a_segment_and_a_saved_list_less_whom_they_leave_out(self):
+        people = factories.recipients(12)
+        first = Segment.objects.create(name="All but 3", definition=external_id("is_not", "person-3"))
+        last = Segment.objects.create(name="Just 4", definition=external_id("is", "person-4"))
+        half, quarter = (RecipientList.objects.create(name=name) for name in ("Half", "Quarter"))
+        for some, until in ((half, 6), (quarter, 3)):
+            RecipientListMember.objects.bulk_create(
+                RecipientListMember(list=some, recipient=person) for person in people[:until]
+            )
+        to_segment = make_campaign("Segment", audience=Audience.SEGMENT, segment=first)
+        to_list = make_campaign("List", audience=Audience.SAVED_LIST, saved_list=half, template=to_segment.template)
+        for campaign in (to_segment, to_list):
+            campaign.exclude_segments.add(last)
+            campaign.exclude_lists.add(quarter)
+
+        sizes = [start(campaign).audience_size for campaign in (to_segment, to_list)]
+        handed = [hand_out(campaign) for campaign in (to_segment, to_list)]
+
+        assert sizes == handed == [7, 2]
+        got = Notification.objects.filter(source=to_list.source).values_list("recipient__external_id", flat=True)
+        assert set(got) == {"person-3", "person-5"}
+
     def test_who_comes_after_the_start_is_not_in_the_audience(self):
         factories.recipients(15)
         campaign = start(make_campaign())

@@ -4,10 +4,13 @@ from datetime import timedelta
 
 import pytest
 from django.db import IntegrityError, transaction
+from django.db.models import PositiveIntegerField, PositiveSmallIntegerField
 from django.utils import timezone
 
+from campaigns.choices import LEGAL
 from campaigns.errors import NotReady, WrongState
-from campaigns.models import Campaign, CampaignStatus
+from campaigns.models import Campaign, CampaignStatus, RecipientList, Segment
+from campaigns.models.campaign import CONTENT
 from campaigns.runner import Runner
 from campaigns.services import CampaignService, FanOut, Withdraw
 from campaigns.services.withdraw import SLICES
@@ -20,30 +23,73 @@ from tests.campaigns.conftest import hand_out, make_campaign, start, work
 
 pytestmark = pytest.mark.django_db
 
-DRAFT, SENDING, PAUSED, COMPLETED, CANCELLED = (status.value for status in CampaignStatus)
+S = CampaignStatus
+DRAFT, SENDING, CANCELLED = S.DRAFT.value, S.SENDING.value, S.CANCELLED.value
+
+
+def there(status: str, template: MessageTemplate) -> Campaign:
+    """A campaign that was put into a state when it was made."""
+    return make_campaign(status=status, started_at=timezone.now(), template=template)
 
 
 class TestGuard:
     @pytest.mark.parametrize(
         ("step", "since", "to"),
         [
-            ("start", [DRAFT], SENDING),
-            ("pause", [SENDING], PAUSED),
-            ("resume", [PAUSED], SENDING),
-            ("cancel", [SENDING, PAUSED, COMPLETED], CANCELLED),
+            ("submit", [S.DRAFT], S.IN_REVIEW),
+            ("approve", [S.IN_REVIEW], S.APPROVED),
+            ("reopen", [S.IN_REVIEW, S.APPROVED, S.SCHEDULED], S.DRAFT),
+            ("pause", [S.SENDING], S.PAUSED),
+            ("resume", [S.PAUSED], S.SENDING),
+            ("cancel", [S.SCHEDULED, S.SENDING, S.PAUSED, S.COMPLETED], S.CANCELLED),
         ],
     )
     def test_each_step_is_possible_from_its_own_states_alone(self, step, since, to):
         factories.recipients(1)
-        campaign = make_campaign()
+        template = factories.template("sale")
         for status in CampaignStatus.values:
-            Campaign.objects.filter(pk=campaign.pk).update(status=status, started_at=timezone.now())
+            campaign = there(status, template)
             if status in since:
                 assert getattr(CampaignService(), step)(campaign.pk).status == to
             else:
                 with pytest.raises(WrongState):
                     getattr(CampaignService(), step)(campaign.pk)
                 assert Campaign.objects.get(pk=campaign.pk).status == status
+
+    @pytest.mark.parametrize("since", CampaignStatus)
+    def test_the_database_refuses_every_move_that_is_not_legal(self, since):
+        template = factories.template("sale")
+        for to in CampaignStatus:
+            campaign = there(since, template)
+            if to == since or to in LEGAL[since]:
+                Campaign.objects.filter(pk=campaign.pk).update(status=to)
+            else:
+                with pytest.raises(IntegrityError, match="does not go from"), transaction.atomic():
+                    Campaign.objects.filter(pk=campaign.pk).update(status=to)
+
+    @pytest.mark.parametrize("column", CONTENT)
+    def test_the_database_refuses_to_change_the_content_of_what_is_not_a_draft(self, column):
+        campaign = make_campaign()
+        other = {
+            "template_id": factories.template("other").pk,
+            "category_id": factories.category("other").pk,
+            "segment_id": Segment.objects.create(name="Some").pk,
+            "saved_list_id": RecipientList.objects.create(name="Some").pk,
+            "channels": ["sms"],
+            "recurs_on": [1],
+            "data": {"a": 1},
+            "send_at": timezone.now(),
+            "local_date": timezone.now().date(),
+            "recurs_until": timezone.now().date(),
+            "local_time": timezone.now().time(),
+        }
+        number = isinstance(Campaign._meta.get_field(column), PositiveIntegerField | PositiveSmallIntegerField)
+        change = {column: other.get(column, 7 if number else "list")}
+        Campaign.objects.filter(pk=campaign.pk).update(**change)
+
+        fresh = there(S.APPROVED, campaign.template)
+        with pytest.raises(IntegrityError, match="keeps its content"), transaction.atomic():
+            Campaign.objects.filter(pk=fresh.pk).update(**change)
 
     def test_the_database_refuses_a_started_campaign_without_a_start(self):
         with pytest.raises(IntegrityError), transaction.atomic():
