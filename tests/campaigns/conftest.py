@@ -24,7 +24,8 @@ def make_campaign(name: str = "Sale", to: list[Recipient] | None = None, **field
     audience = Audience.EVERYONE if to is None else Audience.LIST
     category = factories.category("news", channels=CHANNELS, default_priority="low")
     template = fields.pop("template", None) or factories.template("sale")
-    made = Campaign.objects.create(name=name, template=template, category=category, audience=audience, **fields)
+    fields = {"audience": audience, **fields}
+    made = Campaign.objects.create(name=name, template=template, category=category, **fields)
     AudienceService().keep(made, [person.pk for person in to or []])
     return made
 

@@ -17,7 +17,7 @@ from campaigns import selectors
 from campaigns.models import Audience, Campaign, CampaignStatus, RecipientList, RecipientListMember, Segment
 from campaigns.services import CampaignService, FanOut
 from core.ids import made_at
-from notifications.models import Delivery, Notification, OutboxMessage
+from notifications.models import Delivery, Notification, OutboxMessage, TemplateVersion
 from notifications.services.templates import catalogue
 from preferences.models import Category, Recipient
 from preferences.services import PreferencesService
@@ -261,14 +261,14 @@ class TestWhoIsIn:
 
 
 class TestWhatStopsIt:
-    def test_a_template_withdrawn_on_the_way_pauses_it_and_loses_nobody(self):
+    def test_a_wording_withdrawn_on_the_way_pauses_it_and_loses_nobody(self):
         factories.recipients(25)
         campaign = start(make_campaign())
         FanOut(campaign.pk).step()
-        version = campaign.template.published
+        published_at = campaign.template_version.published_at
 
         # When nothing can be sent any more
-        type(campaign.template).objects.update(published=None)
+        TemplateVersion.objects.update(published_at=None)
         catalogue.clear()
         assert hand_out(campaign) == 0
 
@@ -276,7 +276,7 @@ class TestWhatStopsIt:
         campaign.refresh_from_db()
         assert (campaign.status, campaign.dropped) == (CampaignStatus.PAUSED, 0)
         assert "template" in campaign.problem
-        type(campaign.template).objects.update(published=version)
+        TemplateVersion.objects.update(published_at=published_at)
         catalogue.clear()
         assert CampaignService().resume(campaign.pk).problem == ""
         hand_out(campaign)

@@ -105,9 +105,8 @@ class TestList:
         assert walk(campaign, Wanted(outcome="skipped", reason="opted_out")) == [[]]
 
     def test_another_campaign_of_the_same_moment_is_not_in_it(self, campaign):
-        other = make_campaign("Other", template=campaign.template)
-        Campaign.objects.filter(pk=other.pk).update(started_at=campaign.started_at, status="sending")
-        other.refresh_from_db()
+        began = {"started_at": campaign.started_at, "status": "sending"}
+        other = make_campaign("Other", template=campaign.template, **began)
 
         assert walk(other, Wanted()) == [[]]
 
