@@ -103,9 +103,10 @@ class AudienceService:
                 " AND r.id > %s AND r.id <= %s ORDER BY r.id LIMIT %s",
                 [*parameters, campaign.cursor or _BEFORE, campaign.upper or _BEHIND, limit],
             )
-            return cursor.fetchall()
+            people: list[tuple[UUID, str]] = cursor.fetchall()
+            return people
 
-    def condition(self, campaign: Campaign) -> tuple[str, list[object]]:
+    def condition(self, campaign: Campaign) -> tuple[str, list[Any]]:
         """A SQL boolean over the alias `r` of preferences_recipient, and its parameters. DefinitionInvalid: a segment
         names something that is gone."""
         parts = [self._included(campaign)]
@@ -117,7 +118,7 @@ class AudienceService:
             parts.append((f"NOT {_ON_LIST}", [lists]))
         return " AND ".join(f"({sql})" for sql, _ in parts), [one for _, given in parts for one in given]
 
-    def _included(self, campaign: Campaign) -> tuple[str, list[object]]:
+    def _included(self, campaign: Campaign) -> tuple[str, list[Any]]:
         match Audience(campaign.audience):
             case Audience.EVERYONE:
                 return "TRUE", []
