@@ -12,6 +12,7 @@ as from here, nor any behind a proxy that does not say so (`BEHIND_PROXY`).
 import socket
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from email.message import Message
 from hmac import compare_digest
 from http import HTTPStatus
@@ -161,16 +162,25 @@ class MetricsServer:
         """`whole`: show the installation's figures too."""
         self._server = _listen(settings.METRICS_PORT, _Whole if whole else _Handler)
         self.port: int = self._server.server_address[1] if self._server is not None else 0
+        self._is_serving = False
 
     def start(self) -> None:
         if self._server is not None:
             serve = self._server.serve_forever
             threading.Thread(target=serve, kwargs={"poll_interval": 1.0}, name="metrics-port", daemon=True).start()
+            self._is_serving = True
 
     def stop(self) -> None:
-        """Let go of the port. Safe without one."""
-        if self._server is not None:
-            self._server.server_close()
+        """Let go of the port, and of the thread: one that went on would poll whatever gets the number of its socket
+        next. Safe without a port, and twice."""
+        if self._server is None:
+            return
+        if self._is_serving:
+            self._is_serving = False
+            with suppress(OSError):  # wakes the thread, which looks for a stop once a second; not everywhere
+                self._server.socket.shutdown(socket.SHUT_RDWR)
+            self._server.shutdown()
+        self._server.server_close()
 
 
 def _listen(first: int, handler: type[_Handler]) -> _Server | None:

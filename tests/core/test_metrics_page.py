@@ -167,6 +167,17 @@ def test_without_a_token_a_port_listens_for_this_machine_alone(serving: list[Met
     assert started(serving)._server.server_address[0] == "127.0.0.1"
 
 
+def test_who_stops_lets_go_of_the_port_and_of_the_thread(serving: list[MetricsServer]) -> None:
+    server = started(serving)
+    assert fetch(server.port)[0] == 200
+
+    server.stop()
+
+    with pytest.raises(urllib.error.URLError):
+        fetch(server.port)
+    assert not [thread for thread in threading.enumerate() if thread.name == "metrics-port"]
+
+
 def test_a_process_without_a_port_has_none(settings) -> None:
     settings.METRICS_PORT = 0
     server = MetricsServer(whole=False)
