@@ -98,8 +98,9 @@ _FILL = """
     mailings AS (
         SELECT at, source, category_id, channel, provider, outcome, reason,
                sum(share * %(each)s * least(1, %(hours)s)
-                   * CASE WHEN first THEN 0.8
-                          WHEN outcome IN ('opened', 'clicked', 'delivered') THEN 0.2 / 47 ELSE 0 END) AS n
+                   * CASE WHEN outcome IN ('opened', 'clicked', 'delivered')
+                          THEN CASE WHEN first THEN 0.8 ELSE 0.2 / 47 END
+                          WHEN first THEN 1 ELSE 0 END) AS n
           FROM moments, campaign_lines GROUP BY 1, 2, 3, 4, 5, 6, 7),
     counted AS MATERIALIZED (
         SELECT at, source, category_id, channel, provider, outcome, reason, floor(n + random())::bigint AS count
@@ -176,8 +177,9 @@ def fill(deliveries: int, campaigns: int) -> None:
         cursor.execute(_CAMPAIGNS, facts)
         cursor.execute("""
             CREATE TEMP TABLE campaign_lines AS
-            SELECT channel, provider, outcome, reason, sum(share) AS share FROM lines
-             WHERE channel IN ('', 'email', 'push') GROUP BY 1, 2, 3, 4
+            SELECT channel, provider, outcome, reason,
+                   sum(share) / (SELECT sum(share) FROM ways WHERE channel IN ('email', 'push')) AS share
+              FROM lines WHERE channel IN ('', 'email', 'push') GROUP BY 1, 2, 3, 4
         """)
         cursor.execute("ANALYZE lines; ANALYZE campaigns; ANALYZE campaign_lines")
         indexes = _without_indexes(cursor)

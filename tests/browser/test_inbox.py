@@ -75,7 +75,7 @@ class Web:
         self.process = subprocess.Popen(
             self.command, env=self.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
                 urllib.request.urlopen(f"{self.url}/inbox/", timeout=2)
@@ -125,9 +125,11 @@ class ShopPage(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def web(process_env: dict[str, str], person: Recipient, shop: Shop) -> Iterator[Web]:
     server = Web({**process_env, "DEMO_RECIPIENT": person.external_id, "FEED_ALLOWED_ORIGINS": shop.url})
-    server.start()
-    yield server
-    server.stop()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
 
 
 @pytest.fixture
