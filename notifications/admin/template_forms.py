@@ -1,14 +1,18 @@
-"""The draft of a template as a form: one input per locale, channel and field, errors beside their field."""
+"""A template's forms: its draft with one input per locale, channel and field, what a preview is filled in with, whom a
+test goes to."""
 
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
-from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import (
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+)
 
 from notifications.admin import looks
 from notifications.admin.variable_lines import VariablesField
@@ -17,6 +21,10 @@ from notifications.errors import FieldError
 from notifications.models import MessageTemplate
 from notifications.services.rendering import FIELDS, FieldSpec, Kind
 from notifications.services.rendering.validation import LOCALE, MAX_LOCALES
+from notifications.services.template_previews import reader
+from notifications.services.template_variables import RECIPIENT, UNSUBSCRIBE_URL
+from notifications.services.test_sends import MAX_PEOPLE
+from preferences.models import Category
 
 #: `content[locale][channel][field]`
 Content = Mapping[str, Mapping[str, Mapping[str, str]]]
@@ -24,7 +32,8 @@ Content = Mapping[str, Mapping[str, Mapping[str, str]]]
 _LABELS = {"html": "HTML"}
 _LONG = {Kind.HTML: 12, Kind.TEXT: 4}
 _MERGE_FIELD = re.compile(r"{{-?\s*([A-Za-z_][\w]*(?:\.[A-Za-z_]\w*)*)")
-_SAMPLE_BYTES = 32 * 1024
+#: Categories offered for a test.
+MAX_CATEGORIES = 500
 
 
 def is_locale(value: str) -> bool:
@@ -42,9 +51,21 @@ class ChannelInputs:
 class DraftForm(forms.Form):
     """A wording in `locales`. A channel whose fields are all empty is left out of the content."""
 
-    def __init__(self, data: Any = None, *, content: Content, locales: list[str]) -> None:
-        super().__init__(data)
+    declared = VariablesField(label="Variables and samples", help_text="A name and a sample on each line")
+    note = forms.CharField(
+        label="What has changed",
+        required=False,
+        max_length=200,
+        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "For the history: shorter subject, new link"}),
+    )
+
+    def __init__(
+        self, data: Any = None, *, content: Content, locales: list[str], variables: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(data, initial={"declared": variables or {}})
         self.locales = locales[:MAX_LOCALES]
+        #: What is wrong with a language that was to be added.
+        self.locale_error = ""
         for locale in self.locales:
             for channel, specs in FIELDS.items():
                 for name, spec in specs.items():
@@ -66,6 +87,18 @@ class DraftForm(forms.Form):
                     for channel, specs in FIELDS.items()
                 ],
             )
+
+    def variables(self) -> dict[str, Any] | None:
+        """What was declared; None when nothing sound was said of it."""
+        return self.cleaned_data.get("declared") if "declared" in self.data else None
+
+    def faults(self) -> list[dict[str, Any]]:
+        """What the inputs themselves complain of, as findings for the page."""
+        return [
+            {"key": key, "severity": "error", "blocks": True, "line": None, "message": str(message), "where": ""}
+            for key, messages in self.errors.items()
+            for message in messages
+        ]
 
     def content(self) -> dict[str, dict[str, dict[str, str]]]:
         """What was typed, without what was left empty."""
@@ -107,33 +140,107 @@ def _input(name: str, spec: FieldSpec, said: str) -> forms.CharField:
     )
 
 
-class SampleForm(forms.Form):
-    """The data a preview is rendered with."""
+class ReaderForm(forms.Form):
+    """Who a preview is for: somebody made up who reads a language, or a recipient."""
 
-    sample = forms.CharField(
+    preview_locale = forms.CharField(
+        label="Their language",
         required=False,
-        max_length=_SAMPLE_BYTES,
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 12, "class": "cr-code"}),
+        max_length=35,
+        widget=UnfoldAdminTextInputWidget(attrs={"list": "languages", "autocomplete": "off"}),
+    )
+    preview_recipient = forms.CharField(
+        label="As this recipient",
+        required=False,
+        max_length=128,
+        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "Their id, or nobody", "autocomplete": "off"}),
     )
 
-    def clean_sample(self) -> dict[str, Any]:
-        try:
-            value = json.loads(self.cleaned_data["sample"] or "{}")
-        except (ValueError, RecursionError) as error:
-            raise ValidationError(f"This is not JSON: {error}") from None
-        if not isinstance(value, dict):
-            raise ValidationError('Sample data is an object, for example {"order": "A-1001"}.')
-        return value
+    def __init__(self, data: Any = None, *, locales: Iterable[str] = (), may_see: bool) -> None:
+        """Whoever may not see recipients is not asked for one."""
+        super().__init__(data)
+        self.languages = list(locales)
+        if not may_see:
+            del self.fields["preview_recipient"]
+
+    def clean_preview_locale(self) -> str:
+        locale: str = self.cleaned_data["preview_locale"].strip()
+        if locale and not is_locale(locale):
+            raise ValidationError("A language is a tag such as de or pt-BR.")
+        return locale
+
+    def clean_preview_recipient(self) -> str:
+        given: str = self.cleaned_data["preview_recipient"].strip()
+        self._reader = reader(given) if given else None
+        if given and self._reader is None:
+            raise ValidationError("There is no recipient of this id.")
+        return given
+
+    def reader(self) -> dict[str, Any] | None:
+        return getattr(self, "_reader", None)
+
+    def locale(self, default: str) -> str:
+        """The reader's own language, the one that was asked for, or the default."""
+        person = self.reader()
+        chosen: str = (person["locale"] if person else "") or self.cleaned_data.get("preview_locale", "")
+        return chosen or default
+
+
+class SampleForm(ReaderForm):
+    """What a version's preview is filled in with."""
+
+    sample = VariablesField(label="Sample data")
+
+    def __init__(self, data: Any = None, *, may_see: bool) -> None:
+        super().__init__(data, may_see=may_see)
+        del self.fields["preview_locale"]  # every language of the version is shown
+
+
+class TestForm(forms.Form):
+    """Whom a test goes to, as what, and on which channels."""
+
+    recipients = forms.CharField(
+        label="To these recipients",
+        max_length=MAX_PEOPLE * 130,
+        help_text=f"Their ids, at most {MAX_PEOPLE}, with commas or on lines of their own",
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
+    )
+    category = forms.ChoiceField(
+        help_text="Whoever has opted out of it gets no test either", widget=UnfoldAdminSelectWidget
+    )
+    channels = forms.MultipleChoiceField(required=False, widget=forms.CheckboxSelectMultiple)
+
+    def __init__(self, data: Any = None, *, channels: Iterable[str]) -> None:
+        known = [channel for channel in FIELDS if channel in channels]
+        super().__init__(data, initial={"channels": known})
+        named = Category.objects.order_by("name").values_list("slug", "name")[:MAX_CATEGORIES]
+        self.fields["category"].choices = list(named)  # type: ignore[attr-defined]  # a ChoiceField
+        labels = [(channel, str(Channel(channel).label)) for channel in known]
+        self.fields["channels"].choices = labels  # type: ignore[attr-defined]  # likewise
+
+    def clean_recipients(self) -> list[str]:
+        named = [part.strip() for part in re.split(r"[,\n]", self.cleaned_data["recipients"])]
+        return [name for name in named if name]
+
+    def clean_channels(self) -> list[str] | None:
+        return self.cleaned_data["channels"] or None
+
+    def show(self, errors: list[FieldError]) -> None:
+        """Put each fault beside the input it is about."""
+        for error in errors:
+            name = error.pointer.split("/")[1]
+            self.add_error(name if name in self.fields else None, ValidationError(error.message, code=error.code))
 
 
 def sample_data(content: Content) -> dict[str, Any]:
-    """Made-up data with a value for every merge field that stands in the content."""
+    """Made-up data with a value for every merge field that stands in the content; the recipient is no part of it."""
     sample: dict[str, Any] = {}
     for channels in content.values():
         for fields in channels.values():
             for source in fields.values():
                 for path in _MERGE_FIELD.findall(source):
-                    _put(sample, path.split("."))
+                    if path.split(".")[0] not in (RECIPIENT, UNSUBSCRIBE_URL):
+                        _put(sample, path.split("."))
     return sample
 
 

@@ -86,11 +86,12 @@ def test_a_wording_is_written_looked_at_and_published(page, live_server):
 
     page.goto(f"{live_server.url}/admin/notifications/messagetemplate/{template.pk}/change/")
     page.get_by_role("link", name="Edit as a new version").click()
+    page.get_by_role("button", name="SMS", exact=True).click()
     page.locator("[name=en--sms--body]").fill("Parcel {{ order }} is here")
     page.get_by_role("button", name="Save as a new draft").click()
-    expect(page.locator("[data-preview=en-sms]")).to_contain_text("Parcel [order] is here")
+    expect(page.locator("[data-preview=en-sms]")).to_contain_text("Parcel A-1001 is here")
     frame = page.frame_locator("[data-preview=en-email] iframe")
-    expect(frame.locator("b")).to_have_text("[order]")
+    expect(frame.locator("b")).to_have_text("A-1001")
     page.get_by_role("button", name="Publish").click()
 
     expect(page.locator("#versions li").first).to_contain_text("published")

@@ -8,6 +8,7 @@ from django.conf import settings
 
 from notifications.errors import RenderError
 from notifications.services.rendering.fields import FieldSpec, Kind
+from notifications.services.rendering.styles import has_styles, inline_styles
 
 #: Never a link, whatever the settings allow: they run or read on the reader's machine.
 FORBIDDEN_SCHEMES = frozenset({"javascript", "data", "vbscript", "file", "blob", "about"})
@@ -23,7 +24,7 @@ _LINK_ESCAPES = {ord(c): f"%{ord(c):02X}" for c in ' "<>\\^`{|}'}
 
 def cleaner(name: str, spec: FieldSpec) -> Callable[[str], str]:
     """A function that takes a field's rendered text to its final form. It raises RenderError."""
-    clean = {Kind.LINE: _line, Kind.TEXT: _text, Kind.HTML: _text, Kind.LINK: _link}[spec.kind]
+    clean = {Kind.LINE: _line, Kind.TEXT: _text, Kind.HTML: _html, Kind.LINK: _link}[spec.kind]
     limit, truncate = spec.max_length, spec.truncate
 
     def run(text: str) -> str:
@@ -39,8 +40,9 @@ def cleaner(name: str, spec: FieldSpec) -> Callable[[str], str]:
 
 def settles(spec: FieldSpec, literals: Iterable[str]) -> bool:
     """Whether nothing but space at its ends is ever cleaned off a field of these texts and of printable values.
-    Nobody knows that of a link before it is whole."""
-    if spec.kind is Kind.LINK:
+    Nobody knows that of a link before it is whole, nor which elements a style sheet is about."""
+    literals = list(literals)
+    if spec.kind is Kind.LINK or (spec.html and has_styles("".join(literals))):
         return False
     characters = _line_characters if spec.kind is Kind.LINE else _text_characters
     return all(characters(literal) == literal for literal in literals)
@@ -67,6 +69,10 @@ def _line(text: str) -> str:
 
 def _text(text: str) -> str:
     return _text_characters(text).strip()
+
+
+def _html(text: str) -> str:
+    return inline_styles(_text(text))
 
 
 def _link(text: str) -> str:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from notifications.errors import FieldError, RenderError
 from notifications.services.rendering import FIELDS, FieldSpec, compile_field
 from notifications.services.rendering.inline import escape_pointer
+from notifications.services.rendering.styles import inline_styles
 
 
 class Severity(Enum):
@@ -89,7 +90,8 @@ def wordings(content: object, context: Mapping[str, object]) -> Iterator[Wording
                     continue
                 sources[name] = source
                 try:
-                    rendered[name] = fill(context).strip()
+                    text = fill(context).strip()
+                    rendered[name] = inline_styles(text) if spec.html else text
                 except RenderError:
                     continue
             yield Wording(str(locale), channel, sources, rendered)

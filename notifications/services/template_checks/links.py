@@ -181,7 +181,7 @@ _MISTAKES: tuple[tuple[Callable[[str], object], str], ...] = (
     (re.compile(rf"%(?![0-9A-Fa-f{HOLE}]{{1,2}})").search, "a % needs two digits after it; for the sign write %25."),
     (re.compile(r"\w+:(?!//)").match, "two slashes follow the colon."),
     (re.compile(rf"\w+://[^/?#{HOLE}]*@").match, "a name before the @ hides where it leads."),
-    (_host_is_broken, "its host or port is not one."),
+    (_host_is_broken, "it names no valid host, such as shop.example."),
 )
 
 
