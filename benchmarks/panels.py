@@ -25,6 +25,7 @@ WARM_UP = 3
 
 SPANS = {
     "1 h": timedelta(hours=1),
+    "6 h": timedelta(hours=6),
     "24 h": timedelta(hours=24),
     "7 d": timedelta(days=7),
     "30 d": timedelta(days=30),
@@ -291,6 +292,7 @@ def measure(repeat: int) -> Iterator[Took]:
 
 def questions() -> dict[tuple[str, str], Callable[[datetime], object]]:
     """What panels ask: (function, narrowed by) -> ask from a moment up to now."""
+    from analytics.dashboard.charts import POINTS
     from analytics.rollups import reading
     from analytics.rollups.reading import Where
 
@@ -303,11 +305,12 @@ def questions() -> dict[tuple[str, str], Callable[[datetime], object]]:
     for name, where in wheres.items():
         found |= {
             ("tallies", name): lambda at, w=where: reading.tallies(since=at, where=w),  # type: ignore[misc]  # bound early
-            ("series by channel", name): lambda at, w=where: reading.series(["sent"], since=at, where=w),  # type: ignore[misc]  # bound early
+            ("series by channel", name): lambda at, w=where: reading.series(["sent"], since=at, where=w, points=POINTS),  # type: ignore[misc]  # bound early
             ("latency", name): lambda at, w=where: reading.latency(since=at, where=w),  # type: ignore[misc]  # bound early
-            ("latency series", name): lambda at, w=where: reading.latency_series(since=at, where=w),  # type: ignore[misc]  # bound early
+            ("latency series", name): lambda at, w=where: reading.latency_series(since=at, where=w, points=POINTS),  # type: ignore[misc]  # bound early
         }
     lost = ["failed", "bounced", "dead", "deferred"]
+    of_category, of_provider = ["sent", "opened", "skipped", *lost[:3]], ["sent", *lost]
     for name in ("all", "channel", "category"):
         where = wheres[name]
         found |= {
@@ -315,10 +318,10 @@ def questions() -> dict[tuple[str, str], Callable[[datetime], object]]:
             ("top categories", name): lambda at, w=where: reading.top("category", ["sent"], since=at, where=w),  # type: ignore[misc]  # bound early
             ("top reasons", name): lambda at, w=where: reading.top("reason", lost, since=at, where=w),  # type: ignore[misc]  # bound early
             ("series by outcome", name): lambda at, w=where: reading.series(  # type: ignore[misc]  # bound early
-                ["sent", "skipped", *lost], by="outcome", since=at, where=w
+                ["sent", "skipped", *lost], by="outcome", since=at, where=w, points=POINTS
             ),
-            ("by category", name): lambda at, w=where: reading.breakdown("category", since=at, where=w),  # type: ignore[misc]  # bound early
-            ("by provider", name): lambda at, w=where: reading.breakdown("provider", since=at, where=w),  # type: ignore[misc]  # bound early
+            ("by category", name): lambda at, w=where: reading.totals("category", of_category, since=at, where=w),  # type: ignore[misc]  # bound early
+            ("by provider", name): lambda at, w=where: reading.totals("provider", of_provider, since=at, where=w),  # type: ignore[misc]  # bound early
             ("latency by provider", name): lambda at, w=where: reading.latency(by="provider", since=at, where=w),  # type: ignore[misc]  # bound early
         }
     return found

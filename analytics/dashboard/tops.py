@@ -16,6 +16,9 @@ MOST = 8
 #: Sources asked for: among a year's thousands of campaigns and keys the greatest are of either kind.
 _ASKED = 1000
 _LOST = (EventType.FAILED, EventType.DEAD, EventType.BOUNCED)
+#: What a row tells of a category, and of a provider.
+_OF_CATEGORY = (EventType.SENT, EventType.OPENED, EventType.SKIPPED, *_LOST)
+_OF_PROVIDER = (EventType.SENT, EventType.DEFERRED, *_LOST)
 
 
 def tops(asked: Asked, links: Links) -> dict[str, Any]:
@@ -60,7 +63,7 @@ def _of(name: str, ranking: dict[str, int]) -> int | None:
 
 def _categories(asked: Asked, links: Links) -> list[dict[str, Any]]:
     span: dict[str, Any] = {"since": asked.since, "until": asked.until, "where": asked.where}
-    found = reading.breakdown("category", **span)
+    found = reading.totals("category", _OF_CATEGORY, **span)
     found.pop("0", None)  # of what belongs to no category, such as receipts for messages that nobody knows
     ranked = sorted(found.items(), key=lambda item: -item[1].total(EventType.SENT, EventType.SKIPPED))[:MOST]
     named = dict(Category.objects.filter(pk__in=[int(key) for key, _ in ranked]).values_list("pk", "name"))
@@ -80,7 +83,7 @@ def _categories(asked: Asked, links: Links) -> list[dict[str, Any]]:
 
 def _providers(asked: Asked, links: Links) -> list[dict[str, Any]]:
     span: dict[str, Any] = {"since": asked.since, "until": asked.until, "where": asked.where}
-    found = reading.breakdown("provider", **span)
+    found = reading.totals("provider", _OF_PROVIDER, **span)
     speed = reading.latency(by="provider", **span)
     ranked: Sequence[tuple[str, reading.Tallies]] = sorted(
         ((key, tallies) for key, tallies in found.items() if key), key=lambda item: -item[1].total(EventType.SENT)

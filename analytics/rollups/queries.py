@@ -71,7 +71,8 @@ class View:
     def step(self, since: datetime, until: datetime, points: int) -> int:
         """The step of a chart of this window, in minutes."""
         finest = self.marks.finest(since, self.table.sizes)
-        return spans.step_for(since, until, points, self.table.sizes, finest)
+        minutes = spans.MAX_CELLS if self.where.source else spans.MAX_MINUTES  # of one source they are few
+        return spans.step_for(since, until, points, self.table.sizes, finest, minutes=minutes)
 
     def sums(
         self, since: datetime, until: datetime, outcomes: Sequence[str] = (), *, step: int = 0
@@ -80,7 +81,8 @@ class View:
         alone; none: all but latencies, which are no outcome of their own."""
         bins = ["date_bin(%(step)s, at, %(origin)s)"] if step else []
         chosen = [*bins, *(_COLUMNS[name] for name in self.columns)]
-        groups = ", ".join(str(n) for n in range(1, len(chosen) + 1))
+        # By the id itself: its digits are made once for a row of the answer, and not for every cell.
+        groups = ", ".join(c.removesuffix("::text") if "::" in c else str(n) for n, c in enumerate(chosen, 1))
         cells, params = self._cells(since, until, outcomes, step)
         params |= {"step": timedelta(minutes=step), "origin": spans.ORIGIN}
         query = f"SELECT {', '.join(chosen)}, sum(count)::bigint FROM ({cells}) cells GROUP BY {groups}"

@@ -18,6 +18,9 @@ FOREVER = datetime(9000, 1, 1, tzinfo=UTC)
 CELLS = (1, 10, 60, 1440, 10_080)
 #: Steps of a chart, in minutes, and no others: all but the smallest are made of whole cells of some larger size.
 STEPS = (1, 2, 5, 10, 20, 30, 60, 120, 180, 360, 720, 1440, 10_080, 40_320, 131_040)
+#: Points of a panel's chart, about, and cells that a line of it is made of: two hours of minutes, of which each has
+#: shards, two weeks of hours, a year of days. More takes longer than anyone waits for a panel.
+USUAL, MAX_MINUTES, MAX_CELLS = 60, 120, 400
 
 
 def floor(moment: datetime, minutes: int = 1) -> datetime:
@@ -80,13 +83,18 @@ def pieces(since: datetime, until: datetime, marks: Marks, sizes: Sequence[int])
     ]
 
 
-def step_for(since: datetime, until: datetime, points: int, sizes: Sequence[int], finest: int) -> int:
+def step_for(
+    since: datetime, until: datetime, points: int, sizes: Sequence[int], finest: int, *, minutes: int = MAX_MINUTES
+) -> int:
     """The smallest step in minutes that draws a span in no more than `points`, and one more where it begins within a
-    step. It is made of whole cells of the size `finest`, and from ten minutes on of larger ones than a minute's:
-    a day by half hours must not be read minute by minute. The largest step when none draws it."""
-    coarse = next(size for size in sizes if size > 1)
+    step. It is made of whole cells of the size `finest`, and of so large ones that so many `minutes`, or MAX_CELLS, are
+    enough, or in proportion more where more than USUAL points are asked for: a day by half hours must not be read
+    minute by minute, nor a month by half days hour by hour. The largest step when none draws it."""
+    length, more = until - since, max(1, points // USUAL)
     for step in STEPS:
-        fits = step % finest == 0 and (step < 10 or step % coarse == 0)
+        size = max(size for size in sizes if step % size == 0)
+        cells = length / timedelta(minutes=size)
+        fits = step % finest == 0 and cells <= more * (minutes if size == 1 else MAX_CELLS)
         if fits and until <= floor(since, step) + (points + 1) * timedelta(minutes=step):
             return step
     return STEPS[-1]

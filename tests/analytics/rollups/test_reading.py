@@ -82,6 +82,16 @@ def test_a_breakdown_tells_the_parts_apart() -> None:
     assert {name: tallies.total("sent", "skipped") for name, tallies in by_category.items()} == {"1": 1, "2": 14}
 
 
+def test_totals_leave_channels_and_reasons_aside() -> None:
+    count({EMAIL: 1, BACKUP: 2, SMS: 4, SKIPPED: 8})
+
+    by_category = reading.totals("category", ["sent", "skipped"], since=AT)
+
+    assert {name: tallies.total("sent", "skipped") for name, tallies in by_category.items()} == {"1": 1, "2": 14}
+    assert {(row.channel, row.reason) for tallies in by_category.values() for row in tallies.rows} == {("", "")}
+    assert reading.totals("category", ["sent"], since=AT)["2"].total("sent", "skipped") == 6
+
+
 def test_a_series_has_a_value_for_every_step_and_a_line_for_everything_that_happened() -> None:
     count({EMAIL: 1, SMS: 4})
     count({EMAIL: 10}, AT + 3 * MINUTE)
@@ -100,7 +110,7 @@ def test_a_series_has_a_value_for_every_step_and_a_line_for_everything_that_happ
         (timedelta(hours=6), timedelta(minutes=10)),
         (timedelta(days=1), timedelta(minutes=30)),
         (timedelta(days=7), timedelta(hours=3)),
-        (timedelta(days=30), timedelta(hours=12)),
+        (timedelta(days=30), timedelta(days=1)),
         (timedelta(days=365), timedelta(days=7)),
         (timedelta(days=2000), timedelta(days=91)),
     ],

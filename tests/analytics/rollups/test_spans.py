@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -87,3 +88,13 @@ def test_a_step_of_a_chart_is_made_of_whole_cells_that_are_there(
         assert spans.floor(piece.since, step) in begins
         assert piece.size <= step
         assert piece.size not in tiers.kept or piece.since >= tiers.kept[piece.size]
+
+
+@pytest.mark.parametrize(
+    ("days", "points", "step"),
+    [(1, 60, 30), (7, 60, 180), (14, 60, 360), (30, 60, 1440), (30, 500, 120), (365, 60, 10_080)],
+)
+def test_no_more_cells_are_read_than_a_panel_has_time_for(days: int, points: int, step: int) -> None:
+    until = spans.ORIGIN + timedelta(days=9000)
+
+    assert spans.step_for(until - timedelta(days=days), until, points, CELLS, 1) == step
