@@ -40,7 +40,7 @@ def preview(campaign: Campaign, user: AbstractBaseUser | AnonymousUser) -> Previ
 
 def _lacking(campaign: Campaign) -> list[str]:
     """What the recipient brings along is left aside: it differs from person to person."""
-    version = campaign.template.published
+    version = campaign.template_version or campaign.template.published
     wanted: set[str] = set()
     for channels in version.content.values() if version else ():
         for channel in campaign.lanes[0]:
@@ -51,17 +51,18 @@ def _lacking(campaign: Campaign) -> list[str]:
 
 
 def _messages(campaign: Campaign, person: Mapping[str, Any]) -> list[dict[str, Any]]:
-    published = catalogue.published(campaign.template.slug)
-    if published is None:
+    version = campaign.template_version or campaign.template.published
+    if version is None:
         return []
+    words = version.content.get(campaign.template.default_locale, {})
     context = {**campaign.data, "recipient": person}
     shown = []
     for channel in campaign.lanes[0]:
-        if channel not in published.channels:
+        if channel not in words:
             continue
         entry: dict[str, Any] = {"key": channel, "label": Channel(channel).label}
         try:
-            fields = catalogue.render(published.version_id, channel, person["locale"], context)
+            fields = catalogue.render(version.pk, channel, person["locale"], context)
         except RenderError as error:
             entry["error"] = str(error)
         else:

@@ -1,10 +1,11 @@
 """API keys: made here, shown once, revoked here."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
@@ -56,7 +57,18 @@ class ApiKeyAdmin(BaseModelAdmin):
     def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Sequence[str]:
         if obj is None:
             return ("name", "mode", "scopes", "expires_at")
-        return ("name", "prefix", "mode", "may", "state", "created_at", "last_used_at", "expires_at", "revoked_at")
+        return (
+            "name",
+            "prefix",
+            "mode",
+            "owner",
+            "may",
+            "state",
+            "created_at",
+            "last_used_at",
+            "expires_at",
+            "revoked_at",
+        )
 
     def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Sequence[str]:
         return () if obj is None else tuple(field for field in self.get_fields(request, obj) if field != "name")
@@ -95,7 +107,9 @@ class ApiKeyAdmin(BaseModelAdmin):
             obj.save(update_fields=["name"])
             return
         data = form.cleaned_data
-        key, secret = api_keys.issue(data["name"], KeyMode(data["mode"]), data["scopes"], data["expires_at"])
+        mode = KeyMode(data["mode"])
+        # Its maker's, so that nobody makes a key that acts as somebody else.
+        key, secret = api_keys.issue(data["name"], mode, data["scopes"], data["expires_at"], cast(User, request.user))
         obj.pk, obj.prefix = key.pk, key.prefix
         # Lives as long as this request: response_add shows it, and nothing else knows it.
         request.issued_secret = secret  # type: ignore[attr-defined]  # ours

@@ -12,6 +12,7 @@ import string
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import Q
 from django.utils import timezone
 
@@ -38,8 +39,10 @@ def issue(
     mode: KeyMode = KeyMode.LIVE,
     scopes: Sequence[str] = (),
     expires_at: datetime | None = None,
+    owner: AbstractBaseUser | None = None,
 ) -> tuple[ApiKey, str]:
     """Make a key; returns the row and the plaintext, which cannot be had again. No scopes given means all of them.
+    `owner` is whom it acts as with campaigns; without one it can only read them.
 
     Raises ValueError for an unknown scope.
     """
@@ -49,7 +52,13 @@ def issue(
     prefix = _random(_PREFIX_ALPHABET, PREFIX_LENGTH)
     secret = _random(_SECRET_ALPHABET, SECRET_LENGTH)
     key = ApiKey.objects.create(
-        name=name, prefix=prefix, secret_hash=_hash(secret), mode=mode, scopes=granted, expires_at=expires_at
+        name=name,
+        prefix=prefix,
+        secret_hash=_hash(secret),
+        mode=mode,
+        scopes=granted,
+        expires_at=expires_at,
+        owner_id=owner.pk if owner else None,
     )
     return key, f"ck_{KeyMode(mode).value}_{prefix}_{secret}"
 

@@ -69,10 +69,10 @@ class TestForm:
         campaign = Campaign.objects.get()
         assert (campaign.status, campaign.data, campaign.created_by.username) == ("draft", {"percent": 20}, "manager")
 
-    def test_review_saves_and_leads_to_the_confirmation(self, manager, fields):
+    def test_save_and_check_leads_to_the_check(self, manager, fields):
         answer = manager.post(ADD, {**fields, "_review": "1"})
 
-        assert answer["Location"] == button(Campaign.objects.get(), "send")
+        assert answer["Location"] == button(Campaign.objects.get(), "check")
 
     def test_a_pasted_list_may_have_blank_lines_and_repeats(self, manager, fields):
         people = factories.recipients(3)
@@ -160,58 +160,130 @@ class TestForm:
         assert answer.status_code == 200
 
 
-class TestSending:
-    def test_the_confirmation_tells_how_many_people_and_shows_the_message(self, manager):
+class TestCheck:
+    def test_it_shows_the_message_and_starts_nothing(self, manager):
         factories.recipients(12)
         campaign = make_campaign(data={"order": "A17"})
 
-        html = manager.get(button(campaign, "send")).content.decode()
+        html = manager.get(button(campaign, "check")).content.decode()
 
-        assert "goes to 12 people" in html
         assert "Order A17 is on its way" in html
+        assert button(campaign, "submit") in html
         assert Campaign.objects.get().status == CampaignStatus.DRAFT
 
-    def test_the_confirmation_names_the_merge_fields_that_would_stay_empty(self, manager):
+    def test_it_names_the_merge_fields_that_would_stay_empty(self, manager):
         factories.recipients(1)
         lacking = make_campaign(data={})
         filled = Campaign.objects.create(
             name="Filled", template=lacking.template, category=lacking.category, data={"order": "A17"}
         )
 
-        warned, silent = (manager.get(button(one, "send")) for one in (lacking, filled))
+        warned, silent = (manager.get(button(one, "check")) for one in (lacking, filled))
 
         assert warned.context["preview"].lacking == ["order"]
         assert "has no value for it" in warned.content.decode()
         assert silent.context["preview"].lacking == []
         assert "has no value for" not in silent.content.decode()
 
-    def test_it_starts_on_post_and_completes(self, manager):
+    def test_an_audience_of_nobody_cannot_be_submitted(self, manager):
+        campaign = make_campaign()
+
+        answer = manager.post(button(campaign, "submit"), follow=True)
+
+        assert "nobody in this audience" in answer.content.decode()
+        assert Campaign.objects.get().status == CampaignStatus.DRAFT
+
+    def test_of_a_started_campaign_it_leads_to_its_page(self, manager):
+        factories.recipients(1)
+        campaign = start(make_campaign())
+
+        assert manager.get(button(campaign, "check"))["Location"] == page(campaign)
+
+    def test_a_note_of_who_sent_it_back_stands_on_the_form(self, manager):
+        factories.recipients(1)
+        campaign = make_campaign()
+        CampaignService().submit(campaign.pk)
+        CampaignService().send_back(campaign.pk, "Say until when <b>it</b> holds")
+
+        html = manager.get(page(campaign)).content.decode()
+
+        assert "Say until when &lt;b&gt;it&lt;/b&gt; holds" in html
+
+
+class TestLaunch:
+    @pytest.fixture
+    def approved(self) -> Campaign:
         factories.recipients(12)
-        campaign = make_campaign()
+        campaign = make_campaign(data={"order": "A17"})
+        CampaignService().submit(campaign.pk)
+        return CampaignService().approve(campaign.pk)
 
-        answer = manager.post(button(campaign, "send"))
+    def test_it_asks_and_starts_on_post_and_completes(self, manager, approved):
+        html = manager.get(button(approved, "launch")).content.decode()
+        assert "goes to 12 people" in html
+        assert "Order A17 is on its way" in html
+        assert Campaign.objects.get().status == CampaignStatus.APPROVED
 
-        assert answer["Location"] == page(campaign)
-        hand_out(campaign)
+        answer = manager.post(button(approved, "launch"))
+
+        assert answer["Location"] == page(approved)
+        approved.refresh_from_db()
+        hand_out(approved)
         assert Notification.objects.count() == 12
-        assert manager.get(page(campaign)).status_code == 200
+        assert manager.get(page(approved)).status_code == 200
 
-    def test_an_audience_of_nobody_has_no_send_button(self, manager):
-        html = manager.get(button(make_campaign(), "send")).content.decode()
+    @pytest.mark.parametrize("typed", ["", "11", "twelve", "-12", "1.2e1"])
+    def test_many_people_want_their_number_typed(self, manager, approved, settings, typed):
+        settings.CAMPAIGN_TYPE_ABOVE = 11
 
-        assert "nobody in this audience" in html
-        assert "Send to" not in html
+        answer = manager.post(button(approved, "launch"), {"size": typed})
 
-    def test_a_second_press_is_told_that_it_is_too_late(self, manager):
-        factories.recipients(2)
-        campaign = make_campaign()
-        manager.post(button(campaign, "send"))
+        assert answer.status_code == 200
+        assert "Type 12, the number of people" in answer.content.decode()
+        assert Campaign.objects.get().status == CampaignStatus.APPROVED
 
-        answer = manager.post(button(campaign, "send"), follow=True)
+    @pytest.mark.parametrize("typed", ["12", " 1,2 "])
+    def test_the_right_number_sends_it(self, manager, approved, settings, typed):
+        settings.CAMPAIGN_TYPE_ABOVE = 11
 
-        assert "already" in answer.content.decode()
+        manager.post(button(approved, "launch"), {"size": typed})
+
         assert Campaign.objects.get().status == CampaignStatus.SENDING
 
+    def test_a_second_press_is_told_that_it_is_too_late(self, manager, approved):
+        manager.post(button(approved, "launch"))
+
+        answer = manager.post(button(approved, "launch"), follow=True)
+
+        assert "sending already" in answer.content.decode()
+        assert Campaign.objects.get().status == CampaignStatus.SENDING
+
+    def test_what_was_changed_since_the_approval_goes_back_to_review_with_a_sentence(self, manager, approved):
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            cursor.execute("ALTER TABLE campaigns_campaign DISABLE TRIGGER campaign_guard")
+            Campaign.objects.update(data={"order": "B18"})
+            cursor.execute("ALTER TABLE campaigns_campaign ENABLE TRIGGER campaign_guard")
+
+        answer = manager.post(button(approved, "launch"), follow=True)
+
+        assert "in review again" in answer.content.decode()
+        assert Campaign.objects.get().status == CampaignStatus.IN_REVIEW
+
+    def test_sending_back_wants_a_word_why(self, approved):
+        client = sign_in("approver", "view", "approve")
+        CampaignService().reopen(approved.pk)
+        CampaignService().submit(approved.pk)
+
+        silent = client.post(button(approved, "send-back"), {"note": "  "})
+        assert "Say what is to be changed" in silent.content.decode()
+        assert Campaign.objects.get().status == CampaignStatus.IN_REVIEW
+
+        client.post(button(approved, "send-back"), {"note": "Too loud."})
+        assert (Campaign.objects.get().status, Campaign.objects.get().review_note) == ("draft", "Too loud.")
+
+
+class TestRunning:
     def test_pause_resume_and_cancel_are_buttons_of_the_page(self, manager):
         factories.recipients(2)
         campaign = start(make_campaign())
@@ -220,8 +292,8 @@ class TestSending:
             assert button(campaign, name) in manager.get(page(campaign)).content.decode()
             assert manager.post(button(campaign, name)).status_code == 302
             assert Campaign.objects.get().status == status
-        history = manager.get(reverse("admin:campaigns_campaign_history", args=[campaign.pk])).content.decode()
-        assert all(word in history for word in ("Pause", "Resume", "Cancel"))
+        told = manager.get(page(campaign)).content.decode()
+        assert all(f"<b>{word}</b>" in told for word in ("Paused", "Resumed", "Cancelled"))
 
     def test_cancel_asks_first(self, manager):
         factories.recipients(2)
@@ -230,21 +302,43 @@ class TestSending:
         assert manager.get(button(campaign, "cancel")).status_code == 200
         assert Campaign.objects.get().status == CampaignStatus.SENDING
 
-    @pytest.mark.parametrize("name", ["pause", "resume"])
+    @pytest.mark.parametrize(
+        "name", ["pause", "resume", "submit", "approve", "reopen", "archive", "unarchive", "duplicate"]
+    )
     def test_steps_are_not_taken_by_following_a_link(self, manager, name):
         assert manager.get(button(make_campaign(), name)).status_code == 405
 
     def test_a_step_needs_the_csrf_token(self):
-        client = sign_in("strict", "change", "view", enforce_csrf_checks=True)
+        client = sign_in("strict", "change", "view", "submit", enforce_csrf_checks=True)
         factories.recipients(2)
         campaign = make_campaign()
 
-        assert client.post(button(campaign, "send")).status_code == 403
+        assert client.post(button(campaign, "submit")).status_code == 403
         assert Campaign.objects.get().status == CampaignStatus.DRAFT
+
+    def test_a_copy_is_a_draft_opened_for_editing(self, manager):
+        factories.recipients(2)
+        campaign = start(make_campaign(data={"order": "A17"}))
+
+        answer = manager.post(button(campaign, "duplicate"))
+
+        copy = Campaign.objects.exclude(pk=campaign.pk).get()
+        assert answer["Location"] == page(copy)
+        assert (copy.status, copy.data, copy.template_id) == ("draft", {"order": "A17"}, campaign.template_id)
+
+    def test_the_archive_is_out_of_the_way(self, manager):
+        campaign = make_campaign("Long ago")
+        manager.post(button(campaign, "archive"))
+
+        assert "Long ago" not in manager.get(LIST).content.decode()
+        assert "Long ago" in manager.get(LIST, {"archived": "yes"}).content.decode()
+        assert "Long ago" in manager.get(LIST, {"archived": "all"}).content.decode()
+        manager.post(button(campaign, "unarchive"))
+        assert "Long ago" in manager.get(LIST).content.decode()
 
 
 class TestWhoMay:
-    @pytest.mark.parametrize("name", ["send", "pause", "resume", "cancel"])
+    @pytest.mark.parametrize("name", ["submit", "launch", "pause", "resume", "cancel", "duplicate", "archive"])
     def test_a_viewer_cannot_press_anything(self, viewer, name):
         factories.recipients(2)
         campaign = make_campaign()
@@ -273,7 +367,7 @@ class TestWhoMay:
 
         assert "Person 0" not in viewer.get(page(campaign)).content.decode()
 
-    @pytest.mark.parametrize("name", ["live", "send", "pause", "resume", "cancel"])
+    @pytest.mark.parametrize("name", ["live", "check", "plan", "draft-plan", "launch", "pause", "resume", "cancel"])
     def test_nobody_gets_past_the_sign_in(self, name):
         campaign = make_campaign()
 
@@ -289,11 +383,11 @@ class TestWhoMay:
         for campaign in (make_campaign(template=template), start(make_campaign(template=template))):
             assert client.get(page(campaign)).status_code == 403
 
-    @pytest.mark.parametrize("name", ["live", "send"])
+    @pytest.mark.parametrize("name", ["live", "check", "plan", "launch"])
     def test_staff_without_the_permission_are_refused(self, name):
         assert sign_in("stranger").get(button(make_campaign(), name)).status_code == 403
 
-    @pytest.mark.parametrize("name", ["live", "send", "cancel"])
+    @pytest.mark.parametrize("name", ["live", "check", "launch", "cancel"])
     def test_a_campaign_that_is_not_there_is_not_found(self, manager, name):
         assert manager.get(reverse(f"campaign-{name}", args=[4711])).status_code == 404
 
@@ -306,7 +400,7 @@ class TestStarted:
 
         answer = manager.post(page(campaign), {**fields, "name": "Hijacked"}, follow=True)
 
-        assert "in the meantime, so nothing was changed" in answer.content.decode()
+        assert "by now; nothing was changed" in answer.content.decode()
         kept = Campaign.objects.get()
         assert (kept.name, kept.status, kept.template.slug) == ("Sale", "sending", "other")
 

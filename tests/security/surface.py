@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from django.contrib.auth.models import User
 from drf_spectacular.generators import SchemaGenerator
 
 from analytics.webhooks import endpoints
 from analytics.webhooks.endpoints import Wishes
+from campaigns.models import Campaign
 from channels_app import identity
 from channels_app.models import FeedItem
-from preferences.models import Recipient
+from notifications.models import MessageTemplate
+from preferences.models import Category, Recipient
 from tests import factories
 from tests.admin import notification
 from tests.api import Api
@@ -64,7 +67,11 @@ class Rows:
         self.person: Recipient = factories.recipient("user-42")
         self.sent = notification("user-42")
         deliver(message(self.person, "Hello"))
-        self.live, self.test = Api(), Api(mode="test")
+        owner = User.objects.create_superuser("key-owner")  # whom a key acts as with campaigns
+        self.live, self.test = Api(owner=owner), Api(mode="test", owner=owner)
+        self.campaign = Campaign.objects.create(
+            name="Spring", template=MessageTemplate.objects.get(), category=Category.objects.get(slug="orders")
+        )
         self.endpoint = endpoints.create(Wishes(url="https://shop.example/hooks"), keys=[self.live.key])
         self.feed_token = identity.issue_token(self.person.id).token
 
@@ -77,6 +84,8 @@ class Rows:
     def known(self, path: str, name: str) -> str:
         if "/webhooks/endpoints/" in path:
             return str(self.endpoint.pk)
+        if "/campaigns/" in path:
+            return str(self.campaign.pk)
         if "/notifications/" in path:
             return str(self.sent.pk)
         if "/device-tokens/" in path and name == "id":

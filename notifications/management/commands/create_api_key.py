@@ -3,6 +3,7 @@ from argparse import ArgumentParser
 from datetime import timedelta
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
@@ -27,7 +28,16 @@ class Command(BaseCommand):
             help=f"may be repeated; all of them when not given. One of: {', '.join(Scope.values)}",
         )
         parser.add_argument("--expires-in", type=int, metavar="DAYS", help="days until it stops working; default never")
+        parser.add_argument(
+            "--owner", metavar="USER", help="the account it acts as with campaigns; none: it only reads"
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
+
+    def _owner(self, username: str | None) -> User | None:
+        owner = User.objects.filter(username=username).first() if username else None
+        if username and owner is None:
+            raise CommandError(f"There is no account {username!r}.")
+        return owner
 
     def handle(self, *args: Any, **options: Any) -> None:
         name: str = options["name"].strip()
@@ -38,7 +48,8 @@ class Command(BaseCommand):
             raise CommandError("--expires-in must be between 1 and 3650 days.")
         mode = KeyMode.TEST if options["test"] else KeyMode.LIVE
         expires_at = timezone.now() + timedelta(days=days) if days is not None else None
-        key, plaintext = api_keys.issue(name, mode, options["scope"], expires_at)
+        owner = self._owner(options["owner"])
+        key, plaintext = api_keys.issue(name, mode, options["scope"], expires_at, owner)
         if options["json"]:
             facts = {"name": key.name, "prefix": key.prefix, "mode": key.mode, "scopes": key.scopes, "key": plaintext}
             self.stdout.write(json.dumps(facts))

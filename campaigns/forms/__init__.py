@@ -1,0 +1,5 @@
+"""The form of a draft."""
+
+from campaigns.forms.draft import CampaignForm
+
+__all__ = ["CampaignForm"]

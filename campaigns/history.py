@@ -1,0 +1,54 @@
+"""A campaign's audit trail, as sentences."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.contrib.humanize.templatetags.humanize import intcomma
+from django.utils.dateparse import parse_datetime
+from django.utils.formats import date_format
+
+from campaigns.models import Action, Campaign, CampaignEvent
+
+#: Lines on a page; the first ones of a campaign stay reachable through the API.
+SHOWN = 100
+
+
+class Line(NamedTuple):
+    """What was done, when and by whom ("" for the system itself), and what there is to say about it."""
+
+    at: datetime
+    who: str
+    what: str
+    detail: str
+
+
+def trail(campaign: Campaign) -> list[Line]:
+    """The newest first."""
+    events = CampaignEvent.objects.filter(campaign_id=campaign.pk).order_by("-id")[:SHOWN]
+    return [Line(event.at, event.actor_name, str(Action(event.action).label), _said(event.detail)) for event in events]
+
+
+def _moment(value: object) -> str:
+    at = parse_datetime(str(value))
+    return f"{date_format(at, 'j M Y, H:i')} UTC" if at else str(value)
+
+
+#: What is known of an event, in words; a key that is not here is told as it is.
+_WORDS: Mapping[str, Callable[[Any], str]] = {
+    "people": lambda count: f"{intcomma(count)} {'person' if count == 1 else 'people'}",
+    "starts_at": lambda at: f"for {_moment(at)}",
+    "until": lambda at: f"until {_moment(at)}",
+    "note": lambda note: f"“{note}”",
+    "problem": str,
+    "via": str,
+    "from": lambda id: f"from campaign {id}",
+    "into": lambda id: f"into campaign {id}",
+}
+
+
+def _said(detail: Mapping[str, Any]) -> str:
+    told = [
+        _WORDS[key](value) if key in _WORDS else f"{key.replace('_', ' ')} {value}" for key, value in detail.items()
+    ]
+    return " · ".join(told)
