@@ -6,10 +6,13 @@ import time
 import structlog
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.db.models import Q
+from django.db.models.functions import Now
 
 from campaigns.errors import WrongState
 from campaigns.models import Campaign, CampaignStatus
 from campaigns.services import CampaignService, FanOut, Withdraw
+from campaigns.services.preparation import forget
+from campaigns.services.recurring import begin
 from notifications.errors import RecordUnavailable
 
 log = structlog.get_logger(__name__)
@@ -47,15 +50,19 @@ class Runner:
         self._not_before = {work: moment for work, moment in self._not_before.items() if moment > now}
         held = {status: [id for id, held in self._not_before if held == status] for status in CampaignStatus.values}
         sending = Q(status=CampaignStatus.SENDING) & ~Q(pk__in=held[CampaignStatus.SENDING])
-        withdrawn = Q(status=CampaignStatus.CANCELLED, finished_at=None) & ~Q(pk__in=held[CampaignStatus.CANCELLED])
-        busy = Campaign.objects.filter(sending | withdrawn).order_by("id")
+        unfinished = Q(finished_at=None) | Q(prepared_to__isnull=False)
+        withdrawn = unfinished & Q(status=CampaignStatus.CANCELLED) & ~Q(pk__in=held[CampaignStatus.CANCELLED])
+        due = Q(status=CampaignStatus.SCHEDULED, starts_at__lte=Now()) & ~Q(pk__in=held[CampaignStatus.SCHEDULED])
+        # Targets of what is over are not needed any more.
+        over = Q(status=CampaignStatus.COMPLETED, prepared_to__isnull=False) & ~Q(pk__in=held[CampaignStatus.COMPLETED])
+        busy = Campaign.objects.filter(sending | withdrawn | due | over).order_by("id")
         return list(busy.values_list("id", "status")[:AT_ONCE])
 
     def _step(self, work: Work) -> int:
         campaign_id, status = work
         with structlog.contextvars.bound_contextvars(campaign_id=campaign_id):
             try:
-                done = self._withdraw(work) if status == CampaignStatus.CANCELLED else FanOut(campaign_id).step()
+                done = self._do(work)
             except OUTAGES as error:
                 if not _answered(error):
                     raise
@@ -63,16 +70,28 @@ class Runner:
                 return 0
             except Exception as error:
                 log.exception("campaign_failed")
-                if status == CampaignStatus.CANCELLED:  # nothing is left to pause
-                    self._put_off(work, error)
-                else:
+                if status == CampaignStatus.SENDING:
                     self._stop(campaign_id, error)
+                else:  # nothing is under way to be paused
+                    self._put_off(work, error)
                 return 0
             self._slow.pop(work, None)
             return done
 
+    def _do(self, work: Work) -> int:
+        campaign_id, status = work
+        match CampaignStatus(status):
+            case CampaignStatus.CANCELLED:
+                return self._withdraw(work)
+            case CampaignStatus.SCHEDULED:
+                return int(begin(campaign_id))
+            case CampaignStatus.COMPLETED:
+                return forget(campaign_id)
+            case _:
+                return FanOut(campaign_id).step()
+
     def _withdraw(self, work: Work) -> int:
-        done = Withdraw(work[0]).step()
+        done = Withdraw(work[0]).step() or forget(work[0])
         if not done:
             self._not_before[work] = time.monotonic() + WITHDRAW_AGAIN
         return done

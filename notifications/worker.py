@@ -35,6 +35,7 @@ from notifications.providers.gate import Permit, ProviderGate
 from notifications.services.addresses import retire_invalid
 from notifications.services.claims import Claim, Result
 from notifications.services.gates import Gates
+from notifications.services.holds import holds
 from notifications.services.messages import content_of, message_of
 from notifications.services.rate_limiter import RateLimiter
 from notifications.services.recording import vendor_text
@@ -119,10 +120,14 @@ class Worker:
         return self._record(results)
 
     def _admit(self, message: WorkMessage) -> Sequence[Key]:
-        """What is worth claiming now. What no provider of the channel may take, or what is beyond a limit, goes back
-        into the outbox without a claim, so that a backlog costs next to nothing while it waits. Test traffic goes on.
+        """What is worth claiming now. What belongs to a held source, what no provider of the channel may take, or what
+        is beyond a limit, goes back into the outbox without a claim, so that a backlog costs next to nothing while it
+        waits. Test traffic goes on.
         """
-        wanted = message.deliveries
+        lane = (message.channel, message.priority)
+        wanted = holds.park(message.deliveries, lane, alone=message.is_suspect)
+        if not wanted:
+            return wanted
         permit = self.gate.room(settings.PROVIDER_CHAINS[message.channel], len(wanted), priority=message.priority)
         if permit.granted >= len(wanted):
             return wanted
@@ -130,7 +135,6 @@ class Worker:
         live = [id for id in wanted if id not in tests]
         now, later = live[: permit.granted], live[permit.granted :]
         if later:
-            lane = (message.channel, message.priority)
             self.tracker.postpone(later, lane, self._turns_of(lane, permit, len(later)), alone=message.is_suspect)
             log.info("worker.channel_waits", deliveries=len(later), why=permit.reason, seconds=round(permit.wait, 1))
         return [*now, *(id for id in wanted if id in tests)]

@@ -4,6 +4,7 @@ from campaigns.services.audience import MAX_LIST, AudienceService, MemberList
 from campaigns.services.drafts import DraftService, Parts, Variant
 from campaigns.services.fanout import FanOut
 from campaigns.services.lifecycle import CampaignService
+from campaigns.services.phases import choose_winner
 from campaigns.services.trail import tell
 from campaigns.services.withdraw import Withdraw
 
@@ -17,5 +18,6 @@ __all__ = [
     "Parts",
     "Variant",
     "Withdraw",
+    "choose_winner",
     "tell",
 ]

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
 
 from campaigns.models import Audience, Campaign, CampaignMember
 from campaigns.segments import where
+from campaigns.services.counting import Count, count
 from preferences.models import Recipient
 
 #: Ids in one pasted list: a form of a megabyte. Larger audiences come from an import, not from the clipboard.
@@ -19,6 +20,25 @@ _BEFORE, _BEHIND = UUID(int=0), UUID(int=(1 << 128) - 1)
 
 _PASTED = "r.id IN (SELECT recipient_id FROM campaigns_campaignmember WHERE campaign_id = %s)"
 _ON_LIST = "r.id IN (SELECT recipient_id FROM campaigns_recipientlistmember WHERE list_id = ANY(%s))"
+
+
+_PEOPLE = """
+    SELECT r.id, r.external_id FROM preferences_recipient r
+     WHERE ({}) AND r.id > %s AND r.id <= %s ORDER BY r.id LIMIT %s
+"""
+_TARGETS = """
+    SELECT r.id, r.external_id, t.variant
+      FROM campaigns_campaigntarget t JOIN preferences_recipient r ON r.id = t.recipient_id
+     WHERE t.campaign_id = %s AND t.step = %s AND t.recipient_id > %s ORDER BY t.recipient_id LIMIT %s
+"""
+
+
+class Person(NamedTuple):
+    """One of a chunk; `variant` is the place of theirs among the labels."""
+
+    id: UUID
+    external_id: str
+    variant: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +96,12 @@ class AudienceService:
         return Recipient.objects.order_by("-id").values_list("id", flat=True).first()
 
     def size(self, campaign: Campaign) -> int:
-        """How many people that is now. Exact: for everyone it reads an index, about 0.1 s a million."""
-        condition, parameters = self.condition(campaign)
-        with connection.cursor() as cursor:
-            cursor.execute(f"SELECT count(*) FROM preferences_recipient r WHERE {condition}", parameters)
-            people: int = cursor.fetchone()[0]
-            return people
+        """How many people that is now; see `count`."""
+        return self.count(campaign).people
+
+    def count(self, campaign: Campaign) -> Count:
+        """How many people that is now: counted (for everyone from an index, about 0.1 s a million), or estimated."""
+        return count(*self.condition(campaign))
 
     def first(self, campaign: Campaign) -> dict[str, Any] | None:
         """The first person's own data, as templates see it."""
@@ -94,17 +114,20 @@ class AudienceService:
         fields = ("external_id", "name", "locale", "timezone", "attributes")
         return Recipient.objects.filter(pk=found[0]).values(*fields).first() if found else None
 
-    def chunk(self, campaign: Campaign, limit: int) -> list[tuple[UUID, str]]:
-        """The next people after the campaign's cursor, (id, external id) in the order of ids."""
-        condition, parameters = self.condition(campaign)
+    def chunk(self, campaign: Campaign, limit: int) -> list[Person]:
+        """The next people after the campaign's cursor, in the order of ids: of its targets where it has them."""
+        after, upto = self.span(campaign.cursor, campaign.upper)
         with connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT r.id, r.external_id FROM preferences_recipient r WHERE ({condition})"
-                " AND r.id > %s AND r.id <= %s ORDER BY r.id LIMIT %s",
-                [*parameters, campaign.cursor or _BEFORE, campaign.upper or _BEHIND, limit],
-            )
-            people: list[tuple[UUID, str]] = cursor.fetchall()
-            return people
+            if campaign.prepared_to is not None:
+                cursor.execute(_TARGETS, [campaign.pk, campaign.step, after, limit])
+            else:
+                condition, parameters = self._included(campaign)  # who leaves somebody out has targets
+                cursor.execute(_PEOPLE.format(condition), [*parameters, after, upto, limit])
+            return [Person(*row) for row in cursor.fetchall()]
+
+    def span(self, after: UUID | None, upto: UUID | None) -> tuple[UUID, UUID]:
+        """Bounds that always are some: after < id <= upto."""
+        return after or _BEFORE, upto or _BEHIND
 
     def condition(self, campaign: Campaign) -> tuple[str, list[Any]]:
         """A SQL boolean over the alias `r` of preferences_recipient, and its parameters. DefinitionInvalid: a segment

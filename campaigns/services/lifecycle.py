@@ -1,5 +1,7 @@
 """The steps of a campaign's life, from the approval on. Each is one guarded UPDATE (`steps`)."""
 
+from typing import Any
+
 import structlog
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -8,13 +10,16 @@ from django.db.models import DateTimeField
 from django.db.models.functions import Now, Trunc
 
 from campaigns.errors import NotReady, WrongState
-from campaigns.models import Action, Campaign, CampaignStatus, CampaignVariant, Schedule
+from campaigns.models import Action, Campaign, CampaignStatus, CampaignVariant, Phase, Schedule
 from campaigns.models.campaign import CONTENT
 from campaigns.services.audience import AudienceService
+from campaigns.services.preparation import is_needed
 from campaigns.services.review import Review
 from campaigns.services.timing import AHEAD, first_moment
 from campaigns.services.trail import tell
 from core.moments import database_now
+from notifications.models import HoldKind
+from notifications.services.holds import hold, release
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +47,9 @@ class CampaignService(Review):
                 raise NotReady(f"Type the number of people it goes to, {campaign.audience_size:,}, to send it.")
             moment = None if (changed := self.changed(campaign)) else self._starts_at(campaign)
             if not changed and moment is None:
-                return self._start(campaign, by)
+                if not self.people(campaign):
+                    raise NotReady("There is nobody in this audience.")
+                return self.started(campaign, by)
             if not changed:
                 detail: dict[str, object] = {"starts_at": str(moment)}
                 return self.move(
@@ -65,18 +72,27 @@ class CampaignService(Review):
             if campaign.starts_at is not None and campaign.starts_at > database_now():
                 raise WrongState("Its moment has not come yet. Open it for editing to send it sooner.")
             if not self.changed(campaign):
-                return self._start(campaign, by)
+                return self.started(campaign, by)
         raise NotReady(_CHANGED)
 
     def pause(self, campaign_id: int, *, by: User | None = None) -> Campaign:
-        """Hand out nothing more for now; when this returns no chunk is under way."""
+        """Nothing more leaves for now, handed out or not: workers know within a second, and when this returns no chunk
+        is under way."""
         self.allow(by, "operate")
-        return self.move(campaign_id, Action.PAUSED, _S.PAUSED, (_S.SENDING,), by=by)
+        with transaction.atomic():
+            paused = self.move(campaign_id, Action.PAUSED, _S.PAUSED, (_S.SENDING,), by=by)
+            hold(paused.source, HoldKind.HELD)
+        return paused
 
     def resume(self, campaign_id: int, *, by: User | None = None) -> Campaign:
         """Go on behind the last person handed out."""
         self.allow(by, "operate")
-        return self.move(campaign_id, Action.RESUMED, _S.SENDING, (_S.PAUSED,), by=by, problem="")
+        with transaction.atomic():
+            resumed = self.move(
+                campaign_id, Action.RESUMED, _S.SENDING, (_S.PAUSED,), by=by, problem="", paced_from=None
+            )
+            release(resumed.source)
+        return resumed
 
     def cancel(self, campaign_id: int, *, by: User | None = None) -> Campaign:
         """Hand out nothing more, ever; the runner withdraws what has not left yet (`Withdraw`).
@@ -88,6 +104,8 @@ class CampaignService(Review):
             campaign = self.locked(campaign_id, _S.SCHEDULED, _S.SENDING, _S.PAUSED, _S.COMPLETED)
             done = Now() if campaign.started_at is None else None
             since = (_S(campaign.status),)
+            if campaign.started_at is not None:
+                hold(campaign.source, HoldKind.CANCELLED)
             return self.move(
                 campaign_id, Action.CANCELLED, _S.CANCELLED, since, by=by, finished_at=done, starts_at=None
             )
@@ -97,7 +115,9 @@ class CampaignService(Review):
         limit = Campaign._meta.get_field("problem").max_length
         problem = problem[:limit]
         detail: dict[str, object] = {"problem": problem}
-        self.move(campaign_id, Action.STOPPED, _S.PAUSED, (_S.SENDING,), detail=detail, problem=problem)
+        with transaction.atomic():
+            stopped = self.move(campaign_id, Action.STOPPED, _S.PAUSED, (_S.SENDING,), detail=detail, problem=problem)
+            hold(stopped.source, HoldKind.HELD)
 
     def duplicate(self, campaign_id: int, *, by: User | None = None) -> Campaign:
         """A draft that says the same to the same people; a moment of its own has to be chosen where that has passed."""
@@ -141,22 +161,30 @@ class CampaignService(Review):
             moment -= AHEAD
         return moment if moment is not None and moment > now else None
 
-    def _start(self, campaign: Campaign, by: User | None) -> Campaign:
-        """From now on the runner hands it out, to the people there are now."""
-        upper, size = self.audience.upper(), self.audience.size(campaign)
-        if not size:
-            raise NotReady("There is nobody in this audience.")
+    def started(self, campaign: Campaign, by: User | None = None) -> Campaign:
+        """From now on the runner hands it out, to the people there are now. Call it with the row held."""
         # Whole milliseconds: the notifications' ids are made from this moment and carry no more than that.
-        started = Trunc(Now(), "millisecond", output_field=DateTimeField())
+        began = Trunc(Now(), "millisecond", output_field=DateTimeField())
+        size = self.people(campaign)
         return self.move(
             campaign.pk, Action.STARTED, _S.SENDING, (_S.APPROVED, _S.SCHEDULED),
-            by=by, detail={"people": size}, started_at=started, audience_size=size, upper=upper,
+            by=by, detail={"people": size},
+            started_at=began, audience_size=size, upper=self.audience.upper(), phase=first_phase(campaign),
+            prepared_at=None if is_needed(campaign) else Now(),
         )  # fmt: skip
+
+
+def first_phase(campaign: Campaign) -> Phase:
+    """Who gets it first."""
+    if campaign.canary_percent:
+        return Phase.CANARY
+    return Phase.TEST if campaign.test_percent < 100 and campaign.variants.exists() else Phase.REST
 
 
 def copied(original: Campaign, **values: object) -> Campaign:
     """Another campaign with the same content, list and variants."""
-    copy = Campaign.objects.create(**{column: getattr(original, column) for column in CONTENT}, **values)
+    content: dict[str, Any] = {column: getattr(original, column) for column in CONTENT}
+    copy = Campaign.objects.create(**{**content, **values})
     CampaignVariant.objects.bulk_create(
         CampaignVariant(
             campaign=copy,

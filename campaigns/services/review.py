@@ -33,7 +33,7 @@ class Review(Steps):
         with transaction.atomic():
             campaign = self.locked(campaign_id, _S.DRAFT)
             self.ready(campaign)
-            if not (size := self.audience.size(campaign)):
+            if not (size := self.people(campaign)):
                 raise NotReady("There is nobody in this audience.")
             campaign.variants.update(template_version_id=_published("template_id"))
             return self.move(
@@ -47,7 +47,7 @@ class Review(Steps):
         """Let it go out as it is now. To more than CAMPAIGN_REVIEW_ABOVE people somebody else has to say so."""
         with transaction.atomic():
             campaign = self.locked(campaign_id, _S.IN_REVIEW)
-            size = self.audience.size(campaign)
+            size = self.people(campaign)
             self._may_approve(campaign, size, by)
             return self.move(
                 campaign_id, Action.APPROVED, _S.APPROVED, (_S.IN_REVIEW,),

@@ -4,7 +4,7 @@ import structlog
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from campaigns.errors import NotAllowed, NotReady, WrongState
+from campaigns.errors import DefinitionInvalid, NotAllowed, NotReady, WrongState
 from campaigns.models import Action, Campaign, CampaignStatus
 from campaigns.services.audience import AudienceService
 from campaigns.services.readiness import problems
@@ -58,6 +58,13 @@ class Steps:
         if campaign.status not in since:
             raise WrongState(f"This campaign is {campaign.get_status_display().lower()} already.")
         return campaign
+
+    def people(self, campaign: Campaign) -> int:
+        """How many people it goes to now; NotReady when its segments mean nothing any more."""
+        try:
+            return self.audience.size(campaign)
+        except DefinitionInvalid as error:
+            raise NotReady(f"Its segment has to be put right first: {error}") from None
 
     def ready(self, campaign: Campaign) -> None:
         """Raise NotReady with the first thing that has to be put right."""

@@ -10,6 +10,7 @@ from campaigns.models import Action, Campaign, CampaignStatus
 from campaigns.services.trail import tell
 from notifications.choices import Status
 from notifications.models import Delivery
+from notifications.services.holds import release
 from notifications.services.tracking import DeliveryTracker
 
 log = structlog.get_logger(__name__)
@@ -42,6 +43,7 @@ class Withdraw:
                 Campaign.objects.filter(pk=campaign.pk).update(withdrawn=0)
             else:
                 Campaign.objects.filter(pk=campaign.pk).update(finished_at=Now())
+                release(campaign.source)  # there is nothing left that it could hold
                 tell(campaign.pk, Action.WITHDRAWN)
                 log.info("campaign_withdrawn", campaign_id=campaign.pk)
             return len(left)

@@ -13,12 +13,14 @@ from notifications.models.received_event import ReceivedEvent
 from notifications.models.replay import ReplayRun
 from notifications.models.sandbox import SandboxState, SimulatedCall
 from notifications.models.simulated_receipt import SimulatedReceipt
+from notifications.models.source_hold import HoldKind, SourceHold
 
 __all__ = [
     "ApiKey",
     "DeadLetter",
     "Delivery",
     "DeliveryEvent",
+    "HoldKind",
     "IdempotencyRecord",
     "MaintenanceState",
     "MessageTemplate",
@@ -33,6 +35,7 @@ __all__ = [
     "SandboxState",
     "SimulatedCall",
     "SimulatedReceipt",
+    "SourceHold",
     "TemplatePublication",
     "TemplateVersion",
 ]

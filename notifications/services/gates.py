@@ -9,6 +9,7 @@ from core import ids, redis
 from core.ids import Key
 from notifications.choices import EventType, HoldReason, Priority, SkipReason
 from notifications.services.claims import Claim, Result
+from notifications.services.holds import holds
 from notifications.services.rate_limiter import RateLimiter, RecipientAsk
 from notifications.services.routing import refusal
 from preferences.services import LOOK_BACK_SECONDS, CategoryInfo, PreferencesService
@@ -36,10 +37,11 @@ class Gates:
         """The results of those that go no further, and the claims that do."""
         categories = self.preferences.categories_by_id({claim.category_id for claim in claims})
         refused = self._refused(claims, categories)
+        cancelled = holds.cancelled()
         results: list[Result] = []
         passed: list[Claim] = []
         for claim in claims:
-            if claim.cancelled or not claim.recipient_known:
+            if claim.cancelled or not claim.recipient_known or claim.source in cancelled:
                 reason = SkipReason.CANCELLED.value
             elif claim.expired:
                 reason = SkipReason.EXPIRED.value
