@@ -37,8 +37,9 @@ _HITS = metrics.counter(
     "result",
 )
 
-#: Seconds a request waits for its hit. A commit takes milliseconds; what takes longer is no matter of the reader's.
-PATIENCE = 0.25
+#: Seconds a request waits for its hit. A commit takes milliseconds; a disk that takes longer is no matter of the
+#: reader's, who wants a page.
+PATIENCE = 0.01
 #: Hits in one statement, and hits kept while PostgreSQL is away: some 10 MB, half a minute of a busy process.
 BATCH, MAX_WAITING = 500, 10_000
 #: Seconds between two tries while PostgreSQL is away.

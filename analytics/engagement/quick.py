@@ -10,9 +10,9 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from analytics.engagement import following
+from analytics.engagement import following, hits
 from analytics.engagement.following import HEADERS, Answer
-from analytics.engagement.hits import PATIENCE, HitLog, hit_log
+from analytics.engagement.hits import HitLog, hit_log
 from analytics.engagement.links import LinkReader, link_reader
 from analytics.engagement.machines import PREFETCH_HEADERS, Visit
 from core.asgi import ThreadedASGIHandler, count_request
@@ -72,7 +72,7 @@ class QuickLinks:
         done = self._hits.take(answer.hit)
         if done is None:
             return
-        finished, _ = await asyncio.wait([asyncio.wrap_future(done)], timeout=PATIENCE)
+        finished, _ = await asyncio.wait([asyncio.wrap_future(done)], timeout=hits.PATIENCE)
         if finished:
             self._hits.kept(answer.hit)
         else:

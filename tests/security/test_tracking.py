@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from analytics.engagement import views
+from analytics.engagement import hits, views
 from analytics.engagement.links import LinkBook, url_hash
 from analytics.engagement.tokens import PIXEL, Tokens, tokens
 from analytics.models import TrackedLink
@@ -15,6 +15,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 KNOWN = "https://shop.example/offers"
 EVIL = "https://evil.example/"
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch):
+    monkeypatch.setattr(hits, "PATIENCE", 5.0)  # what is kept is there when the answer comes
 
 
 @pytest.fixture

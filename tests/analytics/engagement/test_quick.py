@@ -95,7 +95,7 @@ def test_a_link_this_process_does_not_know_is_django_s_and_the_next_time_is_not(
         ({"path": "/t/c/" + "A" * 36}, 404),
         ({"path": "/t/c/"}, 404),
         ({"path": "/t/x/" + "A" * 36}, 404),
-        ({"method": "POST"}, 403),
+        ({"method": "POST"}, 405),
         ({"Host": "evil.example"}, 400),
         ({"User_Agent": ["a", "b"]}, 302),
     ],
