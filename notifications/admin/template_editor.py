@@ -84,7 +84,7 @@ class TemplateEditor(TemplatePages):
         reader_form.is_valid()
         person, locale = reader_form.reader(), reader_form.locale(template.default_locale)
         content = form.content()
-        context = context_of(template, data={}, recipient=person, locale=locale)
+        context = context_of(template.variables, data={}, recipient=person, locale=locale)
         shown = preview(content, default_locale=template.default_locale, locale=locale, context=context)
         found = findings(
             content, purpose=template.purpose, variables=template.variables, default_locale=template.default_locale

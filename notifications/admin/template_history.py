@@ -147,7 +147,7 @@ def _previews(
         locales = sorted(version.content, key=lambda locale: (locale != default, locale))
     shown = []
     for locale in locales:
-        context = context_of(template, data=data, recipient=person, locale=locale)
+        context = context_of({}, data=data, recipient=person, locale=locale)
         cards = preview(version.content, default_locale=default, locale=locale, context=context)
         shown.append((locale, [template_looks.card(one, locale) for one in cards]))
     return shown

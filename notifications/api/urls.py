@@ -9,7 +9,16 @@ from notifications.api.notifications import (
     NotificationView,
 )
 from notifications.api.sandbox import SandboxCallsView, SandboxProvidersView, SandboxProviderView
-from notifications.api.templates import PreviewTemplateView, TemplatesView, TemplateView
+from notifications.api.template_trying import PreviewTemplateView, TestTemplateView
+from notifications.api.template_versions import (
+    CheckTemplateView,
+    DiffTemplateView,
+    PublishTemplateVersionView,
+    RollBackTemplateView,
+    TemplateVersionsView,
+    TemplateVersionView,
+)
+from notifications.api.templates import TemplatesView, TemplateView
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("notifications/", NotificationsView.as_view()),
@@ -23,4 +32,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("templates/", TemplatesView.as_view()),
     path("templates/<slug:slug>/", TemplateView.as_view()),
     path("templates/<slug:slug>/preview/", PreviewTemplateView.as_view()),
+    path("templates/<slug:slug>/check/", CheckTemplateView.as_view()),
+    path("templates/<slug:slug>/test/", TestTemplateView.as_view()),
+    path("templates/<slug:slug>/diff/", DiffTemplateView.as_view()),
+    path("templates/<slug:slug>/roll-back/", RollBackTemplateView.as_view()),
+    path("templates/<slug:slug>/versions/", TemplateVersionsView.as_view()),
+    path("templates/<slug:slug>/versions/<int:number>/", TemplateVersionView.as_view()),
+    path("templates/<slug:slug>/versions/<int:number>/publish/", PublishTemplateVersionView.as_view()),
 ]

@@ -8,7 +8,6 @@ from django.conf import settings
 
 from notifications.choices import Channel
 from notifications.errors import RenderError
-from notifications.models import MessageTemplate
 from notifications.services.rendering import FIELDS, Segments, compile_content, missing, sms_segments
 from notifications.services.template_checks.sizes import push_bytes
 from notifications.services.template_variables import RECIPIENT, SAMPLE_RECIPIENT, UNSUBSCRIBE_URL
@@ -48,13 +47,15 @@ def preview(
 
 
 def context_of(
-    template: MessageTemplate, *, data: Mapping[str, Any], recipient: Mapping[str, Any] | None, locale: str
+    samples: Mapping[str, Any], *, data: Mapping[str, Any], recipient: Mapping[str, Any] | None, locale: str
 ) -> dict[str, Any]:
-    """What a message's wording sees: the template's samples, over them `data`, and somebody made up where nobody is
-    given."""
-    reader = recipient or {**SAMPLE_RECIPIENT, "locale": locale}
-    link = f"{settings.PUBLIC_URL}/u/sample/"
-    return {**template.variables, RECIPIENT: reader, **data, UNSUBSCRIBE_URL: link}
+    """What a message's wording sees: the samples, over them `data`, and the recipient. Where nobody is given, it is
+    whom `data` describes, or somebody made up."""
+    context = {**samples, RECIPIENT: {**SAMPLE_RECIPIENT, "locale": locale}, **data}
+    context[UNSUBSCRIBE_URL] = f"{settings.PUBLIC_URL}/u/sample/"
+    if recipient is not None:
+        context[RECIPIENT] = recipient
+    return context
 
 
 def reader(external_id: str) -> dict[str, Any] | None:

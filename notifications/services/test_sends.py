@@ -74,7 +74,7 @@ def _content(version: TemplateVersion, external_id: str, wanted: Wanted) -> dict
     if person is None:
         raise RenderError(f"There is no recipient {external_id[:128]!r}.")
     template: MessageTemplate = version.template
-    context = context_of(template, data=wanted.data, recipient=person, locale=person["locale"])
+    context = context_of(template.variables, data=wanted.data, recipient=person, locale=person["locale"])
     shown = preview(version.content, default_locale=template.default_locale, locale=person["locale"], context=context)
     chosen = [one for one in shown if wanted.channels is None or one.channel in wanted.channels]
     for one in chosen:
