@@ -148,7 +148,7 @@ class Worker:
 
     def _render(self, channel: str, claims: Sequence[Claim]) -> tuple[list[Result], dict[bool, list[Pair]]]:
         """Finished messages, live and test traffic apart, and the failures of those that cannot be rendered."""
-        slugs = {id: category.slug for id, category in self.preferences.categories_by_id(()).items()}
+        categories = self.preferences.categories_by_id(())
         failed: list[Result] = []
         rendered: list[Claim] = []
         contents: list[Content] = []
@@ -163,7 +163,7 @@ class Worker:
         finished = decorated(registry.decorators(), channel, rendered, contents)
         outbound: dict[bool, list[Pair]] = {False: [], True: []}
         for claim, content in zip(rendered, finished, strict=True):
-            message = message_of(claim, content, slugs.get(claim.category_id, ""))
+            message = message_of(claim, content, categories.get(claim.category_id))
             outbound[claim.is_test].append((claim, message))
         return failed, outbound
 

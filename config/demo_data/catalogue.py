@@ -54,14 +54,17 @@ CATEGORIES = {
 }
 
 
-def _html(heading: str, text: str, link: str, button: str) -> str:
-    """A mail that reads well in every client: one column, inline styles, nothing to download."""
+def _html(heading: str, text: str, link: str, button: str, way_out: str = "") -> str:
+    """A mail that reads well in every client: one column, inline styles, nothing to download. Marketing has a way out,
+    under this name."""
+    link_out = f'<a href="{{{{ unsubscribe_url }}}}" style="color:#6b7280">{way_out}</a>'
+    footer = f'<p style="font-size:13px;margin:32px 0 0">{link_out}</p>'
     return (
         '<div style="font-family:Helvetica,Arial,sans-serif;max-width:560px;margin:0 auto;padding:24px;color:#1f2937">'
         f'<h1 style="font-size:22px;margin:0 0 16px">{heading}</h1>'
         f'<p style="font-size:16px;line-height:1.5;margin:0 0 24px">{text}</p>'
         f'<a href="{link}" style="background:#4338ca;color:#ffffff;text-decoration:none;padding:12px 20px;'
-        f'border-radius:8px;display:inline-block">{button}</a></div>'
+        f'border-radius:8px;display:inline-block">{button}</a>{footer if way_out else ""}</div>'
     )
 
 
@@ -154,12 +157,16 @@ TEMPLATES: dict[str, Template] = {
                 "email": {
                     "subject": "{{ recipient.name | default: 'Hello' }}, this week's offer",
                     "preheader": "Until Sunday, for you.",
-                    "text": "This week: 20% off everything blue, until Sunday.\n\nhttps://shop.example/offers\n",
+                    "text": (
+                        "This week: 20% off everything blue, until Sunday.\n\nhttps://shop.example/offers\n\n"
+                        "No more offers: {{ unsubscribe_url }}\n"
+                    ),
                     "html": _html(
                         "This week's offer",
                         "20% off everything blue, until Sunday.",
                         "https://shop.example/offers",
                         "Have a look",
+                        "No more offers",
                     ),
                 },
                 "push": {
@@ -179,12 +186,16 @@ TEMPLATES: dict[str, Template] = {
                 "email": {
                     "subject": "{{ recipient.name | default: 'Olá' }}, a oferta da semana",
                     "preheader": "Até domingo, para você.",
-                    "text": "Esta semana: 20% de desconto em tudo azul, até domingo.\n\nhttps://shop.example/offers\n",
+                    "text": (
+                        "Esta semana: 20% de desconto em tudo azul, até domingo.\n\nhttps://shop.example/offers\n\n"
+                        "Não quero mais ofertas: {{ unsubscribe_url }}\n"
+                    ),
                     "html": _html(
                         "A oferta da semana",
                         "20% de desconto em tudo azul, até domingo.",
                         "https://shop.example/offers",
                         "Ver ofertas",
+                        "Não quero mais ofertas",
                     ),
                 },
                 "push": {"title": "20% em tudo azul", "body": "Até domingo.", "link": "https://shop.example/offers"},
@@ -216,7 +227,11 @@ def seed(categories: Mapping[str, DemoCategory] = CATEGORIES, templates: Mapping
         }
         Category.objects.get_or_create(slug=slug, defaults=fields)
     for slug, (name, variables, content) in templates.items():
-        defaults = {"name": name, "variables": variables}
+        defaults = {"name": name, "variables": variables, "purpose": _purpose(content)}
         template, _ = MessageTemplate.objects.get_or_create(slug=slug, defaults=defaults)
         if template.published_id is None:
             publish(new_version(template, content, by=None), by=None)
+
+
+def _purpose(content: Mapping[str, Any]) -> Purpose:
+    return Purpose.MARKETING if "unsubscribe_url" in str(content) else Purpose.TRANSACTIONAL

@@ -157,7 +157,7 @@ class _Way:
             except RenderError as error:
                 trial.fault = str(error)
             else:
-                message = message_of(free[0], trial.content, terms.category.slug)
+                message = message_of(free[0], trial.content, terms.category)
                 trial.offer = self._offer(trial.channel, terms.priority, (free[0], message))
 
     def _offer(self, channel: str, priority: str, pair: Pair | None = None) -> Offer:

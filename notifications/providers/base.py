@@ -23,7 +23,8 @@ class OutboundMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     `delivery_id` is the idempotency key for providers that take one. `address` is an email address, an E.164 number, a
     device token, or for in_app the recipient's external id; `platform` is set for push alone. `content` has the fields
     of `notifications.services.rendering.FIELDS[channel]`, rendered. `attempt` counts the attempts that were used up and
-    this one; `claim` counts how often a worker had it in hand, so it differs at every call, also after a 429.
+    this one; `claim` counts how often a worker had it in hand, so it differs at every call, also after a 429. `headers`
+    are lines that an email is to carry besides its own: marketing has those of RFC 8058, the button to unsubscribe.
     """
 
     delivery_key: Key
@@ -38,6 +39,7 @@ class OutboundMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     claim: int = 1
     is_test: bool = False
     metadata: Mapping[str, object] = msgspec.field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
 
     @property
     def delivery_id(self) -> UUID:

@@ -1,11 +1,16 @@
 """From a claim to what a provider is handed: the wording filled in for its person."""
 
+import time
 from collections.abc import Mapping
 
+from notifications.choices import Channel
 from notifications.errors import RenderError
 from notifications.providers.base import OutboundMessage
 from notifications.services.claims import Claim
+from notifications.services.template_variables import UNSUBSCRIBE_URL
 from notifications.services.templates import catalogue
+from preferences import unsubscribing
+from preferences.services import CategoryInfo
 
 
 def content_of(claim: Claim) -> Mapping[str, str]:
@@ -22,11 +27,13 @@ def content_of(claim: Claim) -> Mapping[str, str]:
         "timezone": claim.timezone,
         "attributes": claim.attributes,
     }
+    if catalogue.has_way_out(claim.version_id, claim.channel, claim.locale):
+        context[UNSUBSCRIBE_URL] = _way_out(claim)
     return catalogue.render(claim.version_id, claim.channel, claim.locale, context)
 
 
-def message_of(claim: Claim, content: Mapping[str, str], category: str) -> OutboundMessage:
-    """What a provider is handed; `category` is a slug."""
+def message_of(claim: Claim, content: Mapping[str, str], category: CategoryInfo | None) -> OutboundMessage:
+    """What a provider is handed; of a category that is gone it is not told the name."""
     return OutboundMessage(
         delivery_key=claim.id,
         notification_key=claim.notification_id,
@@ -34,10 +41,22 @@ def message_of(claim: Claim, content: Mapping[str, str], category: str) -> Outbo
         channel=claim.channel,
         address=claim.address,
         content=content,
-        category=category,
+        category=category.slug if category else "",
         platform=claim.platform,
         attempt=claim.attempt,
         claim=claim.number,
         is_test=claim.is_test,
         metadata=claim.metadata,
+        headers=_headers(claim) if category and category.is_marketing else {},
     )
+
+
+def _headers(claim: Claim) -> Mapping[str, str]:
+    """The button of mail programs (RFC 8058), and what large mailbox providers ask of marketing email."""
+    if claim.channel != Channel.EMAIL:
+        return {}
+    return {"List-Unsubscribe": f"<{_way_out(claim)}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
+
+
+def _way_out(claim: Claim) -> str:
+    return unsubscribing.address(claim.recipient_id, claim.category_id, claim.channel, now=time.time())

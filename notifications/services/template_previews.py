@@ -1,6 +1,6 @@
 """What a wording looks like to somebody: the finished fields of each channel, and whose words they are. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,12 +38,20 @@ class ChannelPreview:
 
 
 def preview(
-    content: Content, *, default_locale: str, locale: str, context: Mapping[str, object]
+    content: Content,
+    *,
+    default_locale: str,
+    locale: str,
+    context: Mapping[str, object],
+    way_out: Callable[[str], str] | None = None,
 ) -> list[ChannelPreview]:
-    """The channels of the default locale, which are those that are sent, as a reader of `locale` gets them."""
+    """The channels of the default locale, which are those that are sent, as a reader of `locale` gets them. `way_out`
+    makes the link to unsubscribe by channel, where it is to lead somewhere."""
     chain = locale_chain(locale, default_locale, content)
     default = content.get(default_locale, {})
-    return [_channel(content, channel, chain, context) for channel in FIELDS if default.get(channel)]
+    channels = [channel for channel in FIELDS if default.get(channel)]
+    linked = {channel: {UNSUBSCRIBE_URL: way_out(channel)} if way_out else {} for channel in channels}
+    return [_channel(content, channel, chain, {**context, **linked[channel]}) for channel in channels]
 
 
 def context_of(

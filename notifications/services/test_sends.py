@@ -1,6 +1,7 @@
 """A wording sent to a few people to look at it, as a draft or published, through the pipeline like any message."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -11,6 +12,8 @@ from notifications.errors import ContentInvalid, DraftsRejected, FieldError, Ren
 from notifications.models import MessageTemplate, TemplateVersion
 from notifications.services.notification import NotificationService
 from notifications.services.template_previews import context_of, preview, reader
+from preferences import unsubscribing
+from preferences.services import PreferencesService
 
 #: People of one test. It is for those who wrote the message and those who approve it.
 MAX_PEOPLE = 20
@@ -75,12 +78,27 @@ def _content(version: TemplateVersion, external_id: str, wanted: Wanted) -> dict
         raise RenderError(f"There is no recipient {external_id[:128]!r}.")
     template: MessageTemplate = version.template
     context = context_of(template.variables, data=wanted.data, recipient=person, locale=person["locale"])
-    shown = preview(version.content, default_locale=template.default_locale, locale=person["locale"], context=context)
+    shown = preview(
+        version.content,
+        default_locale=template.default_locale,
+        locale=person["locale"],
+        context=context,
+        way_out=_way_out(external_id, wanted.category),
+    )
     chosen = [one for one in shown if wanted.channels is None or one.channel in wanted.channels]
     for one in chosen:
         if one.error:
             raise RenderError(f"{one.label}: {one.error}.")
     return {one.channel: one.fields for one in chosen}
+
+
+def _way_out(external_id: str, slug: str) -> Callable[[str], str] | None:
+    """By channel, as in the message that this is a test of; None for a category that is not there, which is told."""
+    service = PreferencesService()
+    category, person = service.categories([slug]).get(slug), service.reach([external_id]).get(external_id)
+    if category is None or person is None:
+        return None
+    return lambda channel: unsubscribing.address(person.id, category.id, channel, now=time.time())
 
 
 def _told(rejected: DraftsRejected) -> list[FieldError]:

@@ -1,0 +1,76 @@
+"""`/u/<token>/`: the page of a message's way out. No sign-in, no cookie, no session.
+
+Looking never acts: mail scanners and previews follow every link. A bare POST acts, as a mail program's button sends it
+(RFC 8058 3.2) and as the page's own does; once more changes nothing.
+"""
+
+import time
+
+import structlog
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
+
+from preferences.choices import Channel
+from preferences.models import Category, Preference, Recipient
+from preferences.services import PreferenceChange, PreferencesService
+from preferences.unsubscribing.tokens import Ask, read
+
+log = structlog.get_logger(__name__)
+
+_HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex"}
+_RETRY_SECONDS = 5
+#: How a channel stands in a sentence.
+_BY = {
+    Channel.EMAIL.value: "email",
+    Channel.SMS.value: "text message",
+    Channel.PUSH.value: "push message",
+    Channel.IN_APP.value: "message in the inbox",
+}
+
+
+@csrf_exempt  # the token is what proves it: a mail program has no cookie of ours, and neither has the reader
+@require_http_methods(["GET", "HEAD", "POST"])
+def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
+    ask = read(token, now=time.time())
+    if ask is None:
+        return _page("gone", 404)
+    try:
+        return _acted(ask) if request.method == "POST" else _shown(ask)
+    except (OperationalError, InterfaceError):
+        later = _page("later", 503)
+        later["Retry-After"] = str(_RETRY_SECONDS)
+        return later
+
+
+def _shown(ask: Ask) -> HttpResponse:
+    category = Category.objects.filter(pk=ask.category).first()
+    if category is None or not Recipient.objects.filter(pk=ask.recipient).exists():
+        return _page("done", category=category, by=_BY[ask.channel])  # there is nothing left to stop
+    if category.is_required:
+        return _page("required", category=category)
+    word = Preference.objects.filter(recipient=ask.recipient, category=category, channel=ask.channel).first()
+    state = "done" if word is not None and not word.enabled else "ask"
+    return _page(state, category=category, by=_BY[ask.channel])
+
+
+def _acted(ask: Ask) -> HttpResponse:
+    category = Category.objects.filter(pk=ask.category).first()
+    external_id = Recipient.objects.filter(pk=ask.recipient).values_list("external_id", flat=True).first()
+    if category is not None and category.is_required:
+        return _page("required", category=category)
+    if category is not None and external_id is not None:
+        change = PreferenceChange(channel=ask.channel, enabled=False, category_slug=category.slug)
+        try:
+            PreferencesService().set_preferences(external_id, [change])
+        except Recipient.DoesNotExist:  # erased meanwhile
+            log.info("unsubscribe.recipient_gone")
+    return _page("done", category=category, by=_BY[ask.channel])
+
+
+def _page(state: str, status: int = 200, **context: object) -> HttpResponse:
+    """No template context of the request: a page that anybody may be shown says nothing of who is signed in."""
+    text = render_to_string("unsubscribing/page.html", {"state": state, **context})
+    return HttpResponse(text, status=status, headers=_HEADERS)
