@@ -13,6 +13,8 @@ from campaigns.services import AudienceService
 from notifications.choices import Channel, Priority
 from notifications.errors import RenderError
 from notifications.services.rendering import missing
+from notifications.services.template_previews import context_of
+from notifications.services.template_variables import RECIPIENT, UNSUBSCRIBE_URL
 from notifications.services.templates import catalogue
 
 #: Somebody, as templates see them.
@@ -39,7 +41,7 @@ def preview(campaign: Campaign, user: AbstractBaseUser | AnonymousUser) -> Previ
 
 
 def _lacking(campaign: Campaign) -> list[str]:
-    """What the recipient brings along is left aside: it differs from person to person."""
+    """What the recipient brings along is left aside: it differs from person to person, as does their way out."""
     version = campaign.template_version or campaign.template.published
     wanted: set[str] = set()
     for channels in version.content.values() if version else ():
@@ -47,7 +49,7 @@ def _lacking(campaign: Campaign) -> list[str]:
             for source in channels.get(channel, {}).values():
                 with suppress(RenderError):  # the preview says it where it stands
                     wanted |= missing(source, campaign.data)
-    return sorted(path for path in wanted if path.split(".")[0] != "recipient")
+    return sorted(path for path in wanted if path.split(".")[0] not in (RECIPIENT, UNSUBSCRIBE_URL))
 
 
 def _messages(campaign: Campaign, person: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -55,7 +57,7 @@ def _messages(campaign: Campaign, person: Mapping[str, Any]) -> list[dict[str, A
     if version is None:
         return []
     words = version.content.get(campaign.template.default_locale, {})
-    context = {**campaign.data, "recipient": person}
+    context = context_of({}, data=campaign.data, recipient=person, locale=person["locale"])
     shown = []
     for channel in campaign.lanes[0]:
         if channel not in words:

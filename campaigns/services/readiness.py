@@ -11,6 +11,8 @@ from campaigns.segments import where
 from campaigns.services.timing import first_moment
 from notifications.choices import Channel
 from notifications.models import MessageTemplate, TemplateVersion
+from notifications.services import template_checks
+from preferences.choices import Purpose
 
 #: A field of the campaign, and a sentence.
 Problem = tuple[str, str]
@@ -29,8 +31,7 @@ def problems(campaign: Campaign, now: datetime | None = None) -> list[Problem]:
 
 def _has_words(campaign: Campaign, variants: list[CampaignVariant], now: datetime) -> Iterator[Problem]:
     """Published, and on every channel that is asked for."""
-    wanted = [("template", campaign.template), *(("variants", variant.template) for variant in variants)]
-    for field, template in wanted:
+    for field, template in _templates(campaign, variants):
         published = _channels(template)
         if published is None:
             yield field, f"The template “{template}” has no published version. Publish one first."
@@ -40,6 +41,28 @@ def _has_words(campaign: Campaign, variants: list[CampaignVariant], now: datetim
             yield field, f"“{template}” has no words for {' and '.join(silent)}."
         elif not campaign.channels and not published.intersection(campaign.category.channels):
             yield field, f"“{template}” has no words for any channel of “{campaign.category}”."
+
+
+def _way_out(campaign: Campaign, variants: list[CampaignVariant], now: datetime) -> Iterator[Problem]:
+    """Marketing email has a link to unsubscribe, whatever its template says it is for."""
+    if campaign.category.purpose != Purpose.MARKETING or Channel.EMAIL not in campaign.lanes[0]:
+        return
+    for field, template in _templates(campaign, variants):
+        version = campaign.template_version if field == "template" else None
+        if (version := version or template.published) is None:
+            continue
+        found = template_checks.problems(
+            version.content,
+            purpose=Purpose.MARKETING,
+            variables=template.variables,
+            default_locale=template.default_locale,
+        )
+        if any(error.code == template_checks.NO_UNSUBSCRIBE for error in found):
+            yield field, f"“{template}” has no link to unsubscribe, which marketing email needs. Publish one that has."
+
+
+def _templates(campaign: Campaign, variants: list[CampaignVariant]) -> list[tuple[str, MessageTemplate]]:
+    return [("template", campaign.template), *(("variants", variant.template) for variant in variants)]
 
 
 def _channels(template: MessageTemplate) -> set[str] | None:
@@ -128,4 +151,4 @@ def _variants(campaign: Campaign, variants: list[CampaignVariant], now: datetime
 
 
 #: In the order of the form.
-RULES: tuple[Rule, ...] = (_has_words, _audience, _moment, _local_alone, _variants)
+RULES: tuple[Rule, ...] = (_has_words, _way_out, _audience, _moment, _local_alone, _variants)

@@ -8,9 +8,10 @@ from notifications.errors import FieldError
 from notifications.services.rendering import validate_template
 from notifications.services.template_checks import links, locales, names, sizes
 from notifications.services.template_checks.base import Check, Finding, Inquiry, Severity, wordings
+from notifications.services.template_checks.names import NO_UNSUBSCRIBE
 from notifications.services.template_variables import sample_context
 
-__all__ = ["CHECKS", "Finding", "Severity", "findings", "problems", "structure_errors"]
+__all__ = ["CHECKS", "NO_UNSUBSCRIBE", "Finding", "Severity", "findings", "problems", "structure_errors"]
 
 #: Told of one content; whoever mended these sees the rest.
 MAX_FINDINGS = 200

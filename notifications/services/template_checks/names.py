@@ -9,6 +9,7 @@ from notifications.services.template_checks.base import Fault, Inquiry, Wording
 from notifications.services.template_variables import SAMPLE_UNSUBSCRIBE_URL, UNSUBSCRIBE_URL
 from preferences.choices import Purpose
 
+NO_UNSUBSCRIBE = "no_unsubscribe"
 #: Whatever the host keeps about a person; nobody can say what it might be.
 _ATTRIBUTES = "recipient.attributes."
 
@@ -33,14 +34,14 @@ def missing_unsubscribe(inquiry: Inquiry, wording: Wording) -> Iterator[Fault]:
     name = "html" if "html" in wording.sources else "text"
     if name in wording.rendered and SAMPLE_UNSUBSCRIBE_URL not in wording.rendered[name]:
         said = f"Marketing email needs a link to unsubscribe: put {{{{ {UNSUBSCRIBE_URL} }}}} into it."
-        yield Fault(name, "no_unsubscribe", said)
+        yield Fault(name, NO_UNSUBSCRIBE, said)
 
 
 def unsubscribe_in_html_alone(inquiry: Inquiry, wording: Wording) -> Iterator[Fault]:
     if inquiry.purpose != Purpose.MARKETING or not {"html", "text"}.issubset(wording.rendered):
         return
     if SAMPLE_UNSUBSCRIBE_URL not in wording.rendered["text"]:
-        yield Fault("text", "no_unsubscribe", "Who reads it as plain text finds no link to unsubscribe.")
+        yield Fault("text", NO_UNSUBSCRIBE, "Who reads it as plain text finds no link to unsubscribe.")
 
 
 def _paths(data: Mapping[str, object], prefix: str = "") -> Iterator[str]:
