@@ -89,7 +89,8 @@ _FILL = """
                greatest(1, round(1 / (share * %(services)s * %(hours)s)))::int AS pace FROM lines),
     services AS (
         SELECT at, source, category_id, channel, provider, outcome, reason,
-               CASE WHEN pace > 1 THEN 1 ELSE n * (1 - 0.7 * cos(extract(hour FROM at) / 12 * pi())) END AS n
+               CASE WHEN pace > 1 THEN 1 WHEN %(hours)s >= 24 THEN n
+                    ELSE n * (1 - 0.7 * cos(extract(hour FROM at) / 12 * pi())) END AS n
           FROM paced, generate_series(%(since)s + no %% pace * %(width)s, %(until)s - %(width)s, pace * %(width)s) at),
     moments AS (
         SELECT date_bin(%(width)s, hour, %(origin)s) AS at, source, category_id,
