@@ -24,9 +24,12 @@ from campaigns.forms import CampaignForm
 from campaigns.history import trail
 from campaigns.models import Campaign, CampaignStatus
 from campaigns.preview import facts, preview
+from campaigns.segments.admin import RecipientListAdmin, SegmentAdmin
 from campaigns.services import DraftService
 from campaigns.wizard import CONDITIONS, FIELDSETS, wizard_steps
 from core.admin import BaseModelAdmin
+
+__all__ = ["CampaignAdmin", "RecipientListAdmin", "SegmentAdmin"]
 
 _COLOURS = {
     "Draft": "default",

@@ -24,3 +24,15 @@ class DefinitionInvalid(CarillonError):
 
 class NotAllowed(CarillonError):
     """This person may not take the step; the message says who may."""
+
+
+class NameTaken(CarillonError):
+    """Something of this kind has this name already."""
+
+
+class InUse(CarillonError):
+    """It can't be deleted; the message says what uses it."""
+
+
+class UploadRefused(CarillonError):
+    """A file can't be used as it is; the message says what to do."""

@@ -266,6 +266,7 @@ MAINTENANCE_TASKS = {
     "analytics.alerts.evaluator.run": env.float("ALERT_EVERY_SECONDS", default=10.0),  # how often rules are looked at
     "analytics.alerts.courier.run": 2.0,
     "analytics.alerts.retention.purge": 3600.0,
+    "campaigns.segments.uploads.purge": 3600.0,
 }
 
 # How alerts travel that go by email: past our own providers, which may be what is broken.

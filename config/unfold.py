@@ -39,6 +39,7 @@ SECTIONS: dict[str, list[Page]] = {
     "Campaigns": [
         _list("Campaigns", "campaign", "campaigns", "campaign", "One message to many people"),
         _list("Segments", "groups", "campaigns", "segment", "Audiences by what is known of them"),
+        _list("Lists", "fact_check", "campaigns", "recipientlist", "Audiences chosen one by one, or uploaded"),
     ],
     "Messages": [
         _list("Notifications", "notifications", "notifications", "notification", "Each message, and what became of it"),

@@ -23,6 +23,7 @@ urlpatterns = [
     path("api/v1/", include("analytics.rollups.api.urls")),
     path("api/v1/", include("analytics.webhooks.api.urls")),
     path("api/v1/", include("campaigns.api.urls")),
+    path("api/v1/", include("campaigns.segments.api.urls")),
     path("webhooks/<str:provider>/", webhooks.receive, name="webhook"),
     path("", include("channels_app.urls")),  # /inbox/, /api/v1/feed/, and what it hangs below a recipient
     path("api/v1/", include("preferences.api.urls")),  # last: an external id may hold slashes

@@ -14,13 +14,28 @@ class StatementTooSlow(Exception):
 
 @contextmanager
 def bounded(milliseconds: int) -> Iterator[None]:
-    """Statements inside end after `milliseconds` each; raises StatementTooSlow. One transaction, for reads only."""
+    """Statements inside end after `milliseconds` each; raises StatementTooSlow. One transaction, for reads only. Inside
+    a caller's transaction what comes after it has its own time again."""
+    is_inner = connection.in_atomic_block
     try:
         with transaction.atomic():
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT set_config('statement_timeout', %s, true)", [str(milliseconds)])
+            before = _allow(str(milliseconds))
             yield
+            if is_inner:
+                _allow(before)
     except OperationalError as error:
         if getattr(error.__cause__, "sqlstate", None) == _QUERY_CANCELED:
             raise StatementTooSlow() from error
         raise
+
+
+def _allow(time: str) -> str:
+    """Set how long a statement may take in this transaction; what it was before."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT before, set_config('statement_timeout', %s, true)"
+            " FROM (SELECT current_setting('statement_timeout') AS before OFFSET 0) was",
+            [time],
+        )
+        before: str = cursor.fetchone()[0]
+        return before

@@ -17,6 +17,8 @@ from analytics.models import Alert, AlertEvent, AlertMessage, AlertRoute, AlertR
 from analytics.webhooks import endpoints
 from analytics.webhooks.endpoints import Wishes
 from analytics.webhooks.models import WebhookAttempt, WebhookMessage
+from campaigns.models import Segment
+from campaigns.segments.lists import ListService
 from core import ids
 from notifications.choices import Channel, EventType
 from notifications.drafts import Draft
@@ -153,6 +155,8 @@ def a_row_of_everything() -> Notification:
     replays.start(LetterFilter(ids=(letter.pk,)), per_minute=1, by="grace", via="admin")
     alert()
     webhook()
+    Segment.objects.create(name="Readers", definition={"all": [{"field": "email", "op": "is_set"}]})
+    ListService().add(ListService().create("VIPs", by=None).pk, ["ada"])
     events_lane.put([Incoming(type=EventType.DELIVERED, origin="simulated_email", delivery_id=delivery(sent).pk)])
     return sent
 

@@ -2,5 +2,7 @@
 
 from campaigns.errors import DefinitionInvalid
 from campaigns.segments.compiling import where
+from campaigns.segments.conditions import WORK_MEM
+from campaigns.segments.estimating import Estimate, estimate, sample
 
-__all__ = ["DefinitionInvalid", "where"]
+__all__ = ["WORK_MEM", "DefinitionInvalid", "Estimate", "estimate", "sample", "where"]

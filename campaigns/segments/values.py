@@ -56,6 +56,8 @@ def _nothing(value: object) -> None:
 
 
 def _text(value: object) -> str:
+    if value is None:
+        raise ValueRefused("Fill in a value.")
     if not isinstance(value, str):
         raise ValueRefused("This must be text.")
     text = value.strip()

@@ -41,7 +41,8 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """One operator. `denies` names the operator whose opposite it is: who has no value at all meets the opposite."""
+    """One operator. `denies` names the operator whose opposite it is: who has no value at all meets the opposite. In
+    the label an ellipsis stands where the value goes."""
 
     name: str
     label: str
@@ -95,8 +96,8 @@ _OF_KIND: Final[dict[Kind, tuple[Op, ...]]] = {
         Op("has_not", "is not registered", Takes.PLATFORM, denies="has"),
     ),
     Kind.LIST: (
-        Op("in", "includes them", Takes.LIST),
-        Op("not_in", "does not include them", Takes.LIST, denies="in"),
+        Op("in", "is on", Takes.LIST),
+        Op("not_in", "is not on", Takes.LIST, denies="in"),
     ),
     Kind.ENGAGEMENT: (
         Op("within_days", "in the last … days", Takes.ENGAGEMENT),
@@ -137,9 +138,9 @@ FIELDS: Final[dict[str, Field]] = {
         Field("timezone", "Time zone", "Person", Kind.EXACT),
         Field("created_at", "Known since", "Person", Kind.MOMENT),
         Field("attributes", "Attribute", "Person", Kind.ATTRIBUTE),
-        Field("device", "A device for push", "How they are reached", Kind.DEVICE),
-        Field("preference", "Person", "How they are reached", Kind.PREFERENCE),
-        Field("list", "List", "How they are reached", Kind.LIST),
+        Field("device", "Push device", "How they are reached", Kind.DEVICE),
+        Field("preference", "Opt-out", "How they are reached", Kind.PREFERENCE),
+        Field("list", "Saved list", "Lists", Kind.LIST),
         Field("sent", "Was sent a message", "What they did", Kind.ENGAGEMENT),
         Field("opened", "Opened a message", "What they did", Kind.ENGAGEMENT),
         Field("clicked", "Clicked a link", "What they did", Kind.ENGAGEMENT),

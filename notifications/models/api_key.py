@@ -18,6 +18,8 @@ class Scope(TextChoices):
     CATALOG_READ = "catalog:read", "Read categories and templates"
     WEBHOOKS_WRITE = "webhooks:write", "Write webhook endpoints, test and replay them"
     WEBHOOKS_READ = "webhooks:read", "Read webhook endpoints and their log"
+    SEGMENTS_WRITE = "segments:write", "Write segments and lists of people"
+    SEGMENTS_READ = "segments:read", "Read and count segments, read lists"
     STATS_READ = "stats:read", "Read figures: totals, latency, rankings"
     CAMPAIGNS_READ = "campaigns:read", "Read campaigns, their figures and their trail"
     CAMPAIGNS_WRITE = "campaigns:write", "Write and submit campaigns"

@@ -11,7 +11,8 @@ from drf_spectacular.generators import SchemaGenerator
 
 from analytics.webhooks import endpoints
 from analytics.webhooks.endpoints import Wishes
-from campaigns.models import Campaign
+from campaigns.models import Campaign, Segment
+from campaigns.segments.lists import ListService
 from channels_app import identity
 from channels_app.models import FeedItem
 from notifications.models import MessageTemplate
@@ -73,6 +74,9 @@ class Rows:
             name="Spring", template=MessageTemplate.objects.get(), category=Category.objects.get(slug="orders")
         )
         self.endpoint = endpoints.create(Wishes(url="https://shop.example/hooks"), keys=[self.live.key])
+        self.segment = Segment.objects.create(name="Everyone")
+        self.list = ListService().create("VIPs", by=None)
+        ListService().add(self.list.pk, ["user-42"])
         self.feed_token = identity.issue_token(self.person.id).token
 
     def fill(self, path: str) -> str:
@@ -88,6 +92,8 @@ class Rows:
             return str(self.campaign.pk)
         if "/notifications/" in path:
             return str(self.sent.pk)
+        if name in {"segment_id", "list_id"}:
+            return str((self.segment if name == "segment_id" else self.list).pk)
         if "/device-tokens/" in path and name == "id":
             return str(self.person.device_tokens.first().pk)
         values = {

@@ -7,13 +7,13 @@ from django.core.management.base import BaseCommand
 
 from analytics.alerts.choices import Receives, RouteKind
 from analytics.alerts.models import AlertRoute
-from config.demo_data import catalogue, people
+from config.demo_data import audiences, catalogue, people
 
 
 class Command(BaseCommand):
     """Demo data on the configured database. Running it again adds only what is missing."""
 
-    help = "Add the demo's categories, templates and 10,000 recipients; with DEMO=1 also the user admin/admin."
+    help = "Add the demo's categories, templates, 10,000 people and audiences; with DEMO=1 also the user admin/admin."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--quiet", action="store_true", help="say nothing when all is well")
@@ -21,6 +21,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         catalogue.seed()
         added = people.seed()
+        audiences.seed()
         if settings.DEMO:
             _admin()
             _route()
