@@ -21,7 +21,11 @@ from tests.security.wire import Web
 pytestmark = pytest.mark.django_db(transaction=True)
 
 #: A POST that changes nothing: it may do with a scope to read.
-READING_POSTS = {"/api/v1/templates/x/preview/", "/api/v1/notifications/explain/"}
+READING_POSTS = {
+    "/api/v1/templates/x/preview/",
+    "/api/v1/templates/x/check/",
+    "/api/v1/notifications/explain/",
+}
 
 
 def status_of(token: str) -> int:
