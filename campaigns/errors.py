@@ -22,6 +22,10 @@ class DefinitionInvalid(CarillonError):
         super().__init__(f"{at}: {message}" if at else message)
 
 
+#: The audience can't be told, in a sentence for who sees the campaign and not the definition.
+AUDIENCE_LOST = "A segment of its audience names something that is gone. Open the segment and put it right."
+
+
 class NotAllowed(CarillonError):
     """This person may not take the step; the message says who may."""
 

@@ -8,9 +8,9 @@ from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils import timezone
 from django.utils.formats import date_format
 
+from campaigns.errors import AUDIENCE_LOST, DefinitionInvalid
 from campaigns.forms.fields import WEEKDAYS
 from campaigns.models import Campaign, Recurrence, Schedule
-from campaigns.segments import DefinitionInvalid
 from campaigns.services.planning import NO_WORDS, plan
 from campaigns.services.readiness import problems
 from campaigns.services.timing import first_moment
@@ -23,8 +23,7 @@ def planned(campaign: Campaign) -> dict[str, Any]:
     try:
         found = plan(campaign)
     except DefinitionInvalid:
-        gone = "A segment of this audience names something that is gone. Open the segment and put it right."
-        return _nobody(campaign, gone)
+        return _nobody(campaign, AUDIENCE_LOST)
     return {
         "people": found.people,
         "is_exact": found.is_exact,

@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser, PermissionsMixin
 
+from campaigns.errors import DefinitionInvalid
 from campaigns.models import Audience, Campaign
 from campaigns.services import AudienceService
 from notifications.choices import Channel, Priority
@@ -35,9 +36,17 @@ class Preview:
 def preview(campaign: Campaign, user: AbstractBaseUser | AnonymousUser) -> Preview:
     """As the first person of the audience sees it; as a made-up one for users who may not look at recipients."""
     may_look = isinstance(user, PermissionsMixin) and user.has_perm("preferences.view_recipient")
-    person = (AudienceService().first(campaign) if may_look else None) or SAMPLE
+    person = (_first(campaign) if may_look else None) or SAMPLE
     reader = str(person["name"] or person["external_id"])
     return Preview(_messages(campaign, person), reader, _lacking(campaign))
+
+
+def _first(campaign: Campaign) -> Mapping[str, Any] | None:
+    """Nobody where a segment names something that is gone: the plan beside it says so."""
+    try:
+        return AudienceService().first(campaign)
+    except DefinitionInvalid:
+        return None
 
 
 def _lacking(campaign: Campaign) -> list[str]:

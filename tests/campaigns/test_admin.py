@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from campaigns.forms import CampaignForm
-from campaigns.models import Audience, Campaign, CampaignMember, CampaignStatus
+from campaigns.models import Audience, Campaign, CampaignMember, CampaignStatus, Segment
 from campaigns.services import AudienceService, CampaignService
 from notifications.models import Notification
 from tests import factories
@@ -208,6 +208,16 @@ class TestCheck:
         html = manager.get(page(campaign)).content.decode()
 
         assert "Say until when &lt;b&gt;it&lt;/b&gt; holds" in html
+
+    def test_a_segment_that_names_something_gone_is_told_and_no_error(self, manager):
+        campaign = make_campaign()
+        lost = {"all": [{"field": "list", "op": "in", "value": 4711}]}
+        Campaign.objects.update(audience="segment", segment=Segment.objects.create(name="Lost", definition=lost))
+        User.objects.get().user_permissions.add(Permission.objects.get(codename="view_recipient"))
+
+        assert manager.get(button(campaign, "check")).status_code == 200
+        answer = manager.post(button(campaign, "submit"), follow=True)
+        assert "has to be put right first" in answer.content.decode()
 
 
 class TestLaunch:

@@ -72,7 +72,7 @@
 
   function tiles({ messages: m, people: p, status: now, at }, rate) {
     const failed = m.failed + m.dead + m.bounced;
-    const speed = rate.people > 0 ? `${number(rate.people * 60)} a minute` : now === "sending" ? "measuring…" : "–";
+    const speed = rate.people > 0 ? `${number(rate.people * 60)} a minute` : "–";
     const seconds = p.waiting && rate.people > 0 && now === "sending" ? p.waiting / rate.people : 0;
     const end = seconds ? clock(Date.parse(at) + seconds * 1000) : p.waiting ? "–" : "now";
     const of = m.queued + m.skipped;
