@@ -19,9 +19,9 @@ COLUMNS = (
 def lines(campaign: Campaign, wanted: people.Wanted) -> Iterator[bytes]:
     """The file, some thousand lines at a time: it is never in memory as a whole. UTF-8 with the mark by which Excel
     knows it; moments in UTC."""
-    yield b"\xef\xbb\xbf" + _csv([COLUMNS])
+    yield b"\xef\xbb\xbf" + csv_lines([COLUMNS])
     for found in people.everyone(campaign, wanted):
-        yield _csv([_cells(person) for person in found])
+        yield csv_lines([_cells(person) for person in found])
 
 
 def _cells(person: people.Person) -> tuple[str, ...]:
@@ -43,7 +43,7 @@ def _moment(at: datetime | None) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S}" if at else ""
 
 
-def _csv(rows: list[tuple[str, ...]]) -> bytes:
+def csv_lines(rows: list[tuple[str, ...]]) -> bytes:
     text = io.StringIO()
     csv.writer(text).writerows(rows)
     return text.getvalue().encode()

@@ -25,6 +25,8 @@ READING_POSTS = {
     "/api/v1/templates/x/preview/",
     "/api/v1/templates/x/check/",
     "/api/v1/notifications/explain/",
+    "/api/v1/segments/estimate/",
+    "/api/v1/segments/sample/",
 }
 
 

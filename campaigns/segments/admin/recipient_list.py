@@ -1,7 +1,5 @@
 """Saved lists: who is on them, pasted ids, and files."""
 
-import csv
-import io
 from collections.abc import Iterator
 from typing import Any, ClassVar
 from uuid import UUID
@@ -14,6 +12,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
 from campaigns.errors import UploadRefused
+from campaigns.exporting import csv_lines
 from campaigns.segments.admin.deletion import DeletedWhenUnused
 from campaigns.segments.admin.list_forms import MappingForm, PeopleForm, RecipientListForm, UploadForm
 from campaigns.segments.lists import Changed, ListService
@@ -191,16 +190,10 @@ def _tell(request: HttpRequest, done: Changed, changed: str, unchanged: str) -> 
 
 def _rejects(upload: ListUpload) -> Iterator[bytes]:
     """UTF-8 with the mark by which Excel knows it. A row is its line, the reason, and its cells as they were."""
-    yield b"\xef\xbb\xbf" + _csv([("line", "reason", "row")])
+    yield b"\xef\xbb\xbf" + csv_lines([("line", "reason", "row")])
     rows = ListUploadReject.objects.filter(upload=upload).order_by("id")
     for row in rows.values_list("line", "reason", "cells").iterator(chunk_size=1000):
-        yield _csv([(str(row[0]), row[1], *map(safe_cell, row[2]))])
-
-
-def _csv(rows: list[tuple[str, ...]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode()
+        yield csv_lines([(str(row[0]), row[1], *map(safe_cell, row[2]))])
 
 
 def _delimiter(request: HttpRequest) -> str:
