@@ -29,6 +29,9 @@ class ObjectField(forms.JSONField):
             raise forms.ValidationError(f"{size:,} bytes; {self.max_bytes:,} is the most.")
         return found
 
+    def prepare_value(self, value: Any) -> Any:
+        return "" if value is None else super().prepare_value(value)
+
     def bound_data(self, data: Any, initial: Any) -> Any:
         return InvalidJSONInput(data)
 

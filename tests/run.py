@@ -43,9 +43,11 @@ def main(arguments: list[str]) -> int:
             servers.say(f"The tests cannot start. {error}")
             return 2
         try:
-            return subprocess.call(
-                [sys.executable, "-m", "pytest", *_pytest(options, pytest_arguments)], cwd=ROOT, env=environment
-            )
+            codes = [
+                subprocess.call([sys.executable, "-m", "pytest", *made], cwd=ROOT, env=environment)
+                for made in _runs(options, pytest_arguments)
+            ]
+            return next((code for code in codes if code), 0)
         except KeyboardInterrupt:
             return 130
         finally:
@@ -63,6 +65,18 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--all", action="store_true", help="everything")
     parser.add_argument("--seed", type=int, help="of the random faults; each run prints the one it had")
     return parser.parse_known_args(arguments)
+
+
+def _runs(options: argparse.Namespace, arguments: list[str]) -> list[list[str]]:
+    """What pytest is called with. Of a whole suite the browser's tests are a run of their own: what a thousand tests
+    leave behind in a process, threads and time-outs, is not what they are about."""
+    whole = not any(argument.startswith(("-", "tests")) and argument != "-q" for argument in arguments)
+    if not (options.browser or options.all) or not whole:
+        return [_pytest(options, arguments)]
+    rest = argparse.Namespace(
+        **{**vars(options), "browser": False, "all": False, "faults": options.faults or options.all}
+    )
+    return [_pytest(rest, arguments), _pytest(options, ["-m", "browser", *arguments])]
 
 
 def _pytest(options: argparse.Namespace, arguments: list[str]) -> list[str]:

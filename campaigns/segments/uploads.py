@@ -266,10 +266,11 @@ def _guess(rows: Sequence[Sequence[str]], delimiter: str) -> Mapping:
     return Mapping(0, has_header=False, delimiter=delimiter)
 
 
-def purge() -> None:
-    """Drop files that nobody went on with, and rejected rows that were there for long enough. Several may run."""
-    now = timezone.now()
+def purge() -> int:
+    """Drop files that nobody went on with, and rejected rows that were there for long enough; how many rows that were.
+    Several may run."""
+    now, dropped = timezone.now(), 0
     abandoned = ListUpload.objects.filter(state=UploadState.RECEIVED, created_at__lt=now - KEEP_FILES)
     for id in abandoned.values_list("pk", flat=True)[:100]:
-        ListUpload.objects.filter(pk=id, state=UploadState.RECEIVED).delete()
-    ListUploadReject.objects.filter(upload__finished_at__lt=now - KEEP_REJECTS).delete()
+        dropped += ListUpload.objects.filter(pk=id, state=UploadState.RECEIVED).delete()[0]
+    return dropped + ListUploadReject.objects.filter(upload__finished_at__lt=now - KEEP_REJECTS).delete()[0]

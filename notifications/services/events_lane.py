@@ -138,8 +138,7 @@ def put(events: Sequence[Incoming], *, delay: float = 0.0) -> None:
         return
     if lane_gauge.is_full():
         raise LaneFull("More events wait to be applied than this installation keeps. Come again later.")
-    with direct_cursor() as cursor:
-        cursor.execute(_PUT, [delay, *_columns(events)])
+    _write(events, delay=delay)
 
 
 class Taker:
@@ -215,6 +214,11 @@ def depth() -> Depth:
     with connection.cursor() as cursor:
         cursor.execute(_DEPTH, {"most": COUNTED})
         return Depth(*cursor.fetchone())
+
+
+def _write(events: Sequence[Incoming], *, delay: float) -> None:
+    with direct_cursor() as cursor:
+        cursor.execute(_PUT, [delay, *_columns(events)])
 
 
 def _columns(events: Sequence[Incoming]) -> list[TextArray | KeyArray]:

@@ -147,7 +147,7 @@ def test_a_long_span_is_drawn_in_sixty_even_bars() -> None:
     drawn = selectors.sent_series(start, AT)
 
     email = next(series for series in drawn["series"] if series["key"] == "email")
-    assert drawn["step"] == 5
+    assert drawn["step"] == 10
     assert len(drawn["minutes"]) == len(email["counts"]) <= selectors.BARS + 1
     assert sum(email["counts"]) == 30
     assert email["counts"][0] == 20

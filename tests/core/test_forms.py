@@ -39,3 +39,7 @@ def test_anything_else_is_told(given: str, says: str) -> None:
 
 def test_what_was_typed_is_shown_again() -> None:
     assert field().prepare_value(field().bound_data('{"a": oops', {})) == '{"a": oops'
+
+
+def test_nothing_is_shown_as_nothing() -> None:
+    assert field().prepare_value(None) == ""

@@ -14,7 +14,7 @@ from django.db.backends.postgresql.operations import DatabaseOperations
 from core.postgresql import base
 
 #: Written by migrations alone, and the same for every test.
-KEPT = ("django_migrations", "django_content_type", "auth_permission")
+KEPT = ("django_migrations", "django_content_type", "auth_permission", "auth_group", "auth_group_permissions")
 #: Bytes from which a table is truncated: reading it through takes longer than making it anew.
 LARGE = 1_000_000
 
