@@ -239,6 +239,10 @@ RATE_LIMIT_PROCESSES = env.int("RATE_LIMIT_PROCESSES", default=4)
 OUTBOX_MAX_ROWS = env.int("OUTBOX_MAX_ROWS", default=200_000)
 
 PREFERENCE_CACHE_SECONDS = env.int("PREFERENCE_CACHE_SECONDS", default=300)
+# Of everybody who has none of their own, in their time zone, as 22:00-08:00; empty for none.
+QUIET_HOURS = env.str("QUIET_HOURS", default="")
+# What quiet hours held leaves within so many seconds after they end, not all at once.
+QUIET_HOURS_SPREAD_SECONDS = env.int("QUIET_HOURS_SPREAD_SECONDS", default=300)
 RECONCILE_AFTER_SECONDS = env.int("RECONCILE_AFTER_SECONDS", default=300)  # older and unfinished: is it reachable?
 RECONCILE_FULL_SECONDS = env.int("RECONCILE_FULL_SECONDS", default=6 * 3600)  # then the whole record is read again
 WEBHOOK_TIMEOUT_SECONDS = env.float("WEBHOOK_TIMEOUT_SECONDS", default=10.0)  # one request to a client's endpoint

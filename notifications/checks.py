@@ -15,6 +15,7 @@ from core.outbound_addresses import networks
 from notifications import registry
 from notifications.choices import Channel
 from notifications.worker import MARGIN_SECONDS
+from preferences.quiet_hours import parsed
 
 #: Seconds between a provider's time-out and the end of a lease that a busy machine needs.
 LEASE_COMFORT = 30.0
@@ -40,6 +41,7 @@ POSITIVE = (
 #: 0 has a meaning: for ever, or no limit.
 NOT_NEGATIVE = (
     "RETENTION_WEEKS",
+    "QUIET_HOURS_SPREAD_SECONDS",
     "FEED_RETENTION_DAYS",
     "COUNTS_RETENTION_DAYS",
     "WEBHOOK_RETENTION_DAYS",
@@ -60,6 +62,7 @@ def check_settings(*, app_configs: Sequence[AppConfig] | None, **options: Any) -
     return [
         *numbers,
         *([] if numbers else [*_times(), *_breaker()]),
+        *_quiet_hours(),
         *_networks(),
         *_metrics(),
         *_providers(),
@@ -148,6 +151,15 @@ def _breaker() -> Iterator[CheckMessage]:
             f"BREAKER_OPEN_MAX_SECONDS ({longest:g}) must not be below BREAKER_OPEN_SECONDS ({first:g}).",
             hint="An open circuit's time doubles from the one up to the other.",
             id="notifications.E009",
+        )
+
+
+def _quiet_hours() -> Iterator[CheckMessage]:
+    if settings.QUIET_HOURS and parsed(settings.QUIET_HOURS) is None:
+        yield Error(
+            f"QUIET_HOURS is {settings.QUIET_HOURS!r}; it must be two different times of day, or empty.",
+            hint="For example 22:00-08:00, in each recipient's time zone.",
+            id="notifications.E016",
         )
 
 

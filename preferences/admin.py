@@ -101,7 +101,18 @@ class RecipientAdmin(BigTableAdmin):
     search_exact = ("external_id", "id", "email__iexact", "phone")
     search_help_text = "External id, id, email or phone, in full"
     fieldsets = (
-        (None, {"fields": ("external_id", "name", ("email", "phone"), ("locale", "timezone"))}),
+        (
+            None,
+            {
+                "fields": (
+                    "external_id",
+                    "name",
+                    ("email", "phone"),
+                    ("locale", "timezone"),
+                    ("quiet_start", "quiet_end"),
+                )
+            },
+        ),
         ("More", {"fields": ("attributes", "created_at", "updated_at"), "classes": ("collapse",)}),
     )
     readonly_fields = ("created_at", "updated_at")
@@ -128,6 +139,8 @@ class RecipientAdmin(BigTableAdmin):
     def save_model(self, request: HttpRequest, obj: Recipient, form: RecipientForm, change: bool) -> None:
         given = {name: form.cleaned_data[name] for name in form.cleaned_data if name != "external_id"}
         given["attributes"] = given.get("attributes") or {}
+        start, end = given.pop("quiet_start"), given.pop("quiet_end")
+        given["quiet_hours"] = None if start is None else (start, end)
         service = PreferencesService()
         service.upsert([RecipientInput(external_id=obj.external_id, **given)])
         if changes := form.words.changes():

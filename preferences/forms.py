@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import time
 from typing import Any, ClassVar
 
 from django import forms
@@ -82,12 +83,40 @@ class WordsForm(forms.Form):
         ]
 
 
+class MinuteWidget(UnfoldAdminTextInputWidget):
+    """The browser's own field for it."""
+
+    input_type = "time"
+
+    def format_value(self, value: Any) -> str | None:
+        return f"{value:%H:%M}" if isinstance(value, time) else value
+
+
+def _minute(label: str, help_text: str) -> forms.TimeField:
+    return forms.TimeField(
+        label=label, help_text=help_text, required=False, input_formats=["%H:%M"], widget=MinuteWidget
+    )
+
+
 class RecipientForm(forms.ModelForm):
     """A recipient and their wishes. Checks what the service would refuse, so that it is said beside the field."""
 
+    quiet_start = _minute("Quiet from", "In their time zone; both times or neither")
+    quiet_end = _minute("Quiet until", "Before the start: of the next day")
+
     class Meta:
         model = Recipient
-        fields: ClassVar = ["external_id", "name", "email", "phone", "locale", "timezone", "attributes"]
+        fields: ClassVar = [
+            "external_id",
+            "name",
+            "email",
+            "phone",
+            "locale",
+            "timezone",
+            "quiet_start",
+            "quiet_end",
+            "attributes",
+        ]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -97,15 +126,29 @@ class RecipientForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         for name in self._meta.fields or ():
-            if name not in cleaned or name in self.errors:
+            if name not in VALIDATORS or name not in cleaned or name in self.errors:
                 continue
             try:
                 cleaned[name] = VALIDATORS[name](cleaned[name])
             except ValidationProblem as problem:
                 self.add_error(name, ValidationError(problem.message, code=problem.code))
+        self._check_quiet_hours(cleaned)
         if not self.words.is_valid():
             raise ValidationError("A preference has a value that cannot be taken. A required category cannot be off.")
         return cleaned
+
+    def _check_quiet_hours(self, cleaned: dict[str, Any]) -> None:
+        if not {"quiet_start", "quiet_end"} <= cleaned.keys():
+            return
+        start, end = cleaned["quiet_start"], cleaned["quiet_end"]
+        for name, value in (("quiet_start", start), ("quiet_end", end)):
+            if value is None and (start, end) != (None, None):
+                self.add_error(name, ValidationError("Give both times, or neither.", code="required"))
+                return
+        try:
+            VALIDATORS["quiet_hours"](None if start is None else (start, end))
+        except ValidationProblem as problem:
+            self.add_error("quiet_end", ValidationError(problem.message, code=problem.code))
 
 
 class CategoryForm(forms.ModelForm):
@@ -130,6 +173,7 @@ class CategoryForm(forms.ModelForm):
             "dedup_seconds",
             "track_clicks",
             "track_opens",
+            "waits_for_quiet_hours",
         ]
         widgets: ClassVar = {"description": UnfoldAdminTextareaWidget(attrs={"rows": 3})}
 

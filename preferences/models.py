@@ -6,6 +6,7 @@ from typing import ClassVar
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator
 from django.db import models
+from django.db.models import F, Q
 from django.db.models.functions import Now, Upper
 
 from core.ids import uuid7
@@ -34,6 +35,8 @@ class Recipient(models.Model):
     phone = models.CharField(max_length=16, blank=True, default="", help_text="E.164, for example +4915112345678")
     locale = models.CharField(max_length=35, blank=True, default="", help_text="BCP 47, for example pt-BR")
     timezone = models.CharField(max_length=64, default="UTC", help_text="IANA, for example Europe/Berlin")
+    quiet_start = models.TimeField("quiet from", null=True, blank=True, help_text="In their time zone; both or neither")
+    quiet_end = models.TimeField("quiet until", null=True, blank=True, help_text="Before the start: of the next day")
     attributes = models.JSONField(default=dict, blank=True)
     preferences_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -43,6 +46,12 @@ class Recipient(models.Model):
         constraints: ClassVar = [
             # Not `unique=True`, which would add a second index for LIKE.
             models.UniqueConstraint(fields=["external_id"], name="recipient_external_id"),
+            models.CheckConstraint(
+                condition=Q(quiet_start=None, quiet_end=None)
+                | Q(quiet_start__isnull=False, quiet_end__isnull=False) & ~Q(quiet_start=F("quiet_end")),
+                name="recipient_quiet_hours",
+                violation_error_message="Quiet hours have a start and an end, and the two differ.",
+            ),
         ]
         indexes: ClassVar = [
             # UPPER(email) is what `email__iexact` compares, here and in the admin's search.
@@ -119,6 +128,12 @@ class Category(models.Model):
         default=False,
         db_default=False,
         help_text="Emails carry an invisible image, so that opens are counted; many mail readers open it by themselves",
+    )
+    waits_for_quiet_hours = models.BooleanField(
+        "waits for quiet hours",
+        default=True,
+        db_default=True,
+        help_text="In a recipient's quiet hours its messages wait, except critical ones and those in the app",
     )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 

@@ -8,6 +8,7 @@ import math
 import re
 import zoneinfo
 from collections.abc import Callable, Mapping
+from datetime import time
 from functools import cache, lru_cache
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import EmailValidator
 
 from preferences import phones
+from preferences import quiet_hours as windows
 from preferences.errors import ValidationProblem
 
 MAX_EXTERNAL_ID: Final = 128
@@ -28,6 +30,8 @@ MAX_ATTRIBUTES_DEPTH: Final = 5
 MAX_ATTRIBUTE_KEY: Final = 64
 MAX_TOKEN: Final = 4096  # a Web Push subscription is the longest, well under 1 KB
 MAX_LABEL: Final = 100
+#: Where quiet hours are text: there are none. An empty one leaves what is there.
+NO_QUIET_HOURS: Final = "none"
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
@@ -111,6 +115,32 @@ def timezone(value: object) -> str:
     return _timezone(_text(value))
 
 
+def quiet_hours(value: object) -> str:
+    """Two times of day as `22:00-07:30`, or `none` for None: they differ, and a start after the end passes midnight."""
+    if value is None:
+        return NO_QUIET_HOURS
+    match value:
+        case (time() as start, time() as end):
+            pass
+        case _:
+            raise ValidationProblem("not_a_window", "This must be two times of day, or null.")
+    if any(at.second or at.microsecond or at.tzinfo for at in (start, end)):
+        raise ValidationProblem("not_a_minute", "Whole minutes only, as 22:00.")
+    if start == end:
+        raise ValidationProblem("equal_times", "Start and end must differ.")
+    return windows.written(windows.minutes(start), windows.minutes(end))
+
+
+def quiet_hours_text(text: str) -> str:
+    """The same, written as `22:00-07:30` or `none`. Empty stays empty."""
+    said = text.strip()
+    if not said or said.lower() == NO_QUIET_HOURS:
+        return said.lower()
+    if (window := windows.parsed(said)) is None:
+        raise ValidationProblem("invalid_quiet_hours", "Quiet hours are two different times as 22:00-07:30, or none.")
+    return windows.written(*window)
+
+
 def attributes(value: object) -> dict[str, Any]:
     """A JSON object of at most 16 KB and 5 levels, storable as jsonb."""
     if not isinstance(value, Mapping):
@@ -156,6 +186,7 @@ VALIDATORS: Final[Mapping[str, Callable[[object], Any]]] = {
     "phone": phone,
     "locale": locale,
     "timezone": timezone,
+    "quiet_hours": quiet_hours,
     "attributes": attributes,
 }
 

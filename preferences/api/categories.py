@@ -105,5 +105,6 @@ def _shape(row: Category) -> CategoryShape:
         row.dedup_seconds,
         row.track_clicks,
         row.track_opens,
+        row.waits_for_quiet_hours,
         row.created_at,
     )

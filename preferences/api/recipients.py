@@ -22,6 +22,7 @@ from preferences.api.shapes import (
     BulkRecipient,
     BulkRecipientsBody,
     BulkResult,
+    QuietHoursShape,
     RecipientBody,
     RecipientPage,
     RecipientShape,
@@ -37,6 +38,7 @@ PERSON = {
     "phone": "+4915112345678",
     "locale": "de-DE",
     "timezone": "Europe/Berlin",
+    "quiet_hours": {"start": "22:00", "end": "07:30"},
     "attributes": {"plan": "pro"},
 }
 
@@ -165,6 +167,12 @@ def _matching(asked: _Query) -> QuerySet[Recipient]:
     return rows
 
 
+def _quiet_hours(row: Recipient) -> QuietHoursShape | None:
+    if row.quiet_start is None or row.quiet_end is None:
+        return None
+    return QuietHoursShape(f"{row.quiet_start:%H:%M}", f"{row.quiet_end:%H:%M}")
+
+
 def _shape(row: Recipient) -> RecipientShape:
     return RecipientShape(
         row.external_id,
@@ -173,6 +181,7 @@ def _shape(row: Recipient) -> RecipientShape:
         row.phone,
         row.locale,
         row.timezone,
+        _quiet_hours(row),
         row.attributes,
         row.created_at,
         row.updated_at,

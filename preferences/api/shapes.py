@@ -1,6 +1,6 @@
 """What the calls about recipients read and answer with. The OpenAPI document is made from these."""
 
-from datetime import datetime
+from datetime import datetime, time
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -14,6 +14,17 @@ ExternalId = Annotated[str, Meta(min_length=1, max_length=128, description="Your
 _E164 = "With its country code; stored as E.164, for example +4915112345678"
 
 
+Clock = Annotated[str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$", description="As 22:00, in their time zone")]
+
+
+class QuietHoursShape(Struct, forbid_unknown_fields=True):
+    """When they are not to be disturbed, every day; a start after the end passes midnight. Messages wait, except
+    critical ones, those in the app and of categories that do not wait."""
+
+    start: Clock
+    end: Clock
+
+
 class RecipientBody(Struct, kw_only=True, forbid_unknown_fields=True):
     """A person. `null` clears a field. What is left out stays as it is, or with PUT takes its default."""
 
@@ -22,6 +33,7 @@ class RecipientBody(Struct, kw_only=True, forbid_unknown_fields=True):
     phone: Annotated[str, Meta(max_length=40, description=_E164)] | UnsetType | None = UNSET
     locale: Annotated[str, Meta(max_length=35, description="BCP 47, for example pt-BR")] | UnsetType | None = UNSET
     timezone: Annotated[str, Meta(max_length=64, description="IANA, as Europe/Berlin")] | UnsetType | None = UNSET
+    quiet_hours: QuietHoursShape | UnsetType | None = UNSET
     attributes: Annotated[dict[str, Any], Meta(description="Yours, for templates; 16 KB")] | UnsetType | None = UNSET
 
     def changes(self, external_id: str) -> RecipientInput:
@@ -33,6 +45,7 @@ class RecipientBody(Struct, kw_only=True, forbid_unknown_fields=True):
             phone=_given(self.phone, ""),
             locale=_given(self.locale, ""),
             timezone=_given(self.timezone, ""),
+            quiet_hours=_window(self.quiet_hours),
             attributes=_given(self.attributes, {}),
         )
 
@@ -46,12 +59,19 @@ class RecipientBody(Struct, kw_only=True, forbid_unknown_fields=True):
             phone=_or(given.phone, ""),
             locale=_or(given.locale, ""),
             timezone=_or(given.timezone, ""),
+            quiet_hours=_or(given.quiet_hours, None),
             attributes=_or(given.attributes, {}),
         )
 
 
 def _given(value: Any, cleared: Any) -> Any:
     return cleared if value is None else value
+
+
+def _window(value: QuietHoursShape | UnsetType | None) -> tuple[time, time] | UnsetType | None:
+    if isinstance(value, QuietHoursShape):
+        return time.fromisoformat(value.start), time.fromisoformat(value.end)
+    return value
 
 
 def _or(value: Any, default: Any) -> Any:
@@ -87,6 +107,7 @@ class RecipientShape(Struct):
     phone: str
     locale: str
     timezone: str
+    quiet_hours: QuietHoursShape | None
     attributes: dict[str, Any]
     created_at: datetime
     updated_at: datetime
@@ -182,7 +203,8 @@ DedupSeconds = Annotated[
 class CategoryBody(Struct, forbid_unknown_fields=True, kw_only=True):
     """What messages are about. `channels` is where they go when the sender names none; all four by default. `purpose`
     marketing waits while limits cannot be checked. `track_clicks` leads links through this installation, `track_opens`
-    puts an invisible image into emails."""
+    puts an invisible image into emails. With `waits_for_quiet_hours` its messages wait while it is quiet for a person,
+    except critical ones."""
 
     slug: Slug
     name: CategoryName
@@ -194,6 +216,7 @@ class CategoryBody(Struct, forbid_unknown_fields=True, kw_only=True):
     dedup_seconds: DedupSeconds = 300
     track_clicks: bool = True
     track_opens: bool = False
+    waits_for_quiet_hours: bool = True
 
 
 class CategoryChange(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -208,6 +231,7 @@ class CategoryChange(Struct, forbid_unknown_fields=True, kw_only=True):
     dedup_seconds: DedupSeconds | UnsetType = UNSET
     track_clicks: bool | UnsetType = UNSET
     track_opens: bool | UnsetType = UNSET
+    waits_for_quiet_hours: bool | UnsetType = UNSET
 
 
 class CategoryShape(Struct):
@@ -223,6 +247,7 @@ class CategoryShape(Struct):
     dedup_seconds: int
     track_clicks: bool
     track_opens: bool
+    waits_for_quiet_hours: bool
     created_at: datetime
 
 

@@ -57,6 +57,7 @@ def known_columns(region: str | None) -> dict[str, Column]:
         ),
         "locale": _remembered(validation.locale),
         "timezone": _remembered(lambda text: validation.timezone(text) if text else ""),
+        "quiet_hours": _remembered(validation.quiet_hours_text),
     }
 
 

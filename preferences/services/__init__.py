@@ -3,6 +3,7 @@ from preferences.services.cache import LOOK_BACK_SECONDS
 from preferences.services.categories import CategoryInfo
 from preferences.services.inputs import MAX_BATCH, UNSET, PreferenceChange, RecipientInput, UpsertResult
 from preferences.services.looking import LookingPreferences
+from preferences.services.quiet import quiet_of
 from preferences.services.reach import MAX_DEVICES, Reach
 from preferences.services.service import PreferencesService
 
@@ -21,4 +22,5 @@ __all__ = [
     "RecipientInput",
     "UpsertResult",
     "ValidationProblem",
+    "quiet_of",
 ]

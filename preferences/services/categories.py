@@ -26,6 +26,7 @@ class CategoryInfo(msgspec.Struct, frozen=True):
     dedup_seconds: int = 0
     track_clicks: bool = True
     track_opens: bool = False
+    waits_for_quiet_hours: bool = True
 
 
 class CategoryCache:
@@ -40,13 +41,22 @@ class CategoryCache:
         if now - self._read_at >= KEEP_SECONDS:
             rows = Category.objects.values_list(
                 "id", "slug", "channels", "default_priority", "is_required", "purpose", "dedup_seconds",
-                "track_clicks", "track_opens",
+                "track_clicks", "track_opens", "waits_for_quiet_hours",
             )  # fmt: skip
             self._categories = {
                 slug: CategoryInfo(
-                    id, slug, tuple(channels), priority, required, purpose == Purpose.MARKETING, dedup, clicks, opens
+                    id,
+                    slug,
+                    tuple(channels),
+                    priority,
+                    required,
+                    purpose == Purpose.MARKETING,
+                    dedup,
+                    clicks,
+                    opens,
+                    waits,
                 )
-                for id, slug, channels, priority, required, purpose, dedup, clicks, opens in rows
+                for id, slug, channels, priority, required, purpose, dedup, clicks, opens, waits in rows
             }
             self._read_at = now
         return self._categories

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import time
 from typing import Final
 
 from msgspec import UNSET, UnsetType
@@ -15,7 +16,7 @@ MAX_BATCH: Final = 1000
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipientInput:
     """A recipient to be created or changed. A field that is UNSET stays as it is (and takes its default on a new
-    recipient); an empty string clears it. `attributes` replaces the whole object."""
+    recipient); an empty string, and None for the quiet hours, clears it. `attributes` replaces the whole object."""
 
     external_id: str
     name: str | UnsetType = UNSET
@@ -23,6 +24,7 @@ class RecipientInput:
     phone: str | UnsetType = UNSET
     locale: str | UnsetType = UNSET
     timezone: str | UnsetType = UNSET
+    quiet_hours: tuple[time, time] | UnsetType | None = UNSET
     attributes: Mapping[str, object] | UnsetType = UNSET
 
 

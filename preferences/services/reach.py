@@ -9,6 +9,8 @@ from core.ids import Key
 from core.postgresql.direct import KeyArray, TextArray, direct_cursor
 from preferences.choices import Channel
 from preferences.models import Suppression
+from preferences.quiet_hours import QuietHours
+from preferences.services.quiet import quiet_of
 
 #: Devices of one person that get a push, the newest first. More are retired on registration: tokens pile up otherwise.
 MAX_DEVICES = 20
@@ -19,7 +21,7 @@ _SELECT = f"""
 SELECT r.id, r.external_id, r.email, r.phone,
        (SELECT (array_agg(t.id ORDER BY t.registered_at DESC))[1:{MAX_DEVICES}]
           FROM preferences_devicetoken t WHERE t.recipient_id = r.id AND t.retired_at IS NULL),
-       said.off, said.on
+       said.off, said.on, r.quiet_start, r.quiet_end, r.timezone
   FROM preferences_recipient r,
        LATERAL (SELECT array_agg(p.channel || ':' || coalesce(p.category_id::text, '*')) FILTER (WHERE NOT p.enabled),
                        array_agg(p.channel || ':' || coalesce(p.category_id::text, '*')) FILTER (WHERE p.enabled)
@@ -39,6 +41,7 @@ class Reach(msgspec.Struct, frozen=True, array_like=True, gc=False):
     `off` and `on` are preference rows as "<channel>:<category id>", or "<channel>:*" for a word on the whole channel;
     they are few, and an empty tuple costs nothing to read.
     `devices` are the live device tokens, newest first. `suppressed` are channels whose address must not be used.
+    `quiet` are their quiet hours, or those of the installation for who has none; None for nearly everybody.
     Whoever changes a field raises `SHAPE` in `cache.py`. The collector need not look: nothing in it refers back.
     """
 
@@ -50,6 +53,7 @@ class Reach(msgspec.Struct, frozen=True, array_like=True, gc=False):
     off: tuple[str, ...] = ()
     on: tuple[str, ...] = ()
     suppressed: tuple[str, ...] = ()
+    quiet: QuietHours | None = None
 
     def allows(self, channel: str, category_id: int, is_required: bool) -> bool:
         """Whether the recipient wants this category here. No row means yes, the narrower row wins, and a required
@@ -90,7 +94,7 @@ def _load(sql: str, wanted: TextArray | KeyArray) -> list[Reach]:
 
 
 def _reach(row: tuple[Any, ...], addresses: list[tuple[str, str]], suppressed: frozenset[tuple[str, str]]) -> Reach:
-    id, external_id, email, phone, devices, off, on = row
+    id, external_id, email, phone, devices, off, on, quiet_start, quiet_end, timezone = row
     return Reach(
         id=id,
         external_id=external_id,
@@ -100,6 +104,7 @@ def _reach(row: tuple[Any, ...], addresses: list[tuple[str, str]], suppressed: f
         off=tuple(off or ()),
         on=tuple(on or ()),
         suppressed=tuple(key[0] for key in addresses if key in suppressed) if suppressed else (),
+        quiet=quiet_of(quiet_start, quiet_end, timezone),
     )
 
 

@@ -11,15 +11,25 @@ from preferences.errors import BatchRejected, Problem, ValidationProblem
 from preferences.models import Recipient
 from preferences.services.inputs import MAX_BATCH, UNSET, RecipientInput, UpsertResult
 from preferences.signals import recipient_erased
-from preferences.validation import VALIDATORS
+from preferences.validation import NO_QUIET_HOURS, VALIDATORS
 
 #: A batch as rows: null means "leave as it is". `attributes` is JSON text.
 _INPUT = (
     "unnest(%(id)s::uuid[], %(external_id)s::text[], %(name)s::text[], %(email)s::text[], %(phone)s::text[],"
-    " %(locale)s::text[], %(timezone)s::text[], %(attributes)s::text[])"
-    " AS i(id, external_id, name, email, phone, locale, timezone, attributes)"
+    " %(locale)s::text[], %(timezone)s::text[], %(quiet_hours)s::text[], %(attributes)s::text[])"
+    " AS i(id, external_id, name, email, phone, locale, timezone, quiet_hours, attributes)"
 )
-_FIELDS = ("name", "email", "phone", "locale", "timezone", "attributes")
+_TEXTS = ("name", "email", "phone", "locale", "timezone")
+_FIELDS = (*_TEXTS, "quiet_hours", "attributes")
+#: `i.quiet_hours` is null for what stays, NO_QUIET_HOURS for none, or as 22:00-07:30.
+_WINDOW = f"nullif(i.quiet_hours, '{NO_QUIET_HOURS}')"
+_START, _END = (f"split_part({_WINDOW}, '-', {part})::time" for part in (1, 2))
+_QUIET_DIFFERS = (
+    "(i.quiet_hours IS NOT NULL AND i.quiet_hours <> coalesce("
+    f"left(r.quiet_start::text, 5) || '-' || left(r.quiet_end::text, 5), '{NO_QUIET_HOURS}'))"
+)
+#: Where the zone decides something: only of who has quiet hours.
+_ZONE_DIFFERS = "(r.quiet_start IS NOT NULL AND coalesce(i.timezone, r.timezone) <> r.timezone)"
 
 
 def insert_new(source: str) -> str:
@@ -28,9 +38,10 @@ def insert_new(source: str) -> str:
     return f"""
         WITH made AS (
             INSERT INTO preferences_recipient
-                   (id, external_id, name, email, phone, locale, timezone, attributes)
+                   (id, external_id, name, email, phone, locale, timezone, quiet_start, quiet_end, attributes)
             SELECT i.id, i.external_id, coalesce(i.name, ''), coalesce(i.email, ''), coalesce(i.phone, ''),
-                   coalesce(i.locale, ''), coalesce(i.timezone, 'UTC'), coalesce(i.attributes::jsonb, '{{}}')
+                   coalesce(i.locale, ''), coalesce(i.timezone, 'UTC'), {_START}, {_END},
+                   coalesce(i.attributes::jsonb, '{{}}')
               FROM {source} ORDER BY i.external_id COLLATE "C"
             ON CONFLICT (external_id) DO NOTHING RETURNING 1
         ) SELECT count(*) FROM made"""
@@ -38,16 +49,17 @@ def insert_new(source: str) -> str:
 
 def update_changed(source: str, attributes: str) -> str:
     """SQL that applies the rows of `source` to the recipients that exist and differ, and answers their external ids.
-    `attributes` is the SQL for the new attributes. `preferences_changed_at` moves only where an address did.
+    `attributes` is the SQL for the new attributes. `preferences_changed_at` moves only where an address or the quiet
+    hours did.
 
     A lock is a write, so whoever does not differ is not locked either: they are most of a file that is imported again.
     """
-    differs = " OR ".join([f"coalesce(i.{name}, r.{name}) <> r.{name}" for name in _FIELDS if name != "attributes"])
-    differs = f"({differs} OR {attributes} <> r.attributes)"
+    differs = " OR ".join([f"coalesce(i.{name}, r.{name}) <> r.{name}" for name in _TEXTS])
+    differs = f"({differs} OR {_QUIET_DIFFERS} OR {attributes} <> r.attributes)"
     return f"""
         WITH locked AS MATERIALIZED (
-            SELECT r.id, i.name, i.email, i.phone, i.locale, i.timezone, i.attributes
-              FROM (SELECT i.external_id, i.name, i.email, i.phone, i.locale, i.timezone,
+            SELECT r.id, i.name, i.email, i.phone, i.locale, i.timezone, i.quiet_hours, i.attributes
+              FROM (SELECT i.external_id, i.name, i.email, i.phone, i.locale, i.timezone, i.quiet_hours,
                            i.attributes::jsonb AS attributes FROM {source}) i
               JOIN preferences_recipient r ON r.external_id = i.external_id
              WHERE {differs}
@@ -57,9 +69,12 @@ def update_changed(source: str, attributes: str) -> str:
            SET name = coalesce(i.name, r.name), email = coalesce(i.email, r.email),
                phone = coalesce(i.phone, r.phone), locale = coalesce(i.locale, r.locale),
                timezone = coalesce(i.timezone, r.timezone), attributes = {attributes},
+               quiet_start = CASE WHEN i.quiet_hours IS NULL THEN r.quiet_start ELSE {_START} END,
+               quiet_end = CASE WHEN i.quiet_hours IS NULL THEN r.quiet_end ELSE {_END} END,
                updated_at = clock_timestamp(),
                preferences_changed_at = CASE
                    WHEN coalesce(i.email, r.email) <> r.email OR coalesce(i.phone, r.phone) <> r.phone
+                        OR {_QUIET_DIFFERS} OR {_ZONE_DIFFERS}
                    THEN clock_timestamp() ELSE r.preferences_changed_at END
           FROM locked i
          WHERE r.id = i.id AND {differs}

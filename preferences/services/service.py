@@ -1,7 +1,7 @@
 """PreferencesService: the one door to recipients, their wishes and their addresses."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, time
 from typing import TypeVar
 from uuid import UUID
 
@@ -11,11 +11,11 @@ from django.db import transaction
 from core import ids
 from core.ids import Key
 from preferences.errors import ValidationProblem
-from preferences.models import DeviceToken
+from preferences.models import DeviceToken, Recipient
 from preferences.services import addresses, choices, reach, recipients
 from preferences.services.cache import ReachCache
 from preferences.services.categories import CategoryCache, CategoryInfo
-from preferences.services.inputs import PreferenceChange, RecipientInput, UpsertResult
+from preferences.services.inputs import UNSET, PreferenceChange, RecipientInput, UnsetType, UpsertResult
 from preferences.services.reach import Reach
 from preferences.validation import is_external_id
 
@@ -83,6 +83,19 @@ class PreferencesService:
         with transaction.atomic():
             choices.apply(external_id, changes)
             self._drop([external_id])
+
+    def set_quiet_hours(
+        self,
+        external_id: str,
+        quiet_hours: tuple[time, time] | None,
+        *,
+        timezone: str | UnsetType = UNSET,
+    ) -> None:
+        """Their quiet hours, None for none of their own, and if given the time zone they are in. What is held already
+        leaves when the hold ends that it was given. Raises Recipient.DoesNotExist and BatchRejected."""
+        with transaction.atomic():
+            Recipient.objects.select_for_update(no_key=True).only("id").get(external_id=external_id)
+            self.upsert([RecipientInput(external_id=external_id, quiet_hours=quiet_hours, timezone=timezone)])
 
     def register_token(self, external_id: str, platform: str, token: str, label: str = "") -> DeviceToken:
         """Register a device of this recipient; a token belongs to whoever registered it last. The oldest beyond 20 are

@@ -1,5 +1,7 @@
 """The admin of recipients: searches by index, writes through the service."""
 
+from datetime import time
+
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.db import connection
@@ -190,6 +192,39 @@ class TestRecipient:
 
         for address in (page(person), page(DeviceToken), page(device)):
             assert "secret-push-token" not in client.get(address).content.decode()
+
+
+class TestQuietHours:
+    def test_are_set_shown_and_taken_back(self):
+        person = factories.recipient("ann", devices=0)
+        address = f"/admin/preferences/recipient/{person.pk}/change/"
+        client = signed_in(may="everything")
+
+        client.post(address, saved(quiet_start="22:00", quiet_end="07:30"))
+        person.refresh_from_db()
+        assert (person.quiet_start, person.quiet_end) == (time(22), time(7, 30))
+        assert 'value="07:30"' in client.get(address).content.decode()
+
+        client.post(address, saved())
+        person.refresh_from_db()
+        assert (person.quiet_start, person.quiet_end) == (None, None)
+
+    @pytest.mark.parametrize(
+        ("given", "said"),
+        [
+            ({"quiet_start": "22:00"}, "Give both times, or neither."),
+            ({"quiet_start": "22:00", "quiet_end": "22:00"}, "Start and end must differ."),
+            ({"quiet_start": "late", "quiet_end": "07:00"}, "Enter a valid time."),
+        ],
+    )
+    def test_that_are_none_are_told_beside_the_field(self, given, said):
+        person = factories.recipient("ann", devices=0)
+
+        response = signed_in(may="everything").post(f"/admin/preferences/recipient/{person.pk}/change/", saved(**given))
+
+        errors = response.context["adminform"].form.errors
+        assert [said] in [list(errors[name]) for name in ("quiet_start", "quiet_end") if name in errors]
+        assert Recipient.objects.get().quiet_start is None
 
 
 class TestDeviceTokens:

@@ -1,6 +1,7 @@
 """manage.py import_recipients, on files as they come."""
 
 import csv
+from datetime import time
 from io import StringIO
 
 import pytest
@@ -282,3 +283,15 @@ def test_a_large_untidy_file_is_imported_but_for_what_is_wrong_with_it(run):
     invalid = {f"invalid_{column}" for column in ("email", "phone", "locale", "timezone")}
     assert {code for _, code in rejected} == invalid | {"required", "field_count", "unprintable", "unreadable"}
     assert Recipient.objects.filter(attributes__city="München").count() > 1000
+
+
+class TestQuietHours:
+    def test_are_set_left_and_taken_back(self, run):
+        report, rejected = run("id,Quiet hours\nann,22:00-07:30\nbob,late\ncid,\ndee,21:00-06:00\n")
+        assert rejected == [(3, "invalid_quiet_hours")]
+
+        report, rejected = run("id,quiet_hours\nann,none\ncid,22:00 - 6:00\ndee,\n")
+        rows = Recipient.objects.order_by("external_id").values_list("external_id", "quiet_start", "quiet_end")
+        assert rejected == []
+        assert (number(report, "updated"), number(report, "unchanged")) == (2, 1)
+        assert list(rows) == [("ann", None, None), ("cid", time(22), time(6)), ("dee", time(21), time(6))]

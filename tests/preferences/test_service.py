@@ -1,15 +1,16 @@
 """PreferencesService against PostgreSQL and Redis."""
 
 import threading
-from datetime import timedelta
+from datetime import time, timedelta
 
 import pytest
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from core import redis
 from preferences.errors import BatchRejected, ValidationProblem
 from preferences.models import DeviceToken, Preference, Recipient, Suppression
+from preferences.quiet_hours import QuietHours
 from preferences.services import MAX_DEVICES, PreferenceChange, PreferencesService, RecipientInput
 from preferences.services.cache import SHAPE
 from tests import factories
@@ -127,6 +128,8 @@ class TestFreshness:
         ("device", lambda s: s.register_token("ann", "fcm", "another")),
         ("email", lambda s: s.upsert([RecipientInput(external_id="ann", email="")])),
         ("phone", lambda s: s.upsert([RecipientInput(external_id="ann", phone="")])),
+        ("quiet hours", lambda s: s.set_quiet_hours("ann", (time(22), time(7, 30)))),
+        ("their zone", lambda s: s.set_quiet_hours("ann", (time(22), time(7)), timezone="Asia/Tokyo")),
         ("retired", lambda s: s.retire_tokens(list(DeviceToken.objects.values_list("id", flat=True)), "gone")),
     )
 
@@ -480,3 +483,56 @@ def test_of_two_who_register_a_token_at_the_same_time_the_later_has_it():
     device = DeviceToken.objects.get()
     assert (device.recipient.external_id, [one.id for one in told]) == ("bob", [device.id])
     assert PreferencesService().reach(["ann"])["ann"].devices == ()
+
+
+@pytest.mark.django_db
+class TestQuietHours:
+    def test_reach_carries_the_window_and_zone_of_those_alone_who_have_one(self, service):
+        factories.recipient("ann", quiet_start=time(22), quiet_end=time(7, 30), timezone="Europe/Berlin")
+        factories.recipient("bob", timezone="Europe/Berlin")
+
+        first, cached = service.reach(["ann", "bob"]), service.reach(["ann", "bob"])
+
+        assert first == cached
+        assert first["ann"].quiet == QuietHours(22 * 60, 7 * 60 + 30, "Europe/Berlin")
+        assert first["bob"].quiet is None
+
+    def test_who_has_none_has_those_of_the_installation(self, service, settings):
+        settings.QUIET_HOURS = "21:00-08:00"
+        factories.recipient("ann", quiet_start=time(22), quiet_end=time(7, 30))
+        factories.recipient("bob", timezone="Asia/Tokyo")
+
+        found = service.reach(["ann", "bob"])
+
+        assert found["ann"].quiet == QuietHours(22 * 60, 7 * 60 + 30, "UTC")
+        assert found["bob"].quiet == QuietHours(21 * 60, 8 * 60, "Asia/Tokyo")
+
+    def test_a_new_zone_is_a_change_of_preferences_where_it_moves_quiet_hours(self, service):
+        factories.recipient("ann", quiet_start=time(22), quiet_end=time(7))
+        factories.recipient("bob")
+
+        service.upsert([RecipientInput(external_id=name, timezone="Asia/Tokyo") for name in ("ann", "bob")])
+
+        assert changed_at("ann") is not None
+        assert changed_at("bob") is None
+
+    def test_of_somebody_unknown_are_not_set(self, service):
+        with pytest.raises(Recipient.DoesNotExist):
+            service.set_quiet_hours("nobody", None)
+        assert not Recipient.objects.exists()
+
+    @pytest.mark.parametrize(
+        "window", [(time(22), time(22)), (time(22, 0, 1), time(7)), (time(22), None), "22:00-07:00"]
+    )
+    def test_that_are_none_are_refused(self, service, window):
+        factories.recipient("ann")
+
+        with pytest.raises(BatchRejected) as caught:
+            service.set_quiet_hours("ann", window)
+
+        assert [problem.field for problem in caught.value.errors[0]] == ["quiet_hours"]
+
+    @pytest.mark.parametrize("fields", [{"quiet_start": time(22)}, {"quiet_start": time(7), "quiet_end": time(7)}])
+    def test_the_database_takes_no_half_window(self, fields):
+        with pytest.raises(IntegrityError):
+            factories.recipient("ann", **fields)

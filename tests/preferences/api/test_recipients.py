@@ -32,6 +32,7 @@ def test_put_creates_and_normalises(api: Api) -> None:
         "phone": "+4915112345678",
         "locale": "pt-BR",
         "timezone": "Europe/Berlin",
+        "quiet_hours": None,
         "attributes": {"plan": "pro"},
         "created_at": "",
         "updated_at": "",
@@ -184,3 +185,42 @@ def test_a_new_address_is_used_at_once(api: Api) -> None:
     api.patch("recipients/user-42/", {"email": "ada@example.com"})
 
     assert PreferencesService().reach(["user-42"])["user-42"].has_email
+
+
+NIGHT = {"start": "22:00", "end": "07:30"}
+
+
+class TestQuietHours:
+    def test_are_kept_by_a_change_and_cleared_by_null_and_by_a_replacement(self, api: Api) -> None:
+        assert api.put("recipients/user-42/", {"quiet_hours": NIGHT}).json()["quiet_hours"] == NIGHT
+        assert api.patch("recipients/user-42/", {"name": "Ada"}).json()["quiet_hours"] == NIGHT
+        assert api.get("recipients/user-42/").json()["quiet_hours"] == NIGHT
+        assert api.patch("recipients/user-42/", {"quiet_hours": None}).json()["quiet_hours"] is None
+        api.patch("recipients/user-42/", {"quiet_hours": NIGHT})
+        assert api.put("recipients/user-42/", {}).json()["quiet_hours"] is None
+
+    def test_are_taken_in_bulk(self, api: Api) -> None:
+        items = [{"external_id": "a", "quiet_hours": NIGHT}, {"external_id": "b"}]
+
+        assert api.post("recipients/bulk/", {"recipients": items}).json()["created"] == 2
+        again = api.post("recipients/bulk/", {"recipients": items}).json()
+
+        assert again == {"created": 0, "updated": 0, "unchanged": 2}
+        assert api.get("recipients/a/").json()["quiet_hours"] == NIGHT
+
+    @pytest.mark.parametrize(
+        ("given", "pointer"),
+        [
+            ({"start": "25:00", "end": "07:00"}, "/quiet_hours/start"),
+            ({"start": "22:00", "end": "7:00"}, "/quiet_hours/end"),
+            ({"start": "22:00"}, "/quiet_hours"),
+            ({"start": "22:00", "end": "22:00"}, "/quiet_hours"),
+            ("22:00-07:00", "/quiet_hours"),
+        ],
+    )
+    def test_that_cannot_be_taken_are_pointed_at(self, api: Api, given: Any, pointer: str) -> None:
+        response = api.put("recipients/user-42/", {"quiet_hours": given})
+
+        assert response.status_code == 422
+        assert [error["pointer"] for error in response.json()["errors"]] == [pointer]
+        assert not Recipient.objects.exists()
