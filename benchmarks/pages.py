@@ -61,15 +61,15 @@ class Took:
 
 def measure(samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
     """Each page once per sample, on one connection. Raises RuntimeError when an answer is not 200."""
-    admin, api = _admin_cookie(), _api_token()
+    admin, api = admin_cookie(), _api_token()
     found = {}
     with web() as connection:
         for page in pages(admin, api):
             took = Took(page.name)
             for sample in samples[:WARM_UP]:
-                _get(connection, page.path(sample), page.headers(sample))
+                get(connection, page.path(sample), page.headers(sample))
             for sample in samples:
-                took.times.append(_get(connection, page.path(sample), page.headers(sample)))
+                took.times.append(get(connection, page.path(sample), page.headers(sample)))
             found[page.name] = took.figures()
             print(f"{page.name}: {found[page.name]}", file=sys.stderr)
     return found
@@ -153,7 +153,7 @@ def web() -> Iterator[http.client.HTTPConnection]:
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:
-                _get(connection, "/healthz", {})
+                get(connection, "/healthz", {})
                 break
             except OSError:
                 connection.close()
@@ -167,7 +167,7 @@ def web() -> Iterator[http.client.HTTPConnection]:
         process.wait(timeout=60)
 
 
-def _get(connection: http.client.HTTPConnection, path: str, headers: Mapping[str, str]) -> float:
+def get(connection: http.client.HTTPConnection, path: str, headers: Mapping[str, str]) -> float:
     """Milliseconds until the whole answer is here."""
     began = time.perf_counter()
     connection.request("GET", path, headers=dict(headers))
@@ -187,7 +187,7 @@ def _query(path: str, **asked: object) -> str:
     return f"{path}?{urlencode(asked)}" if asked else path
 
 
-def _admin_cookie() -> dict[str, str]:
+def admin_cookie() -> dict[str, str]:
     from django.conf import settings
     from django.contrib.auth.models import User
     from django.test import Client

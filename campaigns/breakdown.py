@@ -4,7 +4,7 @@ of it while the campaign is small, and from a fair sample of the people beyond."
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 
 from campaigns import slices
 from campaigns.models import Campaign
@@ -27,6 +27,9 @@ SELECT coalesce(nullif(lower(r.locale), ''), '') AS locale,
  GROUP BY 1
  ORDER BY 2 DESC, 1
 """
+#: Where PostgreSQL has no statistics of this week yet it would read all of a campaign's deliveries anew for each of the
+#: people: 19 seconds for 20,000.
+_READ_ONCE = "SET LOCAL enable_nestloop = off"
 FIGURES = ("queued", "sent", "delivered", "opened", "clicked", "skipped", "failed")
 
 
@@ -46,7 +49,8 @@ def by_language(campaign: Campaign) -> Breakdown:
     taken = slices.holding(campaign, SAMPLE)
     (low, high), (start, end) = slices.bounds(campaign, 0, taken), campaign.id_range
     values: dict[str, Any] = {"low": low, "high": high, "from": start, "to": end, "source": campaign.source}
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_READ_ONCE)
         cursor.execute(_SQL, values)
         found = cursor.fetchall()
     scale = slices.SLICES / taken

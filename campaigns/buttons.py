@@ -68,7 +68,7 @@ BUTTONS: tuple[Button, ...] = (
     Button(name="resume", label="Resume", icon="play_arrow", tone="primary", may=_has("operate"),
            states=frozenset({_S.PAUSED})),
     Button(name="pause", label="Pause now", icon="pause", tone="stop", may=_has("operate"),
-           states=frozenset({_S.SENDING})),
+           states=frozenset({_S.SENDING, _S.COMPLETED})),
 )  # fmt: skip
 
 BY_NAME = {one.name: one for one in BUTTONS}

@@ -27,7 +27,7 @@ LEGAL: dict[CampaignStatus, frozenset[CampaignStatus]] = {
     _S.SCHEDULED: frozenset({_S.DRAFT, _S.IN_REVIEW, _S.SENDING, _S.COMPLETED, _S.CANCELLED}),
     _S.SENDING: frozenset({_S.PAUSED, _S.COMPLETED, _S.CANCELLED}),
     _S.PAUSED: frozenset({_S.SENDING, _S.CANCELLED}),
-    _S.COMPLETED: frozenset({_S.CANCELLED}),
+    _S.COMPLETED: frozenset({_S.PAUSED, _S.CANCELLED}),
     _S.CANCELLED: frozenset(),
 }
 

@@ -77,15 +77,19 @@ class CampaignService(Review):
 
     def pause(self, campaign_id: int, *, by: User | None = None) -> Campaign:
         """Nothing more leaves for now, handed out or not: workers know within a second, and when this returns no chunk
-        is under way."""
+        is under way. A completed campaign can be paused too, for what is still queued."""
         self.allow(by, "operate")
         with transaction.atomic():
-            paused = self.move(campaign_id, Action.PAUSED, _S.PAUSED, (_S.SENDING,), by=by)
+            campaign = self.locked(campaign_id, _S.SENDING, _S.COMPLETED)
+            if campaign.started_at is None:
+                raise WrongState("This campaign repeats, and is over: pause its occurrences that are under way.")
+            since = (_S(campaign.status),)
+            paused = self.move(campaign_id, Action.PAUSED, _S.PAUSED, since, by=by, finished_at=None)
             hold(paused.source, HoldKind.HELD)
         return paused
 
     def resume(self, campaign_id: int, *, by: User | None = None) -> Campaign:
-        """Go on behind the last person handed out."""
+        """Go on behind the last person handed out; who had handed out everything is completed again at once."""
         self.allow(by, "operate")
         with transaction.atomic():
             resumed = self.move(

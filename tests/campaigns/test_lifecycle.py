@@ -9,14 +9,14 @@ from django.utils import timezone
 
 from campaigns.choices import LEGAL
 from campaigns.errors import NotReady, WrongState
-from campaigns.models import Campaign, CampaignStatus, RecipientList, Segment
+from campaigns.models import Campaign, CampaignStatus, RecipientList, Schedule, Segment
 from campaigns.models.campaign import CONTENT
 from campaigns.runner import Runner
 from campaigns.services import CampaignService, FanOut, Withdraw
 from campaigns.services.withdraw import SLICES
 from core.ids import keys_of
 from notifications.choices import SkipReason, Status
-from notifications.models import Delivery, MessageTemplate, Notification, OutboxMessage
+from notifications.models import Delivery, HoldKind, MessageTemplate, Notification, OutboxMessage, SourceHold
 from notifications.services.tracking import DeliveryTracker
 from tests import factories
 from tests.campaigns.conftest import hand_out, make_campaign, start, work
@@ -39,7 +39,7 @@ class TestGuard:
             ("submit", [S.DRAFT], S.IN_REVIEW),
             ("approve", [S.IN_REVIEW], S.APPROVED),
             ("reopen", [S.IN_REVIEW, S.APPROVED, S.SCHEDULED], S.DRAFT),
-            ("pause", [S.SENDING], S.PAUSED),
+            ("pause", [S.SENDING, S.COMPLETED], S.PAUSED),
             ("resume", [S.PAUSED], S.SENDING),
             ("cancel", [S.SCHEDULED, S.SENDING, S.PAUSED, S.COMPLETED], S.CANCELLED),
         ],
@@ -186,6 +186,34 @@ class TestCancel:
         sending.refresh_from_db()
         assert sending.finished_at is not None
         assert set(Delivery.objects.values_list("skip_reason", flat=True)) == {SkipReason.CANCELLED}
+
+    def test_what_is_queued_can_be_paused_when_all_is_handed_out_and_nobody_gets_it_twice(self, sending):
+        # Given a campaign that has handed out everything, with its messages still queued
+        runner = Runner()
+        while runner.round():
+            pass
+        sending.refresh_from_db()
+        assert sending.status == S.COMPLETED
+        people = Notification.objects.count()
+
+        # When it is paused, then nothing of it may leave
+        CampaignService().pause(sending.pk)
+        assert SourceHold.objects.get(source=sending.source).kind == HoldKind.HELD
+
+        # When it goes on, then it is completed again, and nobody has two
+        CampaignService().resume(sending.pk)
+        while runner.round():
+            pass
+        sending.refresh_from_db()
+        assert (sending.status, sending.finished_at is not None) == (S.COMPLETED, True)
+        assert not SourceHold.objects.filter(source=sending.source).exists()
+        assert Notification.objects.count() == people
+
+    def test_a_recurring_campaign_that_is_over_has_nothing_to_pause(self):
+        campaign = make_campaign(status=S.COMPLETED, schedule=Schedule.RECURRING)
+
+        with pytest.raises(WrongState, match="occurrences"):
+            CampaignService().pause(campaign.pk)
 
     def test_a_paused_campaign_can_be_cancelled_and_the_runner_does_the_rest(self, sending):
         CampaignService().pause(sending.pk)

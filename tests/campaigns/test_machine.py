@@ -25,7 +25,7 @@ STEPS = {
     "approve": ("approvers", {S.IN_REVIEW: S.APPROVED}),
     "reopen": ("authors", {S.IN_REVIEW: S.DRAFT, S.APPROVED: S.DRAFT, S.SCHEDULED: S.DRAFT}),
     "schedule_or_start": ("operators", {S.APPROVED: S.SENDING}),
-    "pause": ("operators", {S.SENDING: S.PAUSED}),
+    "pause": ("operators", {S.SENDING: S.PAUSED, S.COMPLETED: S.PAUSED}),
     "resume": ("operators", {S.PAUSED: S.SENDING}),
     "cancel": (
         "operators",

@@ -56,7 +56,7 @@ MATRIX: dict[str, dict[CampaignStatus, set[str]]] = {
         S.SCHEDULED: {"cancel"},
         S.SENDING: {"pause", "cancel"},
         S.PAUSED: {"resume", "cancel"},
-        S.COMPLETED: {"cancel"},
+        S.COMPLETED: {"pause", "cancel"},
     },
     "viewer": {},
     "nobody": {},

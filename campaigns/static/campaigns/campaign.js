@@ -143,8 +143,9 @@
     status = figures.status;
     part("status").textContent = figures.status_label;
     const problem = part("problem");
-    const cancel = part("cancel");  // a completed campaign can be cancelled as long as something is on its way
-    if (cancel) cancel.hidden = status === "completed" && !figures.messages.in_flight;
+    for (const stop of [part("pause"), part("cancel")]) {  // also when completed, as long as something is on its way
+      if (stop) stop.hidden = status === "completed" && !figures.messages.in_flight;
+    }
     problem.hidden = !figures.problem;
     problem.textContent = figures.problem ? `Stopped by itself. ${figures.problem}` : "";
     const rate = pace(figures);
