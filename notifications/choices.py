@@ -90,6 +90,7 @@ class HoldReason(TextChoices):
     SWITCHED_OFF = "switched_off", "The provider is switched off"
     REDIS_AWAY = "redis_away", "The limits cannot be checked"
     UNAVAILABLE = "unavailable", "The provider could not be asked"
+    QUIET_HOURS = "quiet_hours", "Quiet hours of the recipient"
 
 
 class MachineKind(TextChoices):

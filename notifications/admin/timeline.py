@@ -82,7 +82,7 @@ def cards(notification: Notification, recipient: Recipient | None, *, only: UUID
             tone=looks.TONES[delivery.status],
             steps=[
                 *_steps(notification, delivery, events.get(delivery.pk, []), str(asked.get(delivery.pk, ""))),
-                *_waiting(notification, delivery, next_time.get(delivery.pk)),
+                *_waiting(notification, delivery, next_time.get(delivery.pk), events.get(delivery.pk, [])),
             ],
         )
         for delivery in deliveries
@@ -169,17 +169,20 @@ def _same(one: DeliveryEvent, other: DeliveryEvent) -> bool:
     return (one.type, one.code, one.provider, one.detail) == (other.type, other.code, other.provider, other.detail)
 
 
-def _waiting(notification: Notification, delivery: Delivery, due_at: datetime | None) -> list[Step]:
+def _waiting(
+    notification: Notification, delivery: Delivery, due_at: datetime | None, events: Sequence[DeliveryEvent]
+) -> list[Step]:
     """What a delivery that has not ended is doing now."""
     if delivery.status == Status.SENDING:
         return [Step("With a worker", "live", None, detail="Claimed; waiting for the provider's answer.")]
     if delivery.status != Status.QUEUED:
         return []
-    if notification.send_at is not None and notification.send_at > timezone.now():
+    held = bool(events) and events[-1].type == EventType.HELD
+    if notification.send_at is not None and notification.send_at > timezone.now() and not held:
         return [Step("Waiting for its time", "live", None)]
     when = f"Due {naturaltime(due_at)}, at {due_at:%H:%M:%S}. " if due_at and due_at > timezone.now() else ""
     if delivery.tries:
         return [Step("Waiting to be tried again", "live", None, detail=when)]
-    if delivery.holds:
+    if delivery.holds or held:
         return [Step("Held back", "live", None, detail=f"{when}It goes on by itself; no attempt is used up.")]
     return [Step("Waiting for a worker", "live", None, detail=when)]

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from core.statements import StatementTooSlow, bounded
 from notifications import selectors
-from notifications.choices import Channel, EventType, Status
+from notifications.choices import Channel, EventType, HoldReason, Status
 from notifications.drafts import Draft
 from notifications.explain.dry_run import explain
 from notifications.explain.verdicts import Check, Explanation, Fate, Past, Source, Store, Verdict
@@ -123,6 +123,8 @@ def _arrived(delivery: Delivery) -> str:
 def _waiting(delivery: Delivery, last: DeliveryEvent | None, until: datetime | None) -> str:
     when = f" It is due again on {day(until)}." if until is not None and until > timezone.now() else ""
     if last is not None and last.type in (EventType.HELD, EventType.DEFERRED):
+        if last.code == HoldReason.QUIET_HOURS:
+            return f"{_WAITS}{last.detail or words(last.code)}.{when}"
         who = f" ({last.provider})" if last.provider else ""
         return f"{_WAITS}{words(last.code)}{who}.{when}"
     if when:

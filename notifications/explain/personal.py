@@ -15,7 +15,7 @@ from notifications.explain.rehearsal import Rehearsal, Trial
 from notifications.explain.verdicts import Check, Source, Store, Verdict
 from notifications.explain.wording import day, listed, span
 from notifications.models import RateLimit
-from notifications.services import routing
+from notifications.services import quiet, routing
 from notifications.services.admission import Admitted
 from notifications.services.rendering.segments import sms_segments
 from notifications.words import words
@@ -159,6 +159,35 @@ def schedule(case: Case) -> Check:
     return _passed("schedule", f"It is due at once.{expires}", seen, sources)
 
 
+def quiet_hours(case: Case) -> Check:
+    category, person = case.category, case.person.recipient
+    sources = [Source(Store.POSTGRESQL, "preferences_recipient", str(person.pk))]
+    hours = case.reach.quiet
+    if hours is None:
+        return _passed("quiet_hours", "They have no quiet hours.", {}, sources)
+    if person.quiet_start is None:
+        sources = [Source(Store.SETTINGS, "QUIET_HOURS")]
+    seen = {"Quiet hours": str(hours)}
+    if case.channel == quiet.SILENT:
+        return _passed("quiet_hours", "The feed makes no noise.", seen, sources)
+    if not quiet.waits(category, case.admitted.terms.priority, is_test=case.went.is_test):
+        who = "Test traffic does" if case.went.is_test else (
+            "Critical messages do" if category.waits_for_quiet_hours else f"{case.category_name} does"
+        )  # fmt: skip
+        return _passed("quiet_hours", f"{who} not wait for quiet hours.", seen, sources)
+    draft, now = case.went.draft, case.went.now
+    held = quiet.hold(hours, max(draft.send_at or now, now), draft.expires_at, 0.0)
+    if held is None:
+        return _passed("quiet_hours", "It is not quiet for them when it is due.", seen, sources)
+    if held.skip:
+        says = f"{held.says}: it is not sent."
+        return _skipped("quiet_hours", SkipReason.EXPIRED, says, seen, sources)
+    return Check(
+        gate="quiet_hours", verdict=Verdict.HOLD, says=f"{held.says}. It waits; no attempt is used up.",
+        code=quiet.QUIET, seen=seen, sources=tuple(sources), until=held.until,
+    )  # fmt: skip
+
+
 def recheck(case: Case) -> Check | None:
     """What the claim finds that acceptance did not know. Told only where it finds something."""
     result = case.trial.result
@@ -225,7 +254,7 @@ def wording(case: Case) -> Check:
 #: Of these all are told, whichever refuses: whoever mends one wants to know of the next.
 ROUTING: Sequence[Callable[[Case], Check | None]] = (preference, suppression, address)
 #: What acceptance asks, in its order; and what a worker asks of what it has taken up.
-BEFORE = (*ROUTING, duplicate, schedule)
+BEFORE = (*ROUTING, duplicate, schedule, quiet_hours)
 AFTER = (recheck, recipient_limit, wording)
 
 

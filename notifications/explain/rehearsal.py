@@ -141,7 +141,7 @@ class _Way:
         claims = [claim for trial in went.trials.values() for claim in trial.claims]
         if not claims:
             return
-        results, _ = Gates(self.preferences, self.limiter).check(claims)
+        results, _ = Gates(self.preferences, self.limiter).check(claims, mind_quiet=False)
         stopped = {result.claim.id: result for result in results}
         terms = item.admitted.terms
         went.had = self.limiter.had(item.admitted.reach.id, terms.category.slug)
@@ -188,7 +188,7 @@ def _claims(cursor: CursorWrapper, item: Item, went: Rehearsal, source: str) -> 
     notification = (
         item.id, source, terms.category.id, terms.template.version_id if terms.template else None,
         admitted.content, admitted.data.decode(), admitted.metadata.decode(), went.is_test, draft.send_at, False,
-        draft.expires_at is not None and draft.expires_at <= went.now,
+        draft.expires_at,
     )  # fmt: skip
     return [
         Claim(

@@ -20,7 +20,7 @@ from notifications.choices import EventType, SkipReason, Status
 from notifications.drafts import Accepted
 from notifications.models.outbox import MAX_DELIVERIES
 from notifications.observers import Happening, OutcomeKey
-from notifications.services import listening
+from notifications.services import listening, quiet
 from notifications.services.admission import NOTHING, Admitted, Terms
 from notifications.services.deduplication import Ask, DeduplicationService, detail_of
 from notifications.services.recording import EVENT_COLUMNS, Why, event_rows
@@ -72,6 +72,8 @@ class _Alike:
         self.wording_says = _THEN.join((category + test + version, ",".join(sorted(terms.channels)).encode(), b""))
         self.notifications = 0
         self.lanes: dict[tuple[str, str, datetime | None], _Lane] = {}
+        self.waits = quiet.waits(terms.category, terms.priority, is_test=is_test)
+        self.held: Counter[str] = Counter()  # by channel, for quiet hours
 
     def lane(self, channel: str, skip: str, due_at: datetime | None) -> _Lane:
         key = (channel, skip, due_at)
@@ -93,8 +95,9 @@ class Batch:
         self._new: Iterator[Key] = iter(())
         self._notifications: list[bytes] = []
         self._deliveries: list[bytes] = []
-        self._skips: list[tuple[Key, EventType, int, Why]] = []
-        self._skipped: list[tuple[Key, str]] = []  # the notification and the channel of each skip
+        self._share = quiet.share()
+        self._skips: list[tuple[Key, EventType, int, Why]] = []  # and holds
+        self._skipped: list[tuple[Key, str]] = []  # the notification and the channel of each
 
     def weigh(
         self,
@@ -148,15 +151,25 @@ class Batch:
         self._notifications.append(b"".join((_NOTIFICATION, owner, _own_fields(admitted), alike.fields)))
         alike.notifications += 1
         due_at = draft.send_at if draft.send_at is not None and draft.send_at > self.now else None
+        hours, hold = admitted.reach.quiet, None
+        if hours is not None and alike.waits:
+            hold = quiet.hold(hours, due_at or self.now, draft.expires_at, self._share)
         skipped = 0
         for position, way in enumerate(item.routes):
             skip = way.skip or ("" if duplicate_of is None else _DUPLICATE)
             delivery = next(self._new) if draft.id is None else ids.derived(item.id, position)
             device = NO_VALUE if way.device is None else KEY + way.device
-            lane = alike.lane(way.channel, skip, due_at)
+            held = None if skip or way.channel == quiet.SILENT else hold
+            lane = alike.lane(way.channel, skip, due_at) if held is None else self._hold(alike, way, held)
             lane.deliveries.append(delivery)
             self._deliveries.append(b"".join((_DELIVERY, delivery, owner, device, lane.fields)))
-            if skip:
+            if held is not None:
+                skip = held.skip
+                kind, why = (EventType.SKIPPED, skip) if skip else (EventType.HELD, quiet.QUIET)
+                self._skips.append((delivery, kind, 0, Why(code=why, detail=held.says)))
+                self._skipped.append((item.id, way.channel))
+                skipped += bool(skip)
+            elif skip:
                 skipped += 1
                 detail = detail_of(duplicate_of) if duplicate_of is not None and not way.skip else ""
                 self._skips.append((delivery, EventType.SKIPPED, 0, Why(code=skip, detail=detail)))
@@ -180,6 +193,13 @@ class Batch:
             found = self._alike[terms] = _Alike(terms, self.source, self.is_test)
         return found
 
+    @staticmethod
+    def _hold(alike: _Alike, way: Route, held: quiet.Quiet) -> _Lane:
+        if held.skip:
+            return alike.lane(way.channel, held.skip, None)
+        alike.held[way.channel] += 1
+        return alike.lane(way.channel, "", held.due_at)
+
     def _schedule(self) -> None:
         schedule = bulk.Schedule(MAX_DELIVERIES)
         for alike in self._alike.values():
@@ -201,6 +221,8 @@ class Batch:
         for alike in self._alike.values():
             category_id = alike.terms.category.id
             counts[OutcomeKey(self.source, category_id, "", "", "accepted")] += alike.notifications
+            for channel, n in alike.held.items():
+                counts[OutcomeKey(self.source, category_id, channel, "", EventType.HELD.value, quiet.QUIET)] += n
             for lane in alike.lanes.values():
                 outcome = EventType.SKIPPED.value if lane.skip else "queued"
                 key = OutcomeKey(self.source, category_id, lane.channel, "", outcome, lane.skip)

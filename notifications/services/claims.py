@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -30,9 +30,10 @@ class Claim:
 
     __slots__ = (
         "address", "attempt", "attributes", "cancelled", "category_id", "channel", "claimed_at", "content",
-        "created_at", "data", "device_id", "doubts", "expired", "external_id", "holds", "id", "is_test", "locale",
-        "metadata", "name", "notification_id", "number", "platform", "preferences_changed_at", "priority",
-        "recipient_id", "recipient_known", "source", "timezone", "version_id", "wanted_at",
+        "created_at", "data", "device_id", "doubts", "expired", "expires_at", "external_id", "holds", "id",
+        "is_test", "locale", "metadata", "name", "notification_id", "number", "platform",
+        "preferences_changed_at", "priority", "quiet_end", "quiet_start", "recipient_id",
+        "recipient_known", "source", "timezone", "version_id", "wanted_at",
     )  # fmt: skip
 
     id: Key
@@ -50,11 +51,14 @@ class Claim:
     is_test: bool
     cancelled: bool
     expired: bool
+    expires_at: datetime | None
     external_id: str
     name: str
     locale: str
     timezone: str
     preferences_changed_at: datetime | None
+    quiet_start: time | None
+    quiet_end: time | None
     address: str
 
     def __init__(
@@ -75,8 +79,9 @@ class Claim:
     def _take_notification(self, row: Row) -> None:
         (
             _, self.source, self.category_id, self.version_id, content, data, metadata, self.is_test, send_at,
-            self.cancelled, self.expired,
+            self.cancelled, self.expires_at,
         ) = row  # fmt: skip
+        self.expired = self.expires_at is not None and self.expires_at <= self.claimed_at
         self.wanted_at = self.created_at if send_at is None else max(self.created_at, send_at)
         self.content: Mapping[str, Mapping[str, str]] | None = None if content is None else orjson.loads(content)
         self.data: dict[str, Any] = {} if data == "{}" else orjson.loads(data)
@@ -86,7 +91,7 @@ class Claim:
         self.recipient_known = row is not None
         (
             _, self.external_id, self.name, email, phone, self.locale, self.timezone, attributes,
-            self.preferences_changed_at,
+            self.preferences_changed_at, self.quiet_start, self.quiet_end,
         ) = row or _NO_RECIPIENT  # fmt: skip
         self.attributes: dict[str, Any] = {} if attributes == "{}" else orjson.loads(attributes)
         self.platform = ""
@@ -100,8 +105,8 @@ class Claim:
             self.address = self.external_id
 
 
-_NO_NOTIFICATION: Row = (None, "", 0, None, None, "{}", "{}", False, None, True, False)
-_NO_RECIPIENT: Row = (None, "", "", "", "", "", "UTC", "{}", None)
+_NO_NOTIFICATION: Row = (None, "", 0, None, None, "{}", "{}", False, None, True, None)
+_NO_RECIPIENT: Row = (None, "", "", "", "", "", "UTC", "{}", None, None, None)
 
 
 class Result(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ from core.ids import Key
 from notifications.choices import EventType, HoldReason, Priority, SkipReason
 from notifications.services.claims import Claim, Result
 from notifications.services.holds import holds
+from notifications.services.quiet import held_back
 from notifications.services.rate_limiter import RateLimiter, RecipientAsk
 from notifications.services.routing import refusal
 from preferences.services import LOOK_BACK_SECONDS, CategoryInfo, PreferencesService
@@ -33,8 +34,9 @@ class Gates:
         self.preferences = preferences
         self.limiter = limiter
 
-    def check(self, claims: Sequence[Claim]) -> tuple[list[Result], list[Claim]]:
-        """The results of those that go no further, and the claims that do."""
+    def check(self, claims: Sequence[Claim], *, mind_quiet: bool = True) -> tuple[list[Result], list[Claim]]:
+        """The results of those that go no further, and the claims that do. Unless `mind_quiet`, quiet hours hold
+        nothing."""
         categories = self.preferences.categories_by_id({claim.category_id for claim in claims})
         refused = self._refused(claims, categories)
         cancelled = holds.cancelled()
@@ -53,6 +55,9 @@ class Gates:
                 passed.append(claim)
                 continue
             results.append(Result(claim, EventType.SKIPPED, code=reason))
+        if mind_quiet and (held := held_back(passed, categories)):
+            results += held.values()
+            passed = [claim for claim in passed if claim.id not in held]
         stopped = self._stopped(passed, categories)
         if stopped:
             results += stopped.values()

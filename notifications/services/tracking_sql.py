@@ -88,13 +88,14 @@ DOUBTS = """
 #: Read by `of_record`, as the next but two; JSON comes as text.
 NOTIFICATIONS = f"""
     SELECT id, source, category_id, template_version_id, content::text, data::text, metadata::text, is_test, send_at,
-           cancelled_at IS NOT NULL, expires_at IS NOT NULL AND expires_at <= now()
+           cancelled_at IS NOT NULL, expires_at
       FROM notifications_notification WHERE {_by_id(1)}
 """
 
 #: Read by `by_id`, as the next.
 RECIPIENTS = """
-    SELECT id, external_id, name, email, phone, locale, timezone, attributes::text, preferences_changed_at
+    SELECT id, external_id, name, email, phone, locale, timezone, attributes::text, preferences_changed_at,
+           quiet_start, quiet_end
       FROM preferences_recipient WHERE id = ANY($1::uuid[])
 """
 

@@ -163,3 +163,50 @@ def test_what_is_wrong_with_the_form_is_said_beside_it(agent: Client, shop: None
 
     assert answer.status_code == 200
     assert "data-outcome" not in answer.content.decode()
+
+
+def asleep() -> dict[str, Any]:
+    """Fields of somebody for whom it is quiet now and for an hour or two."""
+    now = timezone.now().replace(second=0, microsecond=0)
+    return {"quiet_start": (now - timedelta(hours=1)).time(), "quiet_end": (now + timedelta(hours=2)).time()}
+
+
+def test_quiet_hours_hold_and_say_until_when(shop: None) -> None:
+    person = factories.recipient("ann", **asleep())
+
+    told = explain(draft(), source="api:test")
+
+    held = gate(told, "quiet_hours")
+    until = f"Quiet until {person.quiet_end:%H:%M} UTC"
+    assert (told.outcome, held.verdict, held.code) == ("hold", "hold", "quiet_hours")
+    assert held.says == f"{until}. It waits; no attempt is used up."
+    assert held.until is not None
+    assert held.until.time() == person.quiet_end
+    assert gate(told, "chain").verdict == "pass"  # told to the end
+    assert gate(explain(draft(priority="critical"), source="api:test"), "quiet_hours").verdict == "pass"
+    assert gate(explain(draft(channels=["in_app"]), source="api:test"), "quiet_hours").verdict == "pass"
+    late = explain(draft(expires_at=timezone.now() + timedelta(minutes=30)), source="api:test")
+    assert (late.outcome, gate(late, "quiet_hours").code) == ("skip", "expired")
+
+
+def test_the_past_tells_of_a_hold_for_quiet_hours(shop: None) -> None:
+    person = factories.recipient("ann", **asleep())
+    [accepted] = NotificationService().send([draft()], source="api:test")
+
+    past = look_back(accepted.id)
+
+    assert past is not None
+    [fate] = past.fates
+    assert (fate.status, fate.code) == ("queued", "quiet_hours")
+    assert fate.says.startswith(f"It waits: Quiet until {person.quiet_end:%H:%M} UTC. It is due again on ")
+    assert fate.until is not None
+
+
+def test_the_page_of_a_notification_shows_the_hold(agent: Client, shop: None) -> None:
+    person = factories.recipient("ann", **asleep())
+    [accepted] = NotificationService().send([draft()], source="api:test")
+
+    page = agent.get(f"/admin/notifications/notification/{accepted.id}/change/").content.decode()
+
+    assert f"Quiet hours of the recipient: Quiet until {person.quiet_end:%H:%M} UTC." in page
+    assert "It goes on by itself; no attempt is used up." in page
