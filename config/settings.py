@@ -259,6 +259,8 @@ COUNTS_RETENTION_DAYS = env.int("COUNTS_RETENTION_DAYS", default=400)
 COUNTS_HOURS_DAYS = env.int("COUNTS_HOURS_DAYS", default=62)
 COUNTS_TEN_MINUTES_DAYS = env.int("COUNTS_TEN_MINUTES_DAYS", default=15)
 COUNTS_MINUTES_DAYS = env.int("COUNTS_MINUTES_DAYS", default=3)
+#: Of the app that owns the templates: why one cannot be used for a digest on these channels, or an empty string.
+DIGEST_TEMPLATE_CHECK = "notifications.digests.wordings.problem"
 #: What apps above the pipeline have `run_maintenance` do: a function without arguments, and its rhythm in seconds.
 MAINTENANCE_TASKS = {
     "channels_app.retention.purge": 3600.0,

@@ -19,6 +19,8 @@ from django.utils.html import format_html
 from core.admin import BaseModelAdmin, BaseTabularInline, BigTableAdmin, Question, ReadOnlyMixin, page_action
 from core.admin_filters import FormFilter, text_field
 from preferences.choices import Channel, Platform, Purpose
+from preferences.digesting.rules import DIGEST_COLUMNS, digest_rule
+from preferences.digesting.wording import how_often
 from preferences.forms import CategoryForm, LiftForm, RecipientForm, SuppressionForm
 from preferences.models import Category, DeviceToken, Preference, Recipient, Suppression
 from preferences.services import PreferencesService, RecipientInput
@@ -190,9 +192,29 @@ class CategoryAdmin(BaseModelAdmin):
     """Not deleted: notifications on the record belong to it."""
 
     form = CategoryForm
-    list_display = ("name", "slug", "to", "default_priority", "kind", "window", "required", "counted")
-    list_filter = ("purpose",)
+    list_display = ("name", "slug", "to", "default_priority", "kind", "window", "gathered", "required", "counted")
+    list_filter = ("purpose", "digest_mode")
     search_fields = ("slug", "name")
+    fieldsets = (
+        (None, {"fields": ("name", "slug", "description", "channels", ("default_priority", "purpose"), "is_required")}),
+        ("Repetition and hours", {"fields": ("dedup_seconds", "waits_for_quiet_hours")}),
+        (
+            "Digest",
+            {
+                "description": "Messages to one person that are gathered and leave together, as one. Critical messages"
+                " and categories that cannot be opted out of are never gathered.",
+                "fields": (
+                    "digest_mode",
+                    ("digest_window_seconds", "digest_cap_seconds"),
+                    ("digest_at", "digest_weekdays"),
+                    "digest_first_at_once",
+                    "digest_template",
+                    "digest_channels",
+                ),
+            },
+        ),
+        ("Counting", {"fields": ("track_clicks", "track_opens")}),
+    )
     prepopulated_fields: ClassVar = {"slug": ["name"]}
 
     @admin.display(description="Channels")
@@ -206,6 +228,10 @@ class CategoryAdmin(BaseModelAdmin):
     @admin.display(description="Duplicates within", ordering="dedup_seconds")
     def window(self, category: Category) -> str:
         return f"{category.dedup_seconds} s" if category.dedup_seconds else "sent every time"
+
+    @admin.display(description="Digest", ordering="digest_mode")
+    def gathered(self, category: Category) -> str:
+        return how_often(digest_rule([getattr(category, name) for name in DIGEST_COLUMNS]))
 
     @admin.display(description="Opting out")
     def required(self, category: Category) -> str:

@@ -28,6 +28,25 @@ class Purpose(TextChoices):
     MARKETING = "marketing", "Marketing: it can wait"
 
 
+class DigestMode(TextChoices):
+    """When the messages of a category that were gathered for one person leave."""
+
+    NONE = "none", "Not gathered: each as it comes"
+    FIXED = "fixed", "A window after the first"
+    SLIDING = "sliding", "A pause after the last, but no longer than a cap"
+    LOCAL_TIME = "local_time", "At a time of day where the person lives"
+
+
+class DigestRhythm(TextChoices):
+    """What a person says about digests, of one category or of all."""
+
+    AS_IT_COMES = "as_it_comes", "As it comes"
+    HOURLY = "hourly", "Hourly"
+    DAILY = "daily", "Daily"
+    WEEKLY = "weekly", "Weekly"
+    DEFAULT = "default", "As the category does"
+
+
 class Platform(TextChoices):
     """Who delivers to a device."""
 

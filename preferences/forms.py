@@ -1,5 +1,6 @@
 """Forms of the admin pages: a recipient with their wishes, and an address to be suppressed or lifted."""
 
+import calendar
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import time
@@ -15,6 +16,8 @@ from unfold.widgets import (
 )
 
 from preferences.choices import Channel, SuppressionReason
+from preferences.digesting import config
+from preferences.digesting.rules import DIGEST_COLUMNS
 from preferences.errors import ValidationProblem
 from preferences.models import Category, Preference, Recipient, Suppression
 from preferences.services import PreferenceChange
@@ -159,6 +162,20 @@ class CategoryForm(forms.ModelForm):
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text="Where its messages go when the sender names no channels",
     )
+    digest_channels = forms.MultipleChoiceField(
+        label="Gathered on",
+        choices=Channel.choices,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text="On the other channels each message goes out at once",
+    )
+    digest_weekdays = forms.TypedMultipleChoiceField(
+        label="Weekdays",
+        choices=list(enumerate(calendar.day_name)),
+        coerce=int,
+        required=False,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text="None: every day",
+    )
 
     class Meta:
         model = Category
@@ -174,8 +191,17 @@ class CategoryForm(forms.ModelForm):
             "track_clicks",
             "track_opens",
             "waits_for_quiet_hours",
+            *DIGEST_COLUMNS,
         ]
         widgets: ClassVar = {"description": UnfoldAdminTextareaWidget(attrs={"rows": 3})}
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if not any(name in self.errors for name in (*DIGEST_COLUMNS, "is_required")):
+            values = {name: cleaned[name] for name in (*DIGEST_COLUMNS, "is_required")}
+            for problem in config.problems(Category(**values)):
+                self.add_error(problem.field, ValidationError(problem.message, code=problem.code))
+        return cleaned
 
 
 _SUPPRESSIBLE = [(channel.value, channel.label) for channel in Channel if channel.value in SUPPRESSIBLE]

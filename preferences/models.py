@@ -11,6 +11,9 @@ from django.db.models.functions import Now, Upper
 
 from core.ids import uuid7
 from preferences.choices import Channel, Platform, Priority, Purpose, SuppressionReason
+from preferences.digesting.models import DigestChoice, DigestConfig
+
+__all__ = ["Category", "DeviceToken", "DigestChoice", "Preference", "Recipient", "Suppression"]
 
 #: Seconds: a week. The first message of a longer window might have left the record by then.
 MAX_DEDUP_SECONDS = 7 * 24 * 3600
@@ -89,7 +92,7 @@ class DeviceToken(models.Model):
         return hashlib.sha256(token.encode()).hexdigest()
 
 
-class Category(models.Model):
+class Category(DigestConfig):
     """What a message is about; the unit in which people say what they want."""
 
     id = models.SmallAutoField(primary_key=True)

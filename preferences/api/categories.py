@@ -1,6 +1,6 @@
 """Categories: what messages are about."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 from django.db import IntegrityError, transaction
@@ -12,6 +12,7 @@ from rest_framework.views import APIView
 from core.api import pagination, validation
 from core.api.openapi import PAGE_PARAMETERS, call
 from core.api.problems import Conflict, FieldProblem, Invalid
+from preferences.api.digest_shapes import check_config, config_shape
 from preferences.api.scopes import CATALOG_READ, CATALOG_WRITE
 from preferences.api.shapes import CategoryBody, CategoryChange, CategoryPage, CategoryShape
 from preferences.choices import Channel, Priority, Purpose
@@ -41,7 +42,8 @@ class CategoriesView(APIView):
         """Known everywhere within five seconds."""
         body = validation.read(request.data, CategoryBody)
         channels = _channels(body.channels) if body.channels else list(Channel.values)
-        made = Category(**{**msgspec.structs.asdict(body), "channels": channels})
+        made = Category(**{**_columns(body), "channels": channels})
+        check_config(made)
         try:
             with transaction.atomic():
                 made.save(force_insert=True)
@@ -68,15 +70,24 @@ class CategoryView(APIView):
     def patch(self, request: Request, slug: str) -> Response:
         """Known everywhere within five seconds."""
         body = validation.read(request.data, CategoryChange)
-        changes = {name: value for name, value in msgspec.structs.asdict(body).items() if value is not msgspec.UNSET}
+        changes = _columns(body)
         if "channels" in changes:
             changes["channels"] = _channels(changes["channels"])
         category = _category(slug)
         for name, value in changes.items():
             setattr(category, name, value)
+        if body.digest is not msgspec.UNSET or "is_required" in changes:
+            check_config(category)
         if changes:
             category.save(update_fields=list(changes))
         return Response(_shape(category))
+
+
+def _columns(body: CategoryBody | CategoryChange) -> dict[str, Any]:
+    """What was given, by column."""
+    given = {name: value for name, value in msgspec.structs.asdict(body).items() if value is not msgspec.UNSET}
+    digest = given.pop("digest", None)
+    return given if digest is None else {**given, **digest.columns()}
 
 
 def _channels(given: list[Channel]) -> list[str]:
@@ -106,5 +117,6 @@ def _shape(row: Category) -> CategoryShape:
         row.track_clicks,
         row.track_opens,
         row.waits_for_quiet_hours,
+        config_shape(row),
         row.created_at,
     )

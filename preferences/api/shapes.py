@@ -6,6 +6,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from preferences.api.digest_shapes import DigestConfigBody, DigestConfigShape
 from preferences.choices import Channel, Platform, Priority, Purpose
 from preferences.models import MAX_DEDUP_SECONDS
 from preferences.services import RecipientInput
@@ -217,6 +218,7 @@ class CategoryBody(Struct, forbid_unknown_fields=True, kw_only=True):
     track_clicks: bool = True
     track_opens: bool = False
     waits_for_quiet_hours: bool = True
+    digest: DigestConfigBody | UnsetType = UNSET
 
 
 class CategoryChange(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -232,6 +234,7 @@ class CategoryChange(Struct, forbid_unknown_fields=True, kw_only=True):
     track_clicks: bool | UnsetType = UNSET
     track_opens: bool | UnsetType = UNSET
     waits_for_quiet_hours: bool | UnsetType = UNSET
+    digest: DigestConfigBody | UnsetType = UNSET
 
 
 class CategoryShape(Struct):
@@ -248,6 +251,7 @@ class CategoryShape(Struct):
     track_clicks: bool
     track_opens: bool
     waits_for_quiet_hours: bool
+    digest: DigestConfigShape
     created_at: datetime
 
 

@@ -1,3 +1,4 @@
+from preferences.digesting.words import DigestChange
 from preferences.errors import BatchRejected, Problem, ValidationProblem
 from preferences.services.cache import LOOK_BACK_SECONDS
 from preferences.services.categories import CategoryInfo
@@ -14,6 +15,7 @@ __all__ = [
     "UNSET",
     "BatchRejected",
     "CategoryInfo",
+    "DigestChange",
     "LookingPreferences",
     "PreferenceChange",
     "PreferencesService",

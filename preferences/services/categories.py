@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import msgspec
 
 from preferences.choices import Purpose
+from preferences.digesting.rules import DIGEST_COLUMNS, NO_DIGEST, DigestRule, digest_rule
 from preferences.models import Category
 
 #: A change in the admin is in force everywhere after this long, and costs one query a process.
@@ -27,6 +28,7 @@ class CategoryInfo(msgspec.Struct, frozen=True):
     track_clicks: bool = True
     track_opens: bool = False
     waits_for_quiet_hours: bool = True
+    digest: DigestRule = NO_DIGEST
 
 
 class CategoryCache:
@@ -41,7 +43,7 @@ class CategoryCache:
         if now - self._read_at >= KEEP_SECONDS:
             rows = Category.objects.values_list(
                 "id", "slug", "channels", "default_priority", "is_required", "purpose", "dedup_seconds",
-                "track_clicks", "track_opens", "waits_for_quiet_hours",
+                "track_clicks", "track_opens", "waits_for_quiet_hours", *DIGEST_COLUMNS,
             )  # fmt: skip
             self._categories = {
                 slug: CategoryInfo(
@@ -55,8 +57,9 @@ class CategoryCache:
                     clicks,
                     opens,
                     waits,
+                    digest_rule(digest),
                 )
-                for id, slug, channels, priority, required, purpose, dedup, clicks, opens, waits in rows
+                for id, slug, channels, priority, required, purpose, dedup, clicks, opens, waits, *digest in rows
             }
             self._read_at = now
         return self._categories

@@ -21,7 +21,10 @@ _SELECT = f"""
 SELECT r.id, r.external_id, r.email, r.phone,
        (SELECT (array_agg(t.id ORDER BY t.registered_at DESC))[1:{MAX_DEVICES}]
           FROM preferences_devicetoken t WHERE t.recipient_id = r.id AND t.retired_at IS NULL),
-       said.off, said.on, r.quiet_start, r.quiet_end, r.timezone
+       said.off, said.on, r.quiet_start, r.quiet_end, r.timezone,
+       (SELECT array_agg(concat_ws(':', coalesce(c.category_id::text, '*'), c.rhythm,
+                                   coalesce(to_char(c.at, 'HH24MI'), ''), coalesce(c.weekday::text, '')))
+          FROM preferences_digestchoice c WHERE c.recipient_id = r.id)
   FROM preferences_recipient r,
        LATERAL (SELECT array_agg(p.channel || ':' || coalesce(p.category_id::text, '*')) FILTER (WHERE NOT p.enabled),
                        array_agg(p.channel || ':' || coalesce(p.category_id::text, '*')) FILTER (WHERE p.enabled)
@@ -40,6 +43,7 @@ class Reach(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     `off` and `on` are preference rows as "<channel>:<category id>", or "<channel>:*" for a word on the whole channel;
     they are few, and an empty tuple costs nothing to read.
+    `digests` are their words on digests as "<category id, or *>:<rhythm>:<HHMM, or nothing>:<weekday, or nothing>".
     `devices` are the live device tokens, newest first. `suppressed` are channels whose address must not be used.
     `quiet` are their quiet hours, or those of the installation for who has none; None for nearly everybody.
     Whoever changes a field raises `SHAPE` in `cache.py`. The collector need not look: nothing in it refers back.
@@ -54,6 +58,7 @@ class Reach(msgspec.Struct, frozen=True, array_like=True, gc=False):
     on: tuple[str, ...] = ()
     suppressed: tuple[str, ...] = ()
     quiet: QuietHours | None = None
+    digests: tuple[str, ...] = ()
 
     def allows(self, channel: str, category_id: int, is_required: bool) -> bool:
         """Whether the recipient wants this category here. No row means yes, the narrower row wins, and a required
@@ -94,7 +99,7 @@ def _load(sql: str, wanted: TextArray | KeyArray) -> list[Reach]:
 
 
 def _reach(row: tuple[Any, ...], addresses: list[tuple[str, str]], suppressed: frozenset[tuple[str, str]]) -> Reach:
-    id, external_id, email, phone, devices, off, on, quiet_start, quiet_end, timezone = row
+    id, external_id, email, phone, devices, off, on, quiet_start, quiet_end, timezone, digests = row
     return Reach(
         id=id,
         external_id=external_id,
@@ -105,6 +110,7 @@ def _reach(row: tuple[Any, ...], addresses: list[tuple[str, str]], suppressed: f
         on=tuple(on or ()),
         suppressed=tuple(key[0] for key in addresses if key in suppressed) if suppressed else (),
         quiet=quiet_of(quiet_start, quiet_end, timezone),
+        digests=tuple(digests or ()),
     )
 
 

@@ -10,6 +10,8 @@ from django.db import transaction
 
 from core import ids
 from core.ids import Key
+from preferences.digesting import words
+from preferences.digesting.words import DigestChange
 from preferences.errors import ValidationProblem
 from preferences.models import DeviceToken, Recipient
 from preferences.services import addresses, choices, reach, recipients
@@ -96,6 +98,13 @@ class PreferencesService:
         with transaction.atomic():
             Recipient.objects.select_for_update(no_key=True).only("id").get(external_id=external_id)
             self.upsert([RecipientInput(external_id=external_id, quiet_hours=quiet_hours, timezone=timezone)])
+
+    def set_digests(self, external_id: str, changes: Sequence[DigestChange]) -> None:
+        """Write what a person says about digests. What was gathered by a rhythm they change leaves at once. Raises
+        Recipient.DoesNotExist, and BatchRejected for what is unknown or for gathering a required category."""
+        with transaction.atomic():
+            words.apply(external_id, changes)
+            self._drop([external_id])
 
     def register_token(self, external_id: str, platform: str, token: str, label: str = "") -> DeviceToken:
         """Register a device of this recipient; a token belongs to whoever registered it last. The oldest beyond 20 are

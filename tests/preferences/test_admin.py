@@ -300,7 +300,7 @@ class TestThoseWhoOnlyLook:
 
 class TestCategories:
     @staticmethod
-    def given(**fields: str) -> dict[str, object]:
+    def given(**fields: object) -> dict[str, object]:
         return {
             "name": "Offers",
             "slug": "offers",
@@ -308,6 +308,11 @@ class TestCategories:
             "default_priority": "low",
             "purpose": "marketing",
             "dedup_seconds": "60",
+            "digest_mode": "none",
+            "digest_window_seconds": "3600",
+            "digest_cap_seconds": "14400",
+            "digest_at": "09:00",
+            "digest_channels": ["email"],
             **fields,
         }
 
@@ -322,6 +327,34 @@ class TestCategories:
         listed = client.get(page(Category), {"purpose": "marketing"}).content.decode()
         assert "60 s" in listed
         assert ">Marketing<" in listed.replace("\n", "").replace(" ", "")
+
+    def test_a_digest_is_set_and_listed(self):
+        client = signed_in(may="everything")
+        weekly = self.given(digest_mode="local_time", digest_weekdays=["4", "0"], digest_at="18:30")
+
+        response = client.post(page(Category, "add"), weekly)
+
+        assert response.status_code == 302, response.context["errors"]
+        made = Category.objects.get()
+        assert (sorted(made.digest_weekdays), made.digest_channels) == ([0, 4], ["email"])
+        assert "Mondays and Fridays at 18:30" in client.get(page(Category)).content.decode()
+
+    @pytest.mark.parametrize(
+        ("fields", "at"),
+        [
+            ({"digest_mode": "sliding", "digest_cap_seconds": "60"}, "digest_cap_seconds"),
+            ({"digest_template": "nothing"}, "digest_template"),
+            ({"digest_mode": "fixed", "is_required": "on"}, "digest_mode"),
+            ({"digest_weekdays": ["7"]}, "digest_weekdays"),
+            ({"digest_channels": []}, "digest_channels"),
+            ({"digest_window_seconds": "0"}, "digest_window_seconds"),
+        ],
+    )
+    def test_a_digest_that_cannot_be_one_is_told_at_the_field(self, fields: dict[str, object], at: str):
+        response = signed_in(may="everything").post(page(Category, "add"), self.given(**fields))
+
+        assert response.status_code == 200
+        assert list(response.context["adminform"].form.errors) == [at]
 
     @pytest.mark.parametrize("seconds", ["-1", "604801", "", "soon"])
     def test_a_window_that_cannot_be_one_is_told_at_the_field(self, seconds: str):

@@ -1,0 +1,1 @@
+"""Messages that were gathered for a person, and leave together."""
