@@ -17,6 +17,7 @@ MAX_MISSED = 100
 MAX_ROWS = 2_000
 
 _NOWHERE = bytes(16)
+_DIGITS = 18  # fit a bigint
 
 #: The newest item of each, and the number of the one it asks from.
 _PLACES = """
@@ -59,13 +60,21 @@ class Missed:
 
 
 def place(recipient_id: UUID, since: str) -> Place:
-    """What a client asks for: the id of the newest item it has, "0" when it has none, "" for nothing."""
-    if since in {"", "0"}:
-        return Place(recipient_id, after=0 if since else None)
+    """What a client asks for: the number or the id of the newest item it has, "0" when it has none, "" for nothing."""
+    if not since:
+        return Place(recipient_id)
+    number = number_of(since)
+    if number is not None:
+        return Place(recipient_id, after=number)
     try:
         return Place(recipient_id, since=UUID(since))
     except ValueError:
         return Place(recipient_id, unknown=True)
+
+
+def number_of(since: str) -> int | None:
+    """The number of an item that a client names; None when that is no number, or no item's."""
+    return int(since) if since.isascii() and since.isdecimal() and len(since) <= _DIGITS else None
 
 
 def seq_of(recipient_id: UUID, item_id: UUID) -> int | None:
@@ -106,7 +115,8 @@ def _read_later(some: Sequence[tuple[int, UUID, int]], later: dict[int, list[Fee
 
 
 def _missed(place: Place, nowhere: bool, counts: store.Counts, latest: Key | None, rows: Sequence[FeedItem]) -> Missed:
-    lost = place.unknown or (place.since is not None and nowhere)
+    ahead = place.after is not None and place.after > counts.last_seq  # a number from before the table was restored
+    lost = place.unknown or ahead or (place.since is not None and nowhere)
     reset = lost or len(rows) > MAX_MISSED
     items = [] if reset else [(row.seq, frames.item(row)) for row in rows]
     last_seq = max(counts.last_seq, items[-1][0] if items else 0)

@@ -191,6 +191,11 @@ class FeedConsumer(AsyncWebsocketConsumer):
         if not message["session"] or (self.who is not None and message["session"] == live.mark(self.who.session_key)):
             await self._leave(Close.UNAUTHENTICATED)
 
+    async def feed_revoked(self, message: Mapping[str, Any]) -> None:
+        """The person's feed tokens are good no more; what a session opened stays. See `live.end_tokens`."""
+        if self.who is not None and self.who.until:
+            await self._leave(Close.UNAUTHENTICATED)
+
     async def _settle(self, message: Mapping[str, Any]) -> None:
         """Note a version as sent, and pass its counts on unless younger ones went out already."""
         if message["version"] > self.version and len(self.ahead) < limits.MAX_UNANSWERED:

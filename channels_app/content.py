@@ -1,26 +1,22 @@
 """What may stand in a feed item: text, and links that lead where a link may lead."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import orjson
 
+from channels_app import extras
+from channels_app.links import is_safe_link
 from notifications.choices import FailureCode
 from notifications.providers.base import Failure, OutboundMessage
 
 #: Characters. A title is a line and a body a paragraph; longer ones are cut with an ellipsis.
 MAX_TITLE = 200
 MAX_BODY = 4000
-#: Characters of a link or an icon's address. A longer one is refused: half an address leads nowhere.
-MAX_LINK = 2048
 #: An icon is an image's address or a short text such as an emoji (which can be several code points long).
 MAX_ICON_TEXT = 16
 #: Bytes of `metadata.in_app` as it reaches the browser.
 MAX_DATA_BYTES = 4096
-
-_ABSOLUTE = re.compile(r"https?://[^\s\x00-\x1f\x7f<>\"\\]+", re.IGNORECASE)
-_RELATIVE = re.compile(r"[/?#](?!/)[^\s\x00-\x1f\x7f<>\"\\]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +28,6 @@ class FeedContent:
     link: str
     icon: str
     data: Mapping[str, object]
-
-
-def is_safe_link(link: str) -> bool:
-    """http, https, or a path on the page's own site. Everything else (javascript:, data:, //host) is not a link."""
-    return len(link) <= MAX_LINK and bool(_ABSOLUTE.fullmatch(link) or _RELATIVE.fullmatch(link))
 
 
 def clean(message: OutboundMessage) -> FeedContent | Failure:
@@ -51,6 +42,8 @@ def clean(message: OutboundMessage) -> FeedContent | Failure:
     data = _data(message)
     if len(orjson.dumps(data)) > MAX_DATA_BYTES:
         return _refused(f"metadata.in_app has more than {MAX_DATA_BYTES} bytes")
+    if fault := extras.fault(data):
+        return _refused(fault)
     return FeedContent(
         title=_cut(fields["title"], MAX_TITLE),
         body=_cut(fields["body"], MAX_BODY),

@@ -4,7 +4,7 @@ hello   {"type": "hello", "counts": {...}, "latest": id | null, "reset": bool}
 item    {"type": "item", "item": {...}}
 counts  {"type": "counts", "counts": {"unseen": 2, "unread": 5, "version": 17}}
 update  {"type": "update", "items": [{"id": ..., "seq": ..., "seen_at": ..., ...}]}, or for all of a range
-        {"type": "update", "range": {"from": 3, "through": 41}, "state": {"seen_at": ..., "read_at": ...}}
+        {"type": "update", "range": {"from": 3, "through": 41, "category": null}, "state": {"seen_at": ..., ...}}
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,6 +32,7 @@ def item_payload(item: FeedItem) -> dict[str, Any]:
         "icon": item.icon,
         "data": item.data,
         "created_at": item.created_at,
+        "woken_at": item.woken_at,
         **{name: getattr(item, name) for name in STATES},
     }
 
@@ -61,6 +62,7 @@ def new_item(stored: Stored) -> str:
         "icon": new.icon,
         "data": new.data,
         "created_at": stored.created_at,
+        "woken_at": None,
         **_UNTOUCHED,
     }
     return _text({"type": "item", "item": payload})
@@ -75,8 +77,10 @@ def update(rows: Sequence[FeedItem]) -> str:
     return _text({"type": "update", "items": states})
 
 
-def update_range(first: int, last: int, state: Mapping[str, Any]) -> str:
-    return _text({"type": "update", "range": {"from": first, "through": last}, "state": dict(state)})
+def update_range(first: int, last: int, state: Mapping[str, Any], *, category: str | None = None) -> str:
+    return _text(
+        {"type": "update", "range": {"from": first, "through": last, "category": category}, "state": dict(state)}
+    )
 
 
 PONG = '{"type":"pong"}'

@@ -58,6 +58,11 @@ def end(recipient_id: UUID, *, session_key: str = "") -> None:
     publish({recipient_id: {"type": "feed.ended", "session": mark(session_key)}})
 
 
+def end_tokens(recipient_id: UUID) -> None:
+    """Close those of a person's sockets that a feed token opened: their tokens were revoked. Otherwise as `end`."""
+    publish({recipient_id: {"type": "feed.revoked"}})
+
+
 def mark(session_key: str) -> str:
     """What stands for a session in a message: it says which one, and opens nothing."""
     return hashlib.sha256(session_key.encode()).hexdigest() if session_key else ""

@@ -14,12 +14,14 @@ class FeedCursor(models.Model):
 
     `last_seq` numbers items without a gap and, because the row stays locked until commit, in commit order: whoever
     sees item 7 can also see 1 to 6. `version` moves with every change of items or states, so two numbers tell whether
-    anything was missed, and the younger of two counts can be told.
+    anything was missed, and the younger of two counts can be told. Feed tokens name `token_generation`, and are good
+    while it is this one.
     """
 
     recipient = models.OneToOneField(Recipient, on_delete=models.CASCADE, primary_key=True, related_name="+")
     last_seq = models.BigIntegerField()
     version = models.BigIntegerField()
+    token_generation = models.IntegerField(default=0, db_default=0)
 
     def __str__(self) -> str:
         return f"{self.recipient_id} at {self.last_seq}"
@@ -28,8 +30,9 @@ class FeedCursor(models.Model):
 class FeedItem(models.Model):
     """One in-app message. Its id is the delivery's, so a second send of a delivery finds it there already.
 
-    Read implies seen. An item whose `snoozed_until` lies ahead is hidden until then. `data` is what the sender put
-    under `metadata.in_app`; nothing else of the metadata reaches a browser.
+    Read implies seen. An item whose `snoozed_until` lies ahead is hidden until then; waking up (`woken_at`) gives it
+    the next number, so that it comes as a new one does (see `channels_app.waking`). `data` is what the sender put under
+    `metadata.in_app`; nothing else of the metadata reaches a browser.
     """
 
     id = models.UUIDField(primary_key=True, editable=False)
@@ -49,6 +52,7 @@ class FeedItem(models.Model):
     archived_at = models.DateTimeField(null=True)
     delivered_at = models.DateTimeField(null=True)
     snoozed_until = models.DateTimeField(null=True)
+    woken_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering: ClassVar = ["-seq"]
@@ -62,6 +66,12 @@ class FeedItem(models.Model):
                 include=["seen_at", "snoozed_until"],
                 condition=Q(read_at=None, archived_at=None),
                 name="feed_item_unread",
+            ),
+            # What wakes up next, of anybody: few items sleep at a time.
+            models.Index(
+                fields=["snoozed_until"],
+                condition=Q(snoozed_until__isnull=False, archived_at=None),
+                name="feed_item_asleep",
             ),
         ]
 

@@ -1,7 +1,7 @@
 """The in_app channel's provider: sent means stored in the feed."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError
@@ -10,6 +10,8 @@ from channels_app import content, frames, live, store
 from channels_app.threads import in_thread
 from notifications.choices import FailureCode
 from notifications.providers.base import Failure, OutboundMessage, Outcome, Receipt
+
+Arrival = TypeVar("Arrival")
 
 
 class InAppProvider:
@@ -55,18 +57,28 @@ class InAppProvider:
 
 
 def announce(insertion: store.Insertion) -> None:
-    """Push new items, with the counts they lead to, to whoever of their owners is looking."""
+    """Push new items to whoever of their owners is looking."""
     by_owner: dict[UUID, list[store.Stored]] = {}
     for one in insertion.stored:
         by_owner.setdefault(one.item.recipient_id, []).append(one)
+    push(by_owner, insertion.versions, lambda one: (one.seq, frames.new_item(one)))
+
+
+def push(
+    by_owner: Mapping[UUID, Sequence[Arrival]],
+    versions: Mapping[UUID, int],
+    entry: Callable[[Arrival], tuple[int, str]],
+) -> None:
+    """Push what has arrived, in the order of its numbers and with the counts it leads to, to whoever of the owners is
+    looking. `versions` are those of the feeds after it; `entry` makes an arrival's number and frame."""
     watching = live.watched(by_owner)
     counts = store.counts(watching)
     messages: dict[UUID, dict[str, Any]] = {}
     for id in watching & counts.keys():
         messages[id] = {
             "type": "feed.items",
-            "items": [[one.seq, frames.new_item(one)] for one in by_owner[id]],
-            "version": insertion.versions[id],
+            "items": [entry(one) for one in by_owner[id]],
+            "version": versions[id],
             "counts": frames.counts(counts[id]),
             "counts_version": counts[id].version,
         }

@@ -3,7 +3,7 @@ counts belong to a version, and a receipt is given once."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +20,8 @@ from notifications.services.tracking import DeliveryTracker, ProviderReceipt
 MAX_IDS = 100
 #: Items one "read all" marks; the answer says whether there are more.
 MAX_READ_ALL = 5000
+#: Nobody means to sleep longer, and no retention is as long.
+MAX_SNOOZE = timedelta(days=366)
 _RECEIPT_BATCH = 500
 _PROVIDER = "feed"
 
@@ -39,11 +41,15 @@ def _seen(item: FeedItem, now: datetime) -> State:
     return {"seen_at": item.seen_at or now}
 
 
+def _archived(item: FeedItem, now: datetime) -> State:
+    return {**_seen(item, now), "archived_at": now, "snoozed_until": None}
+
+
 ACTIONS: Mapping[str, Action] = {
     "seen": Action(Q(seen_at=None), _seen),
     "read": Action(Q(read_at=None), lambda item, now: {**_seen(item, now), "read_at": now}, opens=True),
     "unread": Action(Q(read_at__isnull=False), lambda item, now: {"read_at": None}),
-    "archive": Action(Q(archived_at=None), lambda item, now: {**_seen(item, now), "archived_at": now}),
+    "archive": Action(Q(archived_at=None), _archived),
     "unarchive": Action(Q(archived_at__isnull=False), lambda item, now: {"archived_at": None}),
 }
 
@@ -58,34 +64,48 @@ class Changed:
     more: bool = False
 
 
+class NotAhead(ValueError):
+    """A moment to sleep until that is past, or further away than MAX_SNOOZE."""
+
+
 def change(recipient_id: UUID, action: str, ids: Sequence[UUID]) -> Changed:
     """Do one of ACTIONS to at most MAX_IDS of a person's items; ids of others are passed over. Idempotent."""
     return _change(recipient_id, ACTIONS[action], ids)
 
 
 def snooze(recipient_id: UUID, ids: Sequence[UUID], until: datetime | None) -> Changed:
-    """Hide items until a moment (None: show them again)."""
-    hide = Action(~Q(snoozed_until=until), lambda item, now: {**_seen(item, now), "snoozed_until": until})
+    """Hide items until a moment, archived ones too (None: show them again, where they were). Then they come back as
+    unread; see `channels_app.waking`. Raises NotAhead."""
+
+    def asleep(item: FeedItem, now: datetime) -> State:
+        if until is not None and not now < until <= now + MAX_SNOOZE:
+            raise NotAhead
+        return {**_seen(item, now), "snoozed_until": until, "archived_at": None}
+
+    hide = Action(~Q(snoozed_until=until), asleep)
     show = Action(Q(snoozed_until__isnull=False), lambda item, now: {"snoozed_until": None})
     return _change(recipient_id, show if until is None else hide, ids)
 
 
-def read_all(recipient_id: UUID) -> Changed:
-    """Mark everything visible as read, newest first, MAX_READ_ALL at a time. Clearing a list is not opening its
-    items, so the timeline says delivered and not opened."""
+def read_all(recipient_id: UUID, *, category: str | None = None) -> Changed:
+    """Mark everything visible (of a category) as read, newest first, MAX_READ_ALL at a time. Clearing a list is not
+    opening its items, so the timeline says delivered and not opened."""
     with transaction.atomic():
         locked = _lock(recipient_id)
         if locked is None:
             return Changed(store.Counts())
         now: datetime = locked.now
-        unread = visible(recipient_id).filter(read_at=None).order_by("-seq").only("id", "seq", "delivered_at")
-        rows = list(unread[: MAX_READ_ALL + 1])
+        unread = visible(recipient_id).filter(read_at=None)
+        if category is not None:
+            unread = unread.filter(category=category)
+        rows = list(unread.order_by("-seq").only("id", "seq", "delivered_at")[: MAX_READ_ALL + 1])
         rows, more = rows[:MAX_READ_ALL], len(rows) > MAX_READ_ALL
         if rows:
             ids = [row.id for row in rows]
             FeedItem.objects.filter(id__in=ids).update(read_at=now, seen_at=Coalesce("seen_at", now))
             _give_receipts(rows, now)
-            frame = frames.update_range(rows[-1].seq, rows[0].seq, {"seen_at": now, "read_at": now})
+            state = {"seen_at": now, "read_at": now}
+            frame = frames.update_range(rows[-1].seq, rows[0].seq, state, category=category)
             counts = _tell(recipient_id, frame)
         else:
             counts = store.counts_of(recipient_id)

@@ -33,7 +33,14 @@ class Ticket:
 def issue(who: Identity) -> Ticket:
     """A ticket for one socket of theirs, which lasts no longer than what `who` came with. Raises RedisError."""
     ticket = secrets.token_urlsafe(_BYTES)
-    holder = orjson.dumps({"recipient": who.recipient_id, "until": who.until, "session": who.session_key})
+    holder = orjson.dumps(
+        {
+            "recipient": who.recipient_id,
+            "until": who.until,
+            "session": who.session_key,
+            "generation": who.generation,
+        }
+    )
     expires_at = timezone.now() + LIFETIME
     redis.client().set(_key(ticket), holder, px=LIFETIME)
     return Ticket(ticket, expires_at)
@@ -52,7 +59,10 @@ def redeem_all(offered: Sequence[str]) -> list[Identity | None]:
     found: list[bytes | None] = pipeline.execute()
     holders = [orjson.loads(held) if held is not None else None for held in found]
     return identity.find_all(
-        [holder and Claim(UUID(holder["recipient"]), holder["until"], holder["session"]) for holder in holders]
+        [
+            holder and Claim(UUID(holder["recipient"]), holder["until"], holder["session"], holder["generation"])
+            for holder in holders
+        ]
     )
 
 

@@ -19,6 +19,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("inbox/sign-out/", views.sign_out, name="inbox-sign-out"),
     path("api/v1/feed/", api.FeedListView.as_view(), name="feed"),
     path("api/v1/feed/counts/", api.FeedCountsView.as_view(), name="feed-counts"),
+    path("api/v1/feed/categories/", api.FeedCategoriesView.as_view(), name="feed-categories"),
     path("api/v1/feed/socket-ticket/", api.SocketTicketView.as_view(), name="feed-socket-ticket"),
     path("api/v1/feed/read-all/", api.FeedReadAllView.as_view(), name="feed-read-all"),
     path("api/v1/feed/<uuid:item_id>/snooze/", api.FeedSnoozeView.as_view(), name="feed-snooze"),

@@ -264,6 +264,7 @@ DIGEST_TEMPLATE_CHECK = "notifications.digests.wordings.problem"
 #: What apps above the pipeline have `run_maintenance` do: a function without arguments, and its rhythm in seconds.
 MAINTENANCE_TASKS = {
     "channels_app.retention.purge": 3600.0,
+    "channels_app.waking.wake": 1.0,
     "analytics.rollups.rolling.roll": 20.0,
     "analytics.retention.purge": 3600.0,
     "analytics.engagement.retention.purge": 3600.0,

@@ -17,9 +17,17 @@ class Snooze(msgspec.Struct, forbid_unknown_fields=True):
     until: AwareDatetime | None
 
 
+class ReadAll(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of read-all, which may be left out: of which category; null means all."""
+
+    category: str | None = None
+
+
 class FeedItemSerializer(serializers.Serializer[Any]):
     id = serializers.UUIDField(help_text="The delivery's id.")
-    seq = serializers.IntegerField(help_text="1, 2, 3, ... per recipient, without a gap, in the order of arrival.")
+    seq = serializers.IntegerField(
+        help_text="1, 2, 3, ... per recipient, in the order of arrival. An item that wakes up gets the next number."
+    )
     category = serializers.CharField()
     title = serializers.CharField()
     body = serializers.CharField()
@@ -29,6 +37,7 @@ class FeedItemSerializer(serializers.Serializer[Any]):
         help_text="What the sender put under `metadata.in_app`."
     )
     created_at = serializers.DateTimeField()
+    woken_at = serializers.DateTimeField(allow_null=True, help_text="When it last came back from being snoozed.")
     seen_at = serializers.DateTimeField(allow_null=True)
     read_at = serializers.DateTimeField(allow_null=True)
     archived_at = serializers.DateTimeField(allow_null=True)
@@ -50,6 +59,23 @@ class FeedPageSerializer(serializers.Serializer[Any]):
 class FeedChangeSerializer(serializers.Serializer[Any]):
     item = FeedItemSerializer()
     counts = FeedCountsSerializer()
+
+
+class FeedCategorySerializer(serializers.Serializer[Any]):
+    slug = serializers.CharField()
+    name = serializers.CharField(help_text="Empty when the category does not exist any more.")
+    items = serializers.IntegerField(help_text="Neither archived nor asleep.")
+    unread = serializers.IntegerField()
+
+
+class FeedCategoriesSerializer(serializers.Serializer[Any]):
+    results = FeedCategorySerializer(many=True)
+
+
+class ReadAllSerializer(serializers.Serializer[Any]):
+    category = serializers.CharField(
+        required=False, allow_null=True, help_text="A category's slug: only its items. All when left out."
+    )
 
 
 class FeedReadAllSerializer(serializers.Serializer[Any]):

@@ -1,6 +1,7 @@
 """The feed as its owner calls it, and the token by which a service lets them."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any, ClassVar, cast
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from channels_app import catch_up, frames, identity, state, store, tickets
+from channels_app import catch_up, categories, frames, identity, live, state, store, tickets
 from channels_app.api import shapes
 from channels_app.api.authentication import FeedSessionAuthentication, FeedTokenAuthentication, IsRecipient
 from channels_app.api.cors import CrossOrigin
@@ -50,7 +51,7 @@ class FeedListView(FeedView):
         parameters=[
             OpenApiParameter("limit", int, description="1 to 100, default 25."),
             OpenApiParameter("cursor", str, description="`next_cursor` of the page before."),
-            OpenApiParameter("since", UUID, description="The newest item the client has."),
+            OpenApiParameter("since", str, description="The newest item the client has: its `seq` (or its id)."),
             OpenApiParameter("unread", bool, description="true: only unread ones; false: only read ones."),
             OpenApiParameter("archived", bool, description="true: the archive instead."),
             OpenApiParameter("snoozed", bool, description="true: what is asleep instead."),
@@ -88,14 +89,16 @@ class FeedListView(FeedView):
         return items
 
     def _seq_of(self, since: str) -> int:
+        seq = catch_up.number_of(since)
+        if seq is not None:
+            return seq
         try:
             seq = catch_up.seq_of(self.me, UUID(since))
         except ValueError:
             seq = None
         if seq is None:
-            raise Invalid(
-                [FieldProblem("", "unknown", "This is not the id of an item of this feed.", parameter="since")]
-            )
+            detail = "This is neither a number nor the id of an item of this feed."
+            raise Invalid([FieldProblem("", "unknown", detail, parameter="since")])
         return seq
 
 
@@ -105,6 +108,18 @@ class FeedCountsView(FeedView):
     )
     def get(self, request: Request) -> Response:
         return Response(frames.counts_payload(store.counts_of(self.me)))
+
+
+class FeedCategoriesView(FeedView):
+    @extend_schema(
+        operation_id="feed_categories",
+        tags=["feed"],
+        summary="List the feed's categories",
+        description=f"Those of the newest {store.COUNT_CAP} items that are neither archived nor asleep, by name.",
+        responses=shapes.FeedCategoriesSerializer,
+    )
+    def get(self, request: Request) -> Response:
+        return Response({"results": [asdict(found) for found in categories.of(self.me)]})
 
 
 def action_view(action: str, summary: str) -> Callable[..., Any]:
@@ -129,6 +144,10 @@ class FeedSnoozeView(FeedView):
         operation_id="feed_snooze",
         tags=["feed"],
         summary="Hide an item for a while",
+        description=(
+            "It comes back as unread, with the next `seq`, when its time has come. At most a year ahead; null shows it "
+            "again at once, where it was."
+        ),
         request=shapes.SnoozeSerializer,
         responses=shapes.FeedChangeSerializer,
     )
@@ -136,7 +155,10 @@ class FeedSnoozeView(FeedView):
         body = validation.read(request.data, shapes.Snooze)
         if body.until is not None and not fits_utc(body.until):
             raise Invalid([FieldProblem("/until", "invalid", "In UTC this lies outside the years 1 to 9999.")])
-        return _changed(state.snooze(self.me, [item_id], body.until))
+        try:
+            return _changed(state.snooze(self.me, [item_id], body.until))
+        except state.NotAhead:
+            raise Invalid([FieldProblem("/until", "range", "This must lie ahead, by a year at most.")]) from None
 
 
 class FeedReadAllView(FeedView):
@@ -145,11 +167,12 @@ class FeedReadAllView(FeedView):
         tags=["feed"],
         summary="Mark everything as read",
         description=f"Newest first, at most {state.MAX_READ_ALL} items a call; `more` says whether to call again.",
-        request=None,
+        request=shapes.ReadAllSerializer,
         responses=shapes.FeedReadAllSerializer,
     )
     def post(self, request: Request) -> Response:
-        done = state.read_all(self.me)
+        body = validation.read(request.data or {}, shapes.ReadAll)
+        done = state.read_all(self.me, category=body.category)
         counts = frames.counts_payload(done.counts)
         return Response({"changed": done.changed, "more": done.more, "counts": counts})
 
@@ -179,7 +202,10 @@ class SocketTicketView(FeedView):
 class FeedTokenView(APIView):
     """A service asks on behalf of its signed-in user, and hands the token to its page."""
 
-    required_scopes: ClassVar[Mapping[str, str]] = {"POST": Scope.RECIPIENTS_WRITE}
+    required_scopes: ClassVar[Mapping[str, str]] = {
+        "POST": Scope.RECIPIENTS_WRITE,
+        "DELETE": Scope.RECIPIENTS_WRITE,
+    }
 
     @extend_schema(
         operation_id="feed_token_create",
@@ -193,13 +219,30 @@ class FeedTokenView(APIView):
         responses={201: shapes.FeedTokenSerializer},
     )
     def post(self, request: Request, external_id: str) -> Response:
-        found = Recipient.objects.filter(external_id=external_id).values_list("id", flat=True).first()
-        if found is None:
-            raise Http404
-        made = identity.issue_token(found)
+        made = identity.issue_token(_recipient(external_id))
         return Response(
             {"token": made.token, "expires_at": made.expires_at}, status=201, headers={"Cache-Control": "no-store"}
         )
+
+    @extend_schema(
+        operation_id="feed_token_revoke",
+        tags=["recipients"],
+        summary="Revoke a recipient's feed tokens",
+        description="All made until now, and the sockets that they opened. Call it when the person signs out.",
+        responses={204: None},
+    )
+    def delete(self, request: Request, external_id: str) -> Response:
+        recipient_id = _recipient(external_id)
+        identity.revoke_tokens(recipient_id)
+        live.end_tokens(recipient_id)
+        return Response(status=204)
+
+
+def _recipient(external_id: str) -> UUID:
+    found = Recipient.objects.filter(external_id=external_id).values_list("id", flat=True).first()
+    if found is None:
+        raise Http404
+    return found
 
 
 def _changed(done: state.Changed) -> Response:

@@ -70,19 +70,19 @@ def test_since_gives_what_came_after_oldest_first(me: Caller, person: Recipient)
 
 
 def test_filters_choose_unread_archived_snoozed_and_by_category(me: Caller, person: Recipient) -> None:
-    deliver(*(message(person, title) for title in ("new", "read", "archived", "asleep", "woken")))
+    deliver(*(message(person, title) for title in ("new", "read", "archived", "asleep", "due")))
     ids = {item.title: item.id for item in FeedItem.objects.all()}
     me.post(f"{ids['read']}/read/")
     me.post(f"{ids['archived']}/archive/")
     me.post(f"{ids['asleep']}/snooze/", {"until": (timezone.now() + timedelta(hours=1)).isoformat()})
-    me.post(f"{ids['woken']}/snooze/", {"until": (timezone.now() - timedelta(seconds=1)).isoformat()})
+    FeedItem.objects.filter(id=ids["due"]).update(snoozed_until=timezone.now() - timedelta(seconds=1))
 
-    assert me.titles() == ["woken", "read", "new"]
-    assert me.titles(unread="true") == ["woken", "new"]
+    assert me.titles() == ["due", "read", "new"]
+    assert me.titles(unread="true") == ["due", "new"]
     assert me.titles(unread="false") == ["read"]
     assert me.titles(archived="true") == ["archived"]
     assert me.titles(snoozed="true") == ["asleep"]
-    assert me.titles(category="orders") == ["woken", "read", "new"]
+    assert me.titles(category="orders") == ["due", "read", "new"]
     assert me.titles(category="other") == []
     assert me.get("counts/").json()["unread"] == 2
 
@@ -334,3 +334,75 @@ def test_counting_is_not_showing(me: Caller, sent: Delivery) -> None:
     me.get("counts/")
 
     assert _events(sent) == []
+
+
+# --- snoozing, categories, places -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ahead", [timedelta(seconds=-1), timedelta(days=367)])
+def test_an_item_sleeps_until_a_moment_that_lies_ahead_by_a_year_at_most(
+    me: Caller, person: Recipient, ahead: timedelta
+) -> None:
+    deliver(message(person))
+
+    answer = me.post(f"{FeedItem.objects.get().id}/snooze/", {"until": (timezone.now() + ahead).isoformat()})
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == "/until"
+    assert FeedItem.objects.get().snoozed_until is None
+
+
+def test_snoozing_takes_an_item_out_of_the_archive_and_archiving_ends_its_sleep(me: Caller, person: Recipient) -> None:
+    deliver(message(person))
+    path = f"{FeedItem.objects.get().id}/"
+    me.post(f"{path}archive/")
+
+    asleep = me.post(f"{path}snooze/", {"until": (timezone.now() + timedelta(hours=1)).isoformat()}).json()["item"]
+    archived = me.post(f"{path}archive/").json()["item"]
+
+    assert (asleep["archived_at"], asleep["snoozed_until"] is None) == (None, False)
+    assert (archived["archived_at"] is None, archived["snoozed_until"]) == (False, None)
+
+
+def test_the_feed_says_which_categories_it_has(me: Caller, person: Recipient) -> None:
+    factories.category("orders", name="Your orders")
+    deliver(message(person, "1"), message(person, "2"), message(person, "3"), message(person, "away"))
+    FeedItem.objects.filter(title="3").update(category="gone")
+    me.post(f"{FeedItem.objects.get(title='1').id}/read/")
+    me.post(f"{FeedItem.objects.get(title='away').id}/archive/")
+
+    assert me.get("categories/").json()["results"] == [
+        {"slug": "gone", "name": "", "items": 1, "unread": 1},
+        {"slug": "orders", "name": "Your orders", "items": 2, "unread": 1},
+    ]
+
+
+def test_one_category_can_be_marked_as_read(me: Caller, person: Recipient) -> None:
+    deliver(message(person, "order"), message(person, "news"))
+    FeedItem.objects.filter(title="news").update(category="news")
+
+    answer = me.post("read-all/", {"category": "news"}).json()
+
+    assert (answer["changed"], answer["counts"]["unread"]) == (1, 1)
+    assert me.titles(unread="true") == ["order"]
+
+
+def test_a_place_in_the_feed_is_named_by_its_number_too(me: Caller, person: Recipient) -> None:
+    deliver(*(message(person, str(n)) for n in range(1, 4)))
+
+    assert me.titles(since="1") == ["2", "3"]
+    assert me.titles(since="0") == ["1", "2", "3"]
+    assert me.get(since="9" * 30).status_code == 422
+
+
+def test_revoked_tokens_end_and_the_next_one_is_good(person: Recipient) -> None:
+    old = Caller(person)
+    _, secret = factories.api_key(scopes=[Scope.RECIPIENTS_WRITE])
+    service = Client(headers={"Authorization": f"Bearer {secret}"})
+
+    assert service.delete("/api/v1/recipients/ada/feed-token/").status_code == 204
+
+    assert old.get().status_code == 401
+    token = service.post("/api/v1/recipients/ada/feed-token/").json()["token"]
+    assert Client(headers={"Authorization": f"Bearer {token}"}).get("/api/v1/feed/").status_code == 200
+    assert service.delete("/api/v1/recipients/nobody/feed-token/").status_code == 404

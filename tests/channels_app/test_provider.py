@@ -1,6 +1,7 @@
 """The in_app provider: what it stores, how often, and at what cost."""
 
 import threading
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -98,6 +99,41 @@ def test_text_that_postgresql_cannot_hold_does_not_spoil_the_batch(person: Recip
     titles = FeedItem.objects.order_by("seq").values_list("title", flat=True)
     assert list(titles) == ["nulbyte", "half ? pair"]
     assert len(FeedItem.objects.get(seq=2).body) == 4000
+
+
+@pytest.mark.parametrize(
+    ("extras", "why"),
+    [
+        ({"actions": {"label": "Track"}}, "array"),
+        ({"actions": [{"label": "", "event": "track"}]}, "length"),
+        ({"actions": [{"label": "x" * 41, "event": "track"}]}, "length"),
+        ({"actions": [{"label": "Track"}]}, "either a link or an event"),
+        ({"actions": [{"label": "Track", "link": "/a", "event": "b"}]}, "either a link or an event"),
+        ({"actions": [{"label": "Track", "link": "javascript:alert(1)"}]}, "actions[0].link"),
+        ({"actions": [{"label": "Track", "event": "no spaces"}]}, "matching"),
+        ({"actions": [{"label": "Track", "event": "a", "onclick": "b"}]}, "onclick"),
+        ({"actions": [{"label": str(n), "event": "a"} for n in range(4)]}, "length"),
+        ({"group": 7}, "group"),
+        ({"group": "x" * 101}, "group"),
+    ],
+)
+def test_actions_and_groups_that_the_inbox_cannot_show_are_refused(person: Recipient, extras: Any, why: str) -> None:
+    [outcome] = deliver(message(person, metadata={"in_app": extras}))
+
+    assert isinstance(outcome, Failure)
+    assert outcome.code == FailureCode.CONTENT_REFUSED
+    assert why in outcome.detail
+
+
+def test_good_actions_and_groups_reach_the_browser(person: Recipient) -> None:
+    extras = {
+        "actions": [{"label": "Track", "link": "/orders/7", "primary": True}, {"label": "Mute", "event": "order.mute"}],
+        "group": "order-7",
+        "order": 7,
+    }
+    deliver(message(person, metadata={"in_app": extras}))
+
+    assert FeedItem.objects.get().data == extras
 
 
 def test_only_what_was_meant_for_the_browser_goes_there(person: Recipient) -> None:

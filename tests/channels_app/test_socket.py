@@ -110,7 +110,7 @@ async def test_without_a_good_ticket_or_session_the_socket_is_closed_with_4401(
     tab: Open, person: Recipient, ticket: str
 ) -> None:
     if ticket == "feed token":
-        ticket = identity.issue_token(person.id).token
+        ticket = (await in_db(identity.issue_token)(person.id)).token
 
     assert await (await tab(ticket)).closing() == limits.Close.UNAUTHENTICATED
 
@@ -214,7 +214,7 @@ async def test_someone_who_has_nothing_yet_catches_up_from_zero(tab: Open, perso
     await (await tab(query="?since=0")).hear("hello", "item")
 
 
-@pytest.mark.parametrize("since", ["nonsense", "01a2040c-3b2c-7743-9405-9fca23e1f27b"])
+@pytest.mark.parametrize("since", ["nonsense", "01a2040c-3b2c-7743-9405-9fca23e1f27b", "2", "9" * 30, "-1", "²"])
 async def test_an_unknown_place_to_start_from_asks_the_client_to_start_over(
     tab: Open, person: Recipient, since: str
 ) -> None:
@@ -493,6 +493,34 @@ async def test_a_socket_lasts_no_longer_than_the_token_its_ticket_came_from(
     mine = await tab((await in_db(tickets.issue)(soon)).ticket)
     await mine.hear("hello")
     await asyncio.sleep(1)
+
+    await mine.say(type="ping")
+
+    assert await mine.closing() == limits.Close.UNAUTHENTICATED
+
+
+async def test_revoked_tokens_end_the_sockets_that_they_opened_and_no_others(tab: Open, person: Recipient) -> None:
+    by_token = await tab()
+    by_session = await tab("", headers=(OWN, HOST, await in_db(_session)(recipient=person.external_id)))
+    await by_token.hear("hello")
+    await by_session.hear("hello")
+    ticket = await in_db(ticket_for)(person)
+
+    await in_db(identity.revoke_tokens)(person.id)
+    await in_db(live.end_tokens)(person.id)
+
+    assert await by_token.closing() == limits.Close.UNAUTHENTICATED
+    assert await (await tab(ticket)).closing() == limits.Close.UNAUTHENTICATED
+    assert await by_session.quiet()
+
+
+async def test_tokens_revoked_unheard_end_their_sockets_at_a_ping(
+    tab: Open, person: Recipient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "RESYNC_SECONDS", 0.0)
+    mine = await tab()
+    await mine.hear("hello")
+    await in_db(identity.revoke_tokens)(person.id)
 
     await mine.say(type="ping")
 

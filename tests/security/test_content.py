@@ -4,7 +4,8 @@ policies do in a browser: tests/browser/test_content_policy.py."""
 import pytest
 from django.test import Client
 
-from channels_app.content import clean, is_safe_link
+from channels_app.content import clean
+from channels_app.links import is_safe_link
 from core.content_policy import HEADER
 from notifications.errors import RenderError
 from notifications.providers.base import Failure

@@ -1,5 +1,6 @@
 """Nobody reads or changes what is another's, by an id, a token of another kind or a field that is not theirs to set."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ def feed_of(person: Recipient) -> Client:
 
 
 def body_of(action: str) -> dict[str, Any]:
-    return {"until": timezone.now().isoformat()} if action == "snooze" else {}
+    return {"until": (timezone.now() + timedelta(hours=1)).isoformat()} if action == "snooze" else {}
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ class TestTheFeed:
         assert client.get(f"/api/v1/feed/?since={theirs.id}").status_code == 422
 
     def test_marking_all_as_read_stops_at_one_s_own(self, person, theirs) -> None:
-        assert feed_of(person).post("/api/v1/feed/read-all/").json()["changed"] == 0
+        assert feed_of(person).post("/api/v1/feed/read-all/", {}, "application/json").json()["changed"] == 0
         assert FeedItem.objects.get().read_at is None
 
 

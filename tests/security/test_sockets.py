@@ -124,7 +124,9 @@ async def test_a_ticket_opens_one_socket_and_no_second(tab: Open, person: Recipi
 
 
 async def test_a_feed_token_opens_no_socket(tab: Open, person: Recipient) -> None:  # noqa: F811
-    assert await (await tab(identity.issue_token(person.id).token)).closing() == limits.Close.UNAUTHENTICATED
+    token = (await in_db(identity.issue_token)(person.id)).token
+
+    assert await (await tab(token)).closing() == limits.Close.UNAUTHENTICATED
 
 
 async def test_a_ticket_in_the_url_is_not_looked_at(tab: Open, person: Recipient) -> None:  # noqa: F811
