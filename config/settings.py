@@ -250,6 +250,7 @@ WEBHOOK_MAX_ATTEMPTS = env.int("WEBHOOK_MAX_ATTEMPTS", default=8)  # over up to 
 WEBHOOK_DISABLE_DAYS = env.float("WEBHOOK_DISABLE_DAYS", default=5.0)  # failing for so long switches an endpoint off
 WEBHOOK_RETENTION_DAYS = env.int("WEBHOOK_RETENTION_DAYS", default=30)  # of the delivery log; 0 keeps it for ever
 RETENTION_WEEKS = env.int("RETENTION_WEEKS", default=0)  # 0 keeps the record for ever
+DIGEST_RETENTION_DAYS = env.int("DIGEST_RETENTION_DAYS", default=30)  # of what went with which digest; 0 for ever
 PARTITIONS_AHEAD = env.int("PARTITIONS_AHEAD", default=4)  # weeks
 
 FEED_RETENTION_DAYS = env.int("FEED_RETENTION_DAYS", default=90)  # items of the inbox; 0 keeps them for ever

@@ -11,13 +11,16 @@ class NotificationsConfig(AppConfig):
 
         from notifications import metrics
         from notifications.checks import check_settings
+        from notifications.digests import upkeep
         from notifications.erasure import scrub
         from notifications.models import RateLimit
         from notifications.services.limits import limit_cache
-        from preferences.signals import recipient_erased
+        from preferences.signals import digests_changed, recipient_erased
 
         metrics.install()
         register(check_settings)  # without a tag: every command that checks anything checks this
         recipient_erased.connect(scrub, dispatch_uid="notifications.erasure")
+        recipient_erased.connect(upkeep.forget, dispatch_uid="notifications.digests.forget")
+        digests_changed.connect(upkeep.leave_now, dispatch_uid="notifications.digests.leave_now")
         for signal in (post_save, post_delete):
             signal.connect(limit_cache.forget, sender=RateLimit, dispatch_uid="notifications.limit_cache")

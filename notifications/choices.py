@@ -57,6 +57,7 @@ class SkipReason(TextChoices):
     FREQUENCY_CAPPED = "frequency_capped", "Frequency capped"
     EXPIRED = "expired", "Expired"
     CANCELLED = "cancelled", "Cancelled"
+    DIGESTED = "digested", "Gathered into a digest"
 
 
 class EventType(TextChoices):

@@ -23,6 +23,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     published at some time) and `content` is given. `content` is either one
     wording for every channel, `{"title": ..., "body": ..., "link"?: ...}`, or fields by channel,
     `{"email": {"subject": ..., "text": ...}, "sms": {"body": ...}}`; it is literal text, no merge fields.
+    `digest_key` parts what is gathered for one person, for example by repository: each key has digests of its own.
     `channels` None means the category's. `id` is given by callers that need the same id again (campaigns:
     `ids.deterministic_key`).
     """
@@ -38,6 +39,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     send_at: datetime | None = None
     expires_at: datetime | None = None
     dedup_key: str = ""
+    digest_key: str = ""
     metadata: Mapping[str, object] = msgspec.field(default_factory=dict)
     id: UUID | Key | None = None
 

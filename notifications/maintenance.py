@@ -16,6 +16,7 @@ from django.db.models.functions import Now
 from django.utils.module_loading import import_string
 
 from notifications import beats, messaging, metrics, partitions
+from notifications.digests import closing, upkeep
 from notifications.errors import BrokerUnavailable
 from notifications.models import IdempotencyRecord
 from notifications.providers import simulated_calls
@@ -141,6 +142,8 @@ class Maintenance:
             Task("prune_beats", piece(beats.prune), every=60.0),
             Task("prune_simulated_calls", simulated_calls.prune, every=60.0),
             *(Task(path, other_apps(path), every=every) for path, every in settings.MAINTENANCE_TASKS.items()),
+            Task("close_digests", closing.close_due, every=1.0),
+            Task("purge_digests", piece(upkeep.purge), every=3600.0),
             Task("reconcile", reconcile, every=30.0),
             Task("drain_dead_letters", drain_dead_letters, every=2.0),
             Task("replay_dead_letters", replay_dead_letters, every=1.0),

@@ -15,6 +15,7 @@ REASONS: Mapping[str, str] = {
     SkipReason.FREQUENCY_CAPPED: "The recipient has had enough messages of this kind for now.",
     SkipReason.EXPIRED: "It was too late: the notification had expired before its turn came.",
     SkipReason.CANCELLED: "It was cancelled before it left.",
+    SkipReason.DIGESTED: "It was gathered into a digest, which goes out as one message.",
 }
 _WORDS: Mapping[str, str] = {
     **dict(HoldReason.choices),

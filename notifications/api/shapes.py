@@ -22,6 +22,9 @@ _DEDUP_KEY = (
 )
 
 
+_DIGEST_KEY = "Where messages are gathered, those of different keys go into different digests, as by repository."
+
+
 class DraftBody(Struct, kw_only=True, forbid_unknown_fields=True):
     """One notification to one person. Give either `template` with `data`, or `content`."""
 
@@ -37,6 +40,7 @@ class DraftBody(Struct, kw_only=True, forbid_unknown_fields=True):
     )
     expires_at: Annotated[datetime, Meta(tz=True, description="Not after this time")] | None = None
     dedup_key: Annotated[str, Meta(max_length=128, description=_DEDUP_KEY)] = ""
+    digest_key: Annotated[str, Meta(max_length=128, description=_DIGEST_KEY)] = ""
     metadata: Annotated[dict[str, Any], Meta(description="Yours: stored and returned, never sent; at most 32 KB")] = {}
 
     def is_plain(self) -> bool:
@@ -59,6 +63,7 @@ class DraftBody(Struct, kw_only=True, forbid_unknown_fields=True):
             send_at=self.send_at,
             expires_at=self.expires_at,
             dedup_key=self.dedup_key,
+            digest_key=self.digest_key,
             metadata=self.metadata,
         )
 

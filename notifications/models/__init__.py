@@ -1,6 +1,7 @@
 from notifications.models.api_key import ApiKey
 from notifications.models.dead_letter import DeadLetter
 from notifications.models.delivery import Delivery, DeliveryEvent
+from notifications.models.digest import Digest, DigestItem, DigestState
 from notifications.models.idempotency import IdempotencyRecord
 from notifications.models.limits import RateLimit
 from notifications.models.maintenance import MaintenanceState
@@ -20,6 +21,9 @@ __all__ = [
     "DeadLetter",
     "Delivery",
     "DeliveryEvent",
+    "Digest",
+    "DigestItem",
+    "DigestState",
     "HoldKind",
     "IdempotencyRecord",
     "MaintenanceState",

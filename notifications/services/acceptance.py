@@ -38,8 +38,22 @@ _DELIVERY_COLUMNS = (
 )
 _NOTIFICATION, _DELIVERY = bulk.head(_NOTIFICATION_COLUMNS), bulk.head(_DELIVERY_COLUMNS) + KEY
 _DUPLICATE = SkipReason.DUPLICATE.value
+_DIGESTED = SkipReason.DIGESTED.value
+_IN_DIGEST = "In digest "
 #: Between the parts of what is said; JSON holds no such byte.
 _THEN = b"\0"
+
+
+class Gathered(msgspec.Struct, frozen=True):
+    """An item's digest, and the channels on which it waits there."""
+
+    digest: Key
+    channels: frozenset[str]
+
+    @property
+    def detail(self) -> str:
+        """What the events of its deliveries say."""
+        return f"{_IN_DIGEST}{ids.uuid(self.digest)}"
 
 
 class Item(msgspec.Struct, gc=False):
@@ -144,8 +158,8 @@ class Batch:
         mark = blake2b(said, digest_size=16).digest()
         return Ask(item.id, item.admitted.reach.id, category.id, mark, category.dedup_seconds, draft.dedup_key)
 
-    def add(self, item: Item, duplicate_of: Key | None) -> Accepted:
-        """Put it with its deliveries into the rows; those of a duplicate are skipped."""
+    def add(self, item: Item, duplicate_of: Key | None, gathered: Gathered | None = None) -> Accepted:
+        """Put it with its deliveries into the rows; those of a duplicate, or that wait in a digest, are skipped."""
         admitted, draft, alike = item.admitted, item.admitted.draft, self._alike_of(item.admitted.terms)
         owner = b"".join((KEY, item.id, KEY, item.admitted.reach.id))
         self._notifications.append(b"".join((_NOTIFICATION, owner, _own_fields(admitted), alike.fields)))
@@ -157,6 +171,8 @@ class Batch:
         skipped = 0
         for position, way in enumerate(item.routes):
             skip = way.skip or ("" if duplicate_of is None else _DUPLICATE)
+            if gathered is not None and not skip and way.channel in gathered.channels:
+                skip = _DIGESTED
             delivery = next(self._new) if draft.id is None else ids.derived(item.id, position)
             device = NO_VALUE if way.device is None else KEY + way.device
             held = None if skip or way.channel == quiet.SILENT else hold
@@ -172,6 +188,8 @@ class Batch:
             elif skip:
                 skipped += 1
                 detail = detail_of(duplicate_of) if duplicate_of is not None and not way.skip else ""
+                if gathered is not None and skip == _DIGESTED:
+                    detail = gathered.detail
                 self._skips.append((delivery, EventType.SKIPPED, 0, Why(code=skip, detail=detail)))
                 self._skipped.append((item.id, way.channel))
         return Accepted(item.id, len(item.routes) - skipped, skipped, first=duplicate_of)

@@ -84,6 +84,9 @@ class Admission:
         if draft.dedup_key and not (len(draft.dedup_key) <= 128 and is_storable(draft.dedup_key)):
             message = "A dedup key has at most 128 characters of valid Unicode and no NUL."
             errors.append(FieldError("/dedup_key", "invalid", message))
+        if draft.digest_key and not (len(draft.digest_key) <= 128 and is_storable(draft.digest_key)):
+            message = "A digest key has at most 128 characters of valid Unicode and no NUL."
+            errors.append(FieldError("/digest_key", "invalid", message))
         if draft.send_at is not None or draft.expires_at is not None:
             errors.extend(self._check_times(draft))
         content = _inline(draft, errors)

@@ -19,6 +19,7 @@ class NotifyOptions(TypedDict, total=False):
     send_at: datetime
     expires_at: datetime
     dedup_key: str
+    digest_key: str
     metadata: Mapping[str, object]
 
 

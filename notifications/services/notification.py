@@ -9,6 +9,7 @@ from django.db.backends.utils import CursorWrapper
 from core import ids
 from core.ids import Key
 from core.postgresql.direct import direct_cursor
+from notifications.digests import gathering
 from notifications.drafts import MAX_DRAFTS, Accepted, Draft
 from notifications.errors import DraftsRejected, FieldError
 from notifications.services import deduplication
@@ -32,12 +33,14 @@ class NotificationService:
     def __init__(self, preferences: PreferencesService | None = None) -> None:
         self.preferences = preferences or PreferencesService()
 
-    def send(self, drafts: Sequence[Draft], *, source: str, is_test: bool = False) -> list[Accepted]:
+    def send(
+        self, drafts: Sequence[Draft], *, source: str, is_test: bool = False, gather: bool = True
+    ) -> list[Accepted]:
         """Put drafts on the record, all or none, and schedule their deliveries.
 
         Joins the caller's transaction if there is one: a rollback sends nothing. Returns one Accepted per draft, in
-        order. Raises DraftsRejected with every fault of every draft. Nothing leaves the process here: the relay or a
-        worker finds the work in the outbox.
+        order. `gather` False: nothing waits for a digest, being one itself. Raises DraftsRejected with every fault of
+        every draft. Nothing leaves the process here: the relay or a worker finds the work in the outbox.
         """
         if not drafts:
             return []
@@ -49,8 +52,11 @@ class NotificationService:
             known = _already_recorded(cursor, drafts)
             batch = Batch(source, is_test, now)
             items, firsts = batch.weigh(cursor, admitted, DeduplicationService(), lock=lock, known=known)
+            waiting = gathering.gather(cursor, items, {*firsts, *known}, now=now, is_test=is_test) if gather else {}
             accepted = [
-                Accepted(item.id, 0, 0, existed=True) if item.id in known else batch.add(item, firsts.get(item.id))
+                Accepted(item.id, 0, 0, existed=True)
+                if item.id in known
+                else batch.add(item, firsts.get(item.id), waiting.get(item.id))
                 for item in items
             ]
             batch.write(cursor)

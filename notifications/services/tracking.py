@@ -21,6 +21,7 @@ from core.ids import Key
 from core.postgresql.direct import KeyArray, direct_cursor
 from notifications import bulk, registry
 from notifications.choices import BY_CLICK, EventType, SkipReason
+from notifications.digests import upkeep
 from notifications.errors import AlreadyLeft
 from notifications.models import DeadLetter, Notification
 from notifications.models.dead_letter import DeadCause
@@ -222,7 +223,7 @@ class DeliveryTracker:
             if not cursor.rowcount:
                 raise Notification.DoesNotExist(notification_id)
             cursor.execute(sql.CANCEL_DELIVERIES, [notification_id])
-            rows = cursor.fetchall()
+            rows = cursor.fetchall() + upkeep.take_out(cursor, notification_id)
             cursor.execute(sql.UNFINISHED, [KeyArray.of([notification_id.bytes])])
             if not rows and not cursor.fetchall():
                 raise too_late

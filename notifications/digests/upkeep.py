@@ -1,0 +1,87 @@
+"""What changes an open digest besides its items: a cancel, a person's word, an operator; and the end of closed ones."""
+
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.postgres.functions import TransactionNow
+from django.db import connection
+from django.db.backends.utils import CursorWrapper
+from django.db.models import Q
+
+from core import ids
+from core.ids import Key
+from notifications.models.digest import Digest, DigestItem, DigestState
+
+#: Rows of closed digests that are removed at a time.
+PURGE = 2000
+
+#: First the digest is locked, as closing does: whoever comes second finds it closed, or the item gone.
+_HELD_ITEM = """
+    SELECT d.id FROM notifications_digestitem i JOIN notifications_digest d ON d.id = i.digest_id
+     WHERE i.notification_id = $1 AND d.state = 'open' FOR UPDATE OF d
+"""
+_DROP_ITEM = "DELETE FROM notifications_digestitem WHERE notification_id = $1"
+_ONE_LESS = "UPDATE notifications_digest SET count = greatest(count - 1, 0) WHERE id = $1"
+_CANCEL_WAITING = """
+    UPDATE notifications_delivery SET skip_reason = 'cancelled'
+     WHERE notification_id = $1 AND status = 'skipped' AND skip_reason = 'digested'
+ RETURNING id, notification_id, channel
+"""
+
+
+def take_out(cursor: CursorWrapper, notification_id: UUID) -> list[tuple[Key, Key, str]]:
+    """Take a notification out of the digest in which it waits; the (delivery, notification, channel) that are cancelled
+    by this, none when it waits in none."""
+    cursor.execute(_HELD_ITEM, [notification_id])
+    held = cursor.fetchone()
+    if held is None:
+        return []
+    cursor.execute(_DROP_ITEM, [notification_id])
+    cursor.execute(_ONE_LESS, [ids.uuid(held[0])])
+    cursor.execute(_CANCEL_WAITING, [notification_id])
+    rows: list[tuple[Key, Key, str]] = cursor.fetchall()
+    return rows
+
+
+def send_now(which: Q) -> int:
+    """Have these digests leave now, whatever their moment; how many were open."""
+    return Digest.objects.filter(which, state=DigestState.OPEN).update(closes_at=TransactionNow(), latest_at=None)
+
+
+def leave_now(*, recipient_id: UUID, category_ids: frozenset[int] | None, **_: object) -> None:
+    """Receiver of `digests_changed`: what was gathered by the old rhythm leaves, and the new one begins."""
+    which = Q(recipient_id=recipient_id)
+    send_now(which if category_ids is None else which & Q(category_id__in=category_ids))
+
+
+def forget(*, recipient_id: UUID, **_: object) -> None:
+    """Receiver of `recipient_erased`."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "WITH gone AS (DELETE FROM notifications_digest WHERE recipient_id = %s RETURNING id)"
+            " DELETE FROM notifications_digestitem USING gone WHERE digest_id = gone.id",
+            [recipient_id],
+        )
+
+
+def purge() -> None:
+    """Remove digests that closed more than DIGEST_RETENTION_DAYS ago; 0 keeps them."""
+    if not settings.DIGEST_RETENTION_DAYS:
+        return
+    with connection.cursor() as cursor:
+        while True:
+            cursor.execute(
+                "WITH gone AS (DELETE FROM notifications_digest WHERE id IN (SELECT id FROM notifications_digest"
+                " WHERE state <> 'open' AND closed_at < now() - %s * interval '1 day' LIMIT %s) RETURNING id),"
+                " items AS (DELETE FROM notifications_digestitem USING gone WHERE digest_id = gone.id)"
+                " SELECT count(*) FROM gone",
+                [settings.DIGEST_RETENTION_DAYS, PURGE],
+            )
+            if cursor.fetchone()[0] < PURGE:
+                return
+
+
+def items_of(digest_id: UUID, limit: int) -> list[UUID]:
+    """The notifications in a digest, oldest first."""
+    rows = DigestItem.objects.filter(digest_id=digest_id).order_by("notification_id")
+    return list(rows.values_list("notification_id", flat=True)[:limit])
