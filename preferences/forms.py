@@ -192,6 +192,8 @@ class CategoryForm(forms.ModelForm):
             "track_opens",
             "waits_for_quiet_hours",
             *DIGEST_COLUMNS,
+            "cap_per_day",
+            "cap_per_week",
         ]
         widgets: ClassVar = {"description": UnfoldAdminTextareaWidget(attrs={"rows": 3})}
 

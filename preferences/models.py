@@ -4,7 +4,7 @@ import hashlib
 from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
-from django.core.validators import MaxValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now, Upper
@@ -17,6 +17,8 @@ __all__ = ["Category", "DeviceToken", "DigestChoice", "Preference", "Recipient",
 
 #: Seconds: a week. The first message of a longer window might have left the record by then.
 MAX_DEDUP_SECONDS = 7 * 24 * 3600
+#: Of a category to one person in a day or a week: they are remembered one by one.
+MAX_CAP = 1000
 
 
 def all_channels() -> list[str]:
@@ -137,6 +139,20 @@ class Category(DigestConfig):
         default=True,
         db_default=True,
         help_text="In a recipient's quiet hours its messages wait, except critical ones and those in the app",
+    )
+    cap_per_day = models.PositiveSmallIntegerField(
+        "at most a day",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(MAX_CAP)],
+        help_text="Notifications of this category to one person in 24 hours; empty: no cap",
+    )
+    cap_per_week = models.PositiveSmallIntegerField(
+        "at most a week",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(MAX_CAP)],
+        help_text="In seven days. What is more is skipped, except critical messages and required categories",
     )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 

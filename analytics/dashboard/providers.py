@@ -95,7 +95,7 @@ def _acts(one: Standing, links: Links) -> list[dict[str, str]]:
 def limits(links: Links) -> list[dict[str, Any]]:
     """Limits that count one thing (a provider, an API key, all providers), by how much of each is used; `used` is None
     when Redis cannot say."""
-    kept = RateLimit.objects.filter(is_on=True).exclude(scope=LimitScope.RECIPIENT)
+    kept = RateLimit.objects.filter(is_on=True).exclude(scope__in=[LimitScope.RECIPIENT, LimitScope.CAP])
     rows = [row for row in kept[:_LOOKED_AT] if row.target or row.scope == LimitScope.GLOBAL]
     used = RateLimiter().used({(row.scope, row.target): Limit(row.max, row.per_seconds) for row in rows})
     pressure = {row.pk: (used or {}).get((row.scope, row.target), 0) / row.max for row in rows}

@@ -34,6 +34,7 @@ _ALL = {
 #: Per scope: its name and its colour.
 _KINDS = {
     LimitScope.RECIPIENT: ("To one person", "sand"),
+    LimitScope.CAP: ("Marketing cap", "sand"),
     LimitScope.API_KEY: ("API key", "teal"),
     LimitScope.PROVIDER: ("Provider", "blue"),
     LimitScope.GLOBAL: ("All providers", "grey"),
@@ -72,10 +73,12 @@ class RateLimitForm(forms.ModelForm):
             "is_on": "On",
         }
         help_texts: ClassVar = {
-            "target": "A provider's name, an API key's prefix or a category's slug. Empty: for people, all categories"
+            "target": "A provider's name, an API key's prefix or a category's slug; for a marketing cap day or week."
+            " Empty: for people, all categories"
             " together; for API keys, each key that has no limit of its own; for all providers always.",
             "max": "No sliding window ever holds more. Of a provider's limit one in ten is left to critical messages.",
-            "per_seconds": "1 is a second, 60 a minute, 3600 an hour, 86400 a day. A change of this counts anew; a"
+            "per_seconds": "A cap goes by its day or week."
+            " 1 is a second, 60 a minute, 3600 an hour, 86400 a day. A change of this counts anew; a"
             " change of the number does not.",
             "is_on": "Switched off, it limits nothing. Changes are in force everywhere within two seconds.",
             "note": "Why this number: a contract, a complaint, a page of the provider's documentation.",

@@ -15,7 +15,7 @@ from notifications.explain.rehearsal import Rehearsal, Trial
 from notifications.explain.verdicts import Check, Source, Store, Verdict
 from notifications.explain.wording import day, listed, span
 from notifications.models import RateLimit
-from notifications.services import quiet, routing
+from notifications.services import caps, quiet, routing
 from notifications.services.admission import Admitted
 from notifications.services.rendering.segments import sms_segments
 from notifications.words import words
@@ -188,10 +188,14 @@ def quiet_hours(case: Case) -> Check:
     )  # fmt: skip
 
 
+#: Told by gates of their own.
+_COUNTED = frozenset({SkipReason.RATE_LIMITED, SkipReason.FREQUENCY_CAPPED})
+
+
 def recheck(case: Case) -> Check | None:
     """What the claim finds that acceptance did not know. Told only where it finds something."""
     result = case.trial.result
-    if result is None or result.type is not EventType.SKIPPED or result.code == SkipReason.RATE_LIMITED:
+    if result is None or result.type is not EventType.SKIPPED or result.code in _COUNTED:
         return None
     says = f"Looked at again before sending, from PostgreSQL: {words(result.code)}"
     sources = [Source(Store.POSTGRESQL, "preferences_recipient", str(case.person.recipient.pk))]
@@ -231,6 +235,33 @@ def recipient_limit(case: Case) -> Check:
     return _passed("recipient_limit", "They have not had too many.", seen, sources)
 
 
+def frequency_cap(case: Case) -> Check:
+    went, result = case.went, case.trial.result
+    found = caps.caps_of(case.category)
+    sources = [Source(Store.POSTGRESQL, "preferences_category", str(case.category.id))]
+    if any(cap.category_id is None for cap in found):
+        sources.append(Source(Store.POSTGRESQL, "notifications_ratelimit"))
+    used = {one.cap: one for one in went.capped or ()}
+    seen = {f"At most {cap}": f"{used[cap].used if cap in used else '?'} of {cap.max:,}" for cap in found}
+    if result is not None and result.code == SkipReason.FREQUENCY_CAPPED:
+        waits = [one.wait for one in used.values() if one.used >= one.cap.max]
+        return Check(
+            gate="frequency_cap", verdict=Verdict.SKIP, code=SkipReason.FREQUENCY_CAPPED.value, seen=seen,
+            says=f"They have had enough: {result.detail[0].lower()}{result.detail[1:]}.",
+            sources=(*sources, Source(Store.REDIS, "what each person had")),
+            until=went.now + timedelta(seconds=max(waits)) if waits else None,
+        )  # fmt: skip
+    if not found:
+        return _passed("frequency_cap", f"There is no cap on {case.category_name}.", seen, sources)
+    if case.admitted.terms.priority == Priority.CRITICAL or went.is_test:
+        who = "Test traffic is" if went.is_test else "Critical messages are"
+        return _passed("frequency_cap", f"{who} exempt from caps.", seen, sources)
+    if went.capped is None:
+        says = "Redis cannot be reached, so nobody knows what they have had: what people wait for goes on."
+        return Check(gate="frequency_cap", verdict=Verdict.UNKNOWN, says=says, seen=seen, sources=tuple(sources))
+    return _passed("frequency_cap", "They have not had too many.", seen, sources)
+
+
 def wording(case: Case) -> Check:
     """Whether it can be put into words for them."""
     template = case.admitted.terms.template
@@ -255,7 +286,7 @@ def wording(case: Case) -> Check:
 ROUTING: Sequence[Callable[[Case], Check | None]] = (preference, suppression, address)
 #: What acceptance asks, in its order; and what a worker asks of what it has taken up.
 BEFORE = (*ROUTING, duplicate, schedule, quiet_hours)
-AFTER = (recheck, recipient_limit, wording)
+AFTER = (recheck, recipient_limit, frequency_cap, wording)
 
 
 def _had(went: Rehearsal, limits: Sequence[RateLimit]) -> dict[str, str]:

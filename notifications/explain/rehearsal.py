@@ -25,6 +25,7 @@ from notifications.services import overload
 from notifications.services import tracking_sql as sql
 from notifications.services.acceptance import Batch, Item
 from notifications.services.admission import Admitted
+from notifications.services.caps import CapAsk, FrequencyCaps, Used
 from notifications.services.claims import Claim, Result
 from notifications.services.deduplication import DeduplicationService
 from notifications.services.gates import Gates
@@ -76,6 +77,7 @@ class Rehearsal:
     duplicate_of: Key | None = None
     is_said_now: bool = False
     had: list[Had] | None = None
+    capped: list[Used] | None = None
     redis_away: bool = False
     trials: dict[str, Trial] = field(default_factory=dict)
 
@@ -145,6 +147,9 @@ class _Way:
         stopped = {result.claim.id: result for result in results}
         terms = item.admitted.terms
         went.had = self.limiter.had(item.admitted.reach.id, terms.category.slug)
+        ask = CapAsk(item.admitted.reach.id, terms.category.id, item.id)
+        known = self.preferences.categories_by_id({terms.category.id})
+        went.capped = FrequencyCaps(self.limiter).used(ask, known, went.now)
         for trial in went.trials.values():
             if trial.claims:
                 trial.offer = self._offer(trial.channel, terms.priority)

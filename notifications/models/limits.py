@@ -15,10 +15,15 @@ from preferences.models import Category
 MAX_FOR_A_PERSON = 10_000
 
 
+#: Seconds of the spans that cap all marketing to one person, by their names.
+CAP_SPANS = {"day": 24 * 3600, "week": 7 * 24 * 3600}
+
+
 class LimitScope(TextChoices):
     """What a limit counts, and what happens beyond it."""
 
     RECIPIENT = "recipient", "Notifications to one person: what is more is skipped"
+    CAP = "cap", "Marketing to one person: what is more is skipped as capped"
     API_KEY = "api_key", "Calls with one API key: what is more is refused with 429"
     PROVIDER = "provider", "Messages to one provider: what is more waits"
     GLOBAL = "global", "Messages to all providers together: what is more waits"
@@ -28,7 +33,8 @@ class RateLimit(models.Model):
     """At most `max` in any window of `per_seconds`. Workers and web processes read the rows anew every few seconds.
 
     `target` is a category's slug, an API key's prefix or a provider's name. For recipients an empty target counts every
-    category together; for API keys it is the limit of every key that has no row of its own.
+    category together; for a cap it is `day` or `week`; for API keys it is the limit of every key that
+    has no row of its own.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -53,7 +59,12 @@ class RateLimit(models.Model):
         """The target is something there is, and the number one that can be kept; raises ValidationError by field."""
         if fault := _TARGETS.get(self.scope, _anything)(self.target):
             raise ValidationError({"target": fault})
-        if self.scope == LimitScope.RECIPIENT and self.max is not None and self.max > MAX_FOR_A_PERSON:
+        self.per_seconds = CAP_SPANS[self.target] if self.scope == LimitScope.CAP else self.per_seconds
+        if (
+            self.scope in (LimitScope.RECIPIENT, LimitScope.CAP)
+            and self.max is not None
+            and self.max > MAX_FOR_A_PERSON
+        ):
             raise ValidationError({"max": f"To one person at most {MAX_FOR_A_PERSON:,} in a window."})
         others = RateLimit.objects.filter(scope=self.scope, target=self.target).exclude(pk=self.pk)
         if others.exists():
@@ -64,6 +75,10 @@ def _category(target: str) -> str:
     if not target or Category.objects.filter(slug=target).exists():
         return ""
     return f"There is no category {target!r}. Give a category's slug, or nothing to count all of them together."
+
+
+def _cap_span(target: str) -> str:
+    return "" if target in CAP_SPANS else "Say day or week; there may be a cap for each."
 
 
 def _prefix(target: str) -> str:
@@ -89,6 +104,7 @@ def _anything(target: str) -> str:
 #: Per scope, what is wrong with a target; empty when nothing is.
 _TARGETS: dict[str, Callable[[str], str]] = {
     LimitScope.RECIPIENT: _category,
+    LimitScope.CAP: _cap_span,
     LimitScope.API_KEY: _prefix,
     LimitScope.PROVIDER: _provider,
     LimitScope.GLOBAL: _nothing,

@@ -1,6 +1,6 @@
 """The last look before sending: what came after acceptance, and what a person has had enough of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 
 from django.conf import settings
@@ -8,6 +8,7 @@ from django.conf import settings
 from core import ids, redis
 from core.ids import Key
 from notifications.choices import EventType, HoldReason, Priority, SkipReason
+from notifications.services.caps import Cap, CapAsk, FrequencyCaps
 from notifications.services.claims import Claim, Result
 from notifications.services.holds import holds
 from notifications.services.quiet import held_back
@@ -33,6 +34,7 @@ class Gates:
     def __init__(self, preferences: PreferencesService, limiter: RateLimiter) -> None:
         self.preferences = preferences
         self.limiter = limiter
+        self.caps = FrequencyCaps(limiter)
 
     def check(self, claims: Sequence[Claim], *, mind_quiet: bool = True) -> tuple[list[Result], list[Claim]]:
         """The results of those that go no further, and the claims that do. Unless `mind_quiet`, quiet hours hold
@@ -96,15 +98,49 @@ class Gates:
         are_limited = self.limiter.limits_people()
         marketing = {id for id, category in categories.items() if category.is_marketing}
         uncounted = any(claim.category_id in marketing for claim in counted) and not redis.writable()
-        if not are_limited and not uncounted:
-            return {}
+        stopped: dict[Key, Result] = {}
+        if are_limited or uncounted:
+            stopped = self._limited(counted, categories, marketing, uncounted=uncounted)
+        if not uncounted and self.caps.exist([categories[id] for id in {claim.category_id for claim in counted}]):
+            free = [claim for claim in counted if claim.id not in stopped]
+            stopped |= self._capped(free, categories, marketing)
+        return stopped
+
+    def _limited(
+        self,
+        counted: Sequence[Claim],
+        categories: Mapping[int, CategoryInfo],
+        marketing: Collection[int],
+        *,
+        uncounted: bool,
+    ) -> dict[Key, Result]:
         asks = [RecipientAsk(c.recipient_id, categories[c.category_id].slug, c.notification_id) for c in counted]
         stopped: dict[Key, Result] = {}
         for claim, verdict in zip(counted, self.limiter.recipients(asks), strict=True):
             if verdict is False:
                 stopped[claim.id] = Result(claim, EventType.SKIPPED, code=SkipReason.RATE_LIMITED.value)
             elif claim.category_id in marketing and (uncounted or verdict is None):
-                reason = HoldReason.REDIS_AWAY.value
-                wait = min(settings.RETRY_CAP_SECONDS, REDIS_AWAY_SECONDS * 2.0 ** min(claim.holds, 32))
-                stopped[claim.id] = Result(claim, EventType.HELD, code=reason, retry_in=wait)
+                stopped[claim.id] = _uncounted(claim)
         return stopped
+
+    def _capped(
+        self, claims: Sequence[Claim], categories: Mapping[int, CategoryInfo], marketing: Collection[int]
+    ) -> dict[Key, Result]:
+        """Whom a frequency cap stops."""
+        if not claims:
+            return {}
+        asks = [CapAsk(claim.recipient_id, claim.category_id, claim.notification_id) for claim in claims]
+        stopped: dict[Key, Result] = {}
+        for claim, cap in zip(claims, self.caps.refusals(asks, categories, claims[0].claimed_at), strict=True):
+            if isinstance(cap, Cap):
+                code = SkipReason.FREQUENCY_CAPPED.value
+                stopped[claim.id] = Result(claim, EventType.SKIPPED, code=code, detail=f"At most {cap}")
+            elif cap is None and claim.category_id in marketing:
+                stopped[claim.id] = _uncounted(claim)
+        return stopped
+
+
+def _uncounted(claim: Claim) -> Result:
+    """Nobody can tell what its recipient had."""
+    wait = min(settings.RETRY_CAP_SECONDS, REDIS_AWAY_SECONDS * 2.0 ** min(claim.holds, 32))
+    return Result(claim, EventType.HELD, code=HoldReason.REDIS_AWAY.value, retry_in=wait)

@@ -176,9 +176,29 @@ save(w, w.span + 2 * w.width + 1000000)
 return {{allowed, math.max(0, max - w.total), until_empty(w), retry}}
 """)
 
-#: KEYS: a log per person and scope. ARGV: clock or '', max and span of each log, then per ask the member and the
-#: indices of its logs (0: none). Answers 1 or 0 per ask. Full logs alone are swept; the others have room as they are.
-RECIPIENTS = Script(f"""{_WINDOW}
+#: Caps that may concern one notification: by day and by week, of its category and of all.
+MAX_CAPS = 4
+
+#: Of a log that must be known before it is asked: something is in it, be it only its mark; and a member with a question
+#: mark is one that may be leaving at this moment: it stands in the way of others until it is asked about itself.
+_UNKNOWN = """
+    if k > 0 and redis.call('EXISTS', KEYS[k]) == 0 then allowed = 0 end"""
+_OWN = "(redis.call('ZSCORE', KEYS[k], '?' .. member) and 1 or 0)"
+_TAKE_OWN = f"""
+  for j = 1, {MAX_CAPS} do
+    local k = tonumber(ARGV[i + j])
+    if k > 0 and not looking then redis.call('ZREM', KEYS[k], '?' .. member) end
+  end"""
+
+
+def _people(width: int, *, seeded: bool) -> Script:
+    """KEYS: a log per person and limit. ARGV: clock or '', max and span of each log, then per ask the member and the
+    numbers of its `width` logs (0: none). Full logs alone are swept; the others have room as they are.
+
+    Answers per ask 1 where all have room, else 0; of `seeded` logs 0 where one is not known, and for the first that is
+    full minus its place.
+    """
+    return Script(f"""{_WINDOW}
 local at = clock(ARGV[1])
 
 -- Whether the log has room for the member, and whether the member must still be added.
@@ -186,20 +206,23 @@ local function room(k, member)
   local since = at - tonumber(ARGV[2 * k + 1])
   local seen = redis.call('ZSCORE', KEYS[k], member)
   if seen and tonumber(seen) >= since then return true, false end
-  local max = tonumber(ARGV[2 * k])
+  local max = tonumber(ARGV[2 * k]){f" + {_OWN}" if seeded else ""}
   if redis.call('ZCARD', KEYS[k]) < max then return true, true end
   if not looking then redis.call('ZREMRANGEBYSCORE', KEYS[k], '-inf', '(' .. whole(since)) end
   return redis.call('ZCOUNT', KEYS[k], whole(since), '+inf') < max, true
 end
 
 local answer = {{}}
-for i = 2 * #KEYS + 2, #ARGV, 3 do
+for i = 2 * #KEYS + 2, #ARGV, {width + 1} do
   local member, allowed, new = ARGV[i], 1, {{}}
-  for j = 1, 2 do
+  for j = 1, {width} do
+    local k = tonumber(ARGV[i + j]){_UNKNOWN if seeded else ""}
+  end
+  for j = 1, {width} do
     local k = tonumber(ARGV[i + j])
-    if k > 0 then
+    if k > 0 and allowed == 1 then
       local has_room, must_add = room(k, member)
-      if not has_room then allowed = 0 end
+      if not has_room then allowed = {"-j" if seeded else "0"} end
       if must_add then new[#new + 1] = k end
     end
   end
@@ -209,9 +232,34 @@ for i = 2 * #KEYS + 2, #ARGV, 3 do
       redis.call('PEXPIRE', KEYS[k], whole(math.ceil(tonumber(ARGV[2 * k + 1]) / 1000) + 1000))
     end
   end
+{_TAKE_OWN if seeded else ""}
   answer[#answer + 1] = allowed
 end
 return answer
+""")
+
+
+#: By limits of a person: of the category and of all.
+RECIPIENTS = _people(2, seeded=False)
+#: By frequency caps.
+CAPS = _people(MAX_CAPS, seeded=True)
+
+#: KEYS: logs of CAPS. ARGV: clock or '', then per log its span, the number of its members, and each member with its age
+#: in microseconds. Makes those that are not there; each begins with a mark that it is known, which never leaves it.
+SEED = Script(f"""{_WINDOW}
+local at, i = clock(ARGV[1]), 2
+for _, key in ipairs(KEYS) do
+  local span, members = tonumber(ARGV[i]), tonumber(ARGV[i + 1])
+  local new = redis.call('EXISTS', key) == 0
+  i = i + 2
+  if new then redis.call('ZADD', key, '+inf', 'known') end
+  for _ = 1, members do
+    if new then redis.call('ZADD', key, whole(at - tonumber(ARGV[i + 1])), ARGV[i]) end
+    i = i + 2
+  end
+  if new then redis.call('PEXPIRE', key, whole(math.ceil(span / 1000) + 1000)) end
+end
+return 1
 """)
 
 #: KEYS: windows. ARGV: clock or '', then span and width of each. Answers what each counts now, and changes nothing.
@@ -233,8 +281,8 @@ end
 return answer
 """)
 
-#: What the two ask in front of a dry run.
-PROVIDER_LOOK, RECIPIENTS_LOOK = PROVIDER.looking(), RECIPIENTS.looking()
+#: What these ask in front of a dry run.
+PROVIDER_LOOK, RECIPIENTS_LOOK, CAPS_LOOK = PROVIDER.looking(), RECIPIENTS.looking(), CAPS.looking()
 
 #: KEYS: logs of persons. ARGV: clock or '', then max and span of each. Answers for each how much of it counts now, and
 #: the microseconds until one more has room; changes nothing.

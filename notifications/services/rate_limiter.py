@@ -198,6 +198,14 @@ class RateLimiter:
         pairs = zip(answer[::2], answer[1::2], strict=True)
         return [Had(*one, used, wait / 1_000_000) for one, (used, wait) in zip(found, pairs, strict=True)]
 
+    @property
+    def is_looking(self) -> bool:
+        return self._looking
+
+    def run(self, script: Script, keys: Sequence[str], args: Sequence[object]) -> Any:
+        """What a script of `limit_scripts` answers, by this limiter's clock, or None when Redis is away."""
+        return self._run(script, keys, args)
+
     def _run(self, script: Script, keys: Sequence[str], args: Sequence[object]) -> Any:
         """What the script answers, or None when Redis is away."""
         try:

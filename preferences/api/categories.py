@@ -118,5 +118,7 @@ def _shape(row: Category) -> CategoryShape:
         row.track_opens,
         row.waits_for_quiet_hours,
         config_shape(row),
+        row.cap_per_day,
+        row.cap_per_week,
         row.created_at,
     )

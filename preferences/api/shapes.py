@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from preferences.api.digest_shapes import DigestConfigBody, DigestConfigShape
 from preferences.choices import Channel, Platform, Priority, Purpose
-from preferences.models import MAX_DEDUP_SECONDS
+from preferences.models import MAX_CAP, MAX_DEDUP_SECONDS
 from preferences.services import RecipientInput
 
 ExternalId = Annotated[str, Meta(min_length=1, max_length=128, description="Your id of the person")]
@@ -201,11 +201,14 @@ DedupSeconds = Annotated[
 ]
 
 
+FrequencyCap = Annotated[int, Meta(ge=1, le=MAX_CAP, description="Notifications to one person; null for no cap")]
+
+
 class CategoryBody(Struct, forbid_unknown_fields=True, kw_only=True):
     """What messages are about. `channels` is where they go when the sender names none; all four by default. `purpose`
     marketing waits while limits cannot be checked. `track_clicks` leads links through this installation, `track_opens`
     puts an invisible image into emails. With `waits_for_quiet_hours` its messages wait while it is quiet for a person,
-    except critical ones."""
+    except critical ones. Beyond a cap one person's messages are skipped, in 24 hours or 7 days."""
 
     slug: Slug
     name: CategoryName
@@ -219,6 +222,8 @@ class CategoryBody(Struct, forbid_unknown_fields=True, kw_only=True):
     track_opens: bool = False
     waits_for_quiet_hours: bool = True
     digest: DigestConfigBody | UnsetType = UNSET
+    cap_per_day: FrequencyCap | None = None
+    cap_per_week: FrequencyCap | None = None
 
 
 class CategoryChange(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -235,6 +240,8 @@ class CategoryChange(Struct, forbid_unknown_fields=True, kw_only=True):
     track_opens: bool | UnsetType = UNSET
     waits_for_quiet_hours: bool | UnsetType = UNSET
     digest: DigestConfigBody | UnsetType = UNSET
+    cap_per_day: FrequencyCap | UnsetType | None = UNSET
+    cap_per_week: FrequencyCap | UnsetType | None = UNSET
 
 
 class CategoryShape(Struct):
@@ -252,6 +259,8 @@ class CategoryShape(Struct):
     track_opens: bool
     waits_for_quiet_hours: bool
     digest: DigestConfigShape
+    cap_per_day: int | None
+    cap_per_week: int | None
     created_at: datetime
 
 

@@ -29,6 +29,8 @@ class CategoryInfo(msgspec.Struct, frozen=True):
     track_opens: bool = False
     waits_for_quiet_hours: bool = True
     digest: DigestRule = NO_DIGEST
+    cap_per_day: int | None = None
+    cap_per_week: int | None = None
 
 
 class CategoryCache:
@@ -41,26 +43,7 @@ class CategoryCache:
     def all(self) -> dict[str, CategoryInfo]:
         now = time.monotonic()
         if now - self._read_at >= KEEP_SECONDS:
-            rows = Category.objects.values_list(
-                "id", "slug", "channels", "default_priority", "is_required", "purpose", "dedup_seconds",
-                "track_clicks", "track_opens", "waits_for_quiet_hours", *DIGEST_COLUMNS,
-            )  # fmt: skip
-            self._categories = {
-                slug: CategoryInfo(
-                    id,
-                    slug,
-                    tuple(channels),
-                    priority,
-                    required,
-                    purpose == Purpose.MARKETING,
-                    dedup,
-                    clicks,
-                    opens,
-                    waits,
-                    digest_rule(digest),
-                )
-                for id, slug, channels, priority, required, purpose, dedup, clicks, opens, waits, *digest in rows
-            }
+            self._categories = {info.slug: info for info in map(_info, Category.objects.all())}
             self._read_at = now
         return self._categories
 
@@ -87,3 +70,21 @@ class CategoryCache:
     def forget(self, **_: object) -> None:
         """Read again at the next call. Receives Category's signals, so that a process sees its own writes."""
         self._read_at = float("-inf")
+
+
+def _info(row: Category) -> CategoryInfo:
+    return CategoryInfo(
+        id=row.id,
+        slug=row.slug,
+        channels=tuple(row.channels),
+        default_priority=row.default_priority,
+        is_required=row.is_required,
+        is_marketing=row.purpose == Purpose.MARKETING,
+        dedup_seconds=row.dedup_seconds,
+        track_clicks=row.track_clicks,
+        track_opens=row.track_opens,
+        waits_for_quiet_hours=row.waits_for_quiet_hours,
+        cap_per_day=row.cap_per_day,
+        cap_per_week=row.cap_per_week,
+        digest=digest_rule([getattr(row, name) for name in DIGEST_COLUMNS]),
+    )

@@ -96,6 +96,11 @@ def test_a_history_says_how_long_it_is():
             "default_priority": "low",
             "purpose": "marketing",
             "dedup_seconds": "60",
+            "digest_mode": "none",
+            "digest_window_seconds": "3600",
+            "digest_cap_seconds": "14400",
+            "digest_at": "09:00",
+            "digest_channels": ["email"],
         },
     )
 

@@ -38,8 +38,8 @@ def test_a_draft_that_would_go_out_is_told_channel_by_channel(api: Api, shop: No
     assert email["provider"] == "simulated_email"
     assert email["addresses"] == ["u•••@example.com"]
     assert [gate["gate"] for gate in email["gates"]] == [
-        "preference", "suppression", "address", "duplicate", "schedule", "quiet_hours", "recipient_limit", "wording",
-        "provider", "provider", "chain",
+        "preference", "suppression", "address", "duplicate", "schedule", "quiet_hours", "recipient_limit",
+        "frequency_cap", "wording", "provider", "provider", "chain",
     ]  # fmt: skip
 
 

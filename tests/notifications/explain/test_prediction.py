@@ -17,6 +17,7 @@ from notifications.explain import Explanation, Verdict, explain
 from notifications.models import Delivery, DeliveryEvent, Notification, OutboxMessage, ProviderSwitch, RateLimit
 from notifications.providers.breaker import Breaker
 from notifications.providers.circuit import Report
+from notifications.services.caps import CapAsk, FrequencyCaps
 from notifications.services.notification import NotificationService
 from notifications.services.rate_limiter import RateLimiter, RecipientAsk
 from preferences.models import Suppression
@@ -62,6 +63,8 @@ class World:
     provider_states: dict[str, str] = field(default_factory=dict)
     has_order: bool = True
     is_later: bool = False
+    is_asleep: bool = False
+    had_of_cap: int | None = None
     is_test: bool = False
 
 
@@ -91,6 +94,8 @@ worlds = st.builds(
     ),
     has_order=mostly,
     is_later=seldom,
+    is_asleep=seldom,
+    had_of_cap=st.sampled_from([None, None, 0, 1, 2]),
     is_test=seldom,
 )
 
@@ -116,6 +121,12 @@ def providers(settings: Any) -> None:
 @example(World(provider_states={"first": "paused", "second": "off"}))
 @example(World(provider_states={"first": "off", "second": "full"}, is_test=True))
 @example(World(has_order=False))
+@example(World(is_asleep=True))
+@example(World(is_asleep=True, priority="critical"))
+@example(World(had_of_cap=0))
+@example(World(had_of_cap=2))
+@example(World(had_of_cap=2, is_required=True))
+@example(World(had_of_cap=2, is_asleep=True, is_later=True))
 @example(World(is_later=True, person_limit="all", had=2))
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_prediction_is_what_happens(providers: None, world: World) -> None:
@@ -149,7 +160,7 @@ def _reason(code: str) -> str:
     return code if code not in HOLDS else "waits"
 
 
-HOLDS = {"rate_limit", "circuit_open", "throttled", "switched_off", "send_at"}
+HOLDS = {"rate_limit", "circuit_open", "throttled", "switched_off", "send_at", "quiet_hours"}
 
 
 def what_happened(draft: Draft, world: World) -> dict[str, tuple[str, str]]:
@@ -184,6 +195,9 @@ def set_up(world: World) -> Draft:
         person.email = ""
     if not world.has_phone:
         person.phone = ""
+    if world.is_asleep:
+        now = timezone.now().replace(second=0, microsecond=0)
+        person.quiet_start, person.quiet_end = (now - timedelta(hours=1)).time(), (now + timedelta(hours=3)).time()
     person.save()
     for channel in world.suppressed:
         address = person.email if channel == "email" else person.phone
@@ -206,9 +220,18 @@ def set_up(world: World) -> Draft:
             scope="recipient", target=slug if world.person_limit == "category" else "", max=2, per_seconds=3600
         )
         RateLimiter().recipients([RecipientAsk(person.pk.bytes, slug, key) for key in ids.keys(world.had)])
+    if world.had_of_cap is not None:
+        _cap(category, person, world.had_of_cap)
     for name, state in world.provider_states.items():
         _spoil(name, state)
     return draft
+
+
+def _cap(category: Any, person: Any, had: int) -> None:
+    category.cap_per_day = 2
+    category.save()
+    asks = [CapAsk(person.pk.bytes, category.pk, key) for key in ids.keys(had)]
+    FrequencyCaps(RateLimiter()).refusals(asks, PreferencesService().categories_by_id({category.pk}), timezone.now())
 
 
 def _say(person: Any, category: Any, said: dict[str, str]) -> None:

@@ -100,3 +100,23 @@ def test_categories_are_listed_by_slug_in_pages(api: Api) -> None:
 def test_an_unknown_category_is_404(api: Api) -> None:
     assert api.get("categories/none/").status_code == 404
     assert api.patch("categories/none/", {}).status_code == 404
+
+
+def test_caps_and_waiting_for_quiet_hours_are_written_cleared_and_known_to_sending(api: Api) -> None:
+    api.post("categories/", {"slug": "offers", "name": "Offers", "cap_per_day": 1, "waits_for_quiet_hours": False})
+    made = PreferencesService().categories({"offers"})["offers"]
+
+    changed = api.patch("categories/offers/", {"cap_per_day": None, "cap_per_week": 3}).json()
+
+    assert (made.cap_per_day, made.cap_per_week, made.waits_for_quiet_hours) == (1, None, False)
+    assert (changed["cap_per_day"], changed["cap_per_week"], changed["waits_for_quiet_hours"]) == (None, 3, False)
+    now = PreferencesService().categories()["offers"]
+    assert (now.cap_per_day, now.cap_per_week) == (None, 3)
+
+
+@pytest.mark.parametrize("cap", [0, -1, 1001, 1.5, "many"])
+def test_a_cap_that_is_none_is_pointed_at(api: Api, cap: Any) -> None:
+    response = api.post("categories/", {"slug": "offers", "name": "Offers", "cap_per_week": cap})
+
+    assert response.status_code == 422
+    assert [error["pointer"] for error in response.json()["errors"]] == ["/cap_per_week"]
