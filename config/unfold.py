@@ -61,6 +61,7 @@ SECTIONS: dict[str, list[Page]] = {
         _list("Suppressions", "block", "preferences", "suppression", "Addresses that must not be used"),
     ],
     "Pipeline": [
+        _list("Digests", "stacks", "notifications", "digest", "What is gathered, and when it leaves"),
         _list("Outbox", "outbox", "notifications", "outboxmessage", "Work that is due, or will be"),
         _list(
             "Events lane", "move_to_inbox", "notifications", "receivedevent", "Receipts, opens and clicks to be applied"

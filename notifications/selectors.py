@@ -13,13 +13,24 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, QuerySet
 
 from core import ids
-from notifications.models import Delivery, DeliveryEvent, MessageTemplate, Notification, TemplateVersion
+from notifications.models import (
+    Delivery,
+    DeliveryEvent,
+    Digest,
+    DigestItem,
+    MessageTemplate,
+    Notification,
+    TemplateVersion,
+)
+from notifications.services.acceptance import digest_in
 from preferences.models import Category, Recipient
 
 #: Events of one delivery that are read. A delivery has about five; a pathological one must not fill an answer.
 MAX_EVENTS = 500
 #: Deliveries of one notification that are read: four channels, twenty devices.
 MAX_DELIVERIES = 100
+#: Items of a digest that are read.
+MAX_GATHERED = 100
 #: Ids of children are made at their parent's time or later, on machines whose clocks differ by less than this. It
 #: bounds the weekly partitions that are looked into.
 _CLOCK_MARGIN = timedelta(days=1)
@@ -42,6 +53,8 @@ class Detail:
     deliveries: list[Delivery]
     events: dict[UUID, list[DeliveryEvent]]
     names: Names
+    digest: Digest | None = None  # that gathered it
+    gathered: Sequence[UUID] = ()  # what it gathered, if it is one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +77,21 @@ def detail(notification_id: UUID) -> Detail | None:
     if notification is None:
         return None
     deliveries = deliveries_of([notification_id])[notification_id]
-    return Detail(notification, deliveries, _events_of(deliveries), names([notification]))
+    events = _events_of(deliveries)
+    digest_id = digest_in(event.detail for happened in events.values() for event in happened)
+    return Detail(
+        notification,
+        deliveries,
+        events,
+        names([notification]),
+        None if digest_id is None else Digest.objects.filter(pk=digest_id).first(),
+        _gathered(notification) if notification.source.startswith("digest:") else (),
+    )
+
+
+def _gathered(notification: Notification) -> list[UUID]:
+    rows = DigestItem.objects.filter(digest__notification_id=notification.pk).order_by("notification_id")
+    return list(rows.values_list("notification_id", flat=True)[:MAX_GATHERED])
 
 
 def matching(wanted: Filter) -> QuerySet[Notification]:

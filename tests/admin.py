@@ -25,6 +25,7 @@ from notifications.drafts import Draft
 from notifications.models import (
     DeadLetter,
     Delivery,
+    Digest,
     MessageTemplate,
     Notification,
     OutboxMessage,
@@ -143,6 +144,7 @@ def a_row_of_everything() -> Notification:
     """Something for every page to show."""
     person = factories.recipient("ada")
     factories.preference(person, "sms")
+    Digest.objects.create(recipient=person, category=factories.category("orders"), closes_at=timezone.now())
     PreferencesService().suppress("email", "gone@example.com", "manual")
     factories.api_key()
     Group.objects.create(name="Operators")

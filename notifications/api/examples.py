@@ -49,6 +49,8 @@ DETAIL = {
     "url": f"/api/v1/notifications/{_ID}/",
     "dedup_key": "",
     "duplicate_of": None,
+    "digest": None,
+    "digest_of": [],
     "content": None,
     "data": {"order": "A-1001"},
     "metadata": {},

@@ -9,13 +9,14 @@ from notifications.api.shapes import (
     AcceptedNotification,
     DeliveryBrief,
     DeliveryShape,
+    DigestPlace,
     NotificationBrief,
     NotificationDetail,
     TimelineEvent,
 )
 from notifications.choices import Channel, Priority, SkipReason, Status
 from notifications.drafts import Accepted
-from notifications.models import Delivery, DeliveryEvent, Notification
+from notifications.models import Delivery, DeliveryEvent, DigestState, Notification
 from notifications.selectors import Detail, Names
 from notifications.services.deduplication import first_of
 from notifications.summaries import RequestSummary
@@ -42,11 +43,18 @@ def detail(found: Detail) -> NotificationDetail:
         **_common(row, found.names),
         dedup_key=row.dedup_key,
         duplicate_of=first_of(event.detail for events in found.events.values() for event in events),
+        digest=_digest(found),
+        digest_of=list(found.gathered),
         content=row.content,
         data=row.data,
         metadata=row.metadata,
         deliveries=[_delivery(one, found.events.get(one.id, []), asked.get(one.id)) for one in found.deliveries],
     )
+
+
+def _digest(found: Detail) -> DigestPlace | None:
+    one = found.digest
+    return None if one is None else DigestPlace(one.id, DigestState(one.state), one.closes_at, one.notification_id)
 
 
 def _common(row: Notification, names: Names) -> dict[str, Any]:

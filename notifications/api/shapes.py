@@ -10,6 +10,7 @@ from msgspec.json import Decoder
 from core.api.parsing import plain, quickly
 from notifications.choices import Channel, Priority, SkipReason, Status
 from notifications.drafts import Draft
+from notifications.models import DigestState
 from notifications.summaries import RequestSummary
 
 _CONTENT = (
@@ -175,11 +176,23 @@ class NotificationBrief(_NotificationFields, kw_only=True):
     deliveries: list[DeliveryBrief]
 
 
+class DigestPlace(Struct):
+    """The digest that gathered a notification: when it leaves, or left, and as which notification."""
+
+    id: UUID
+    state: DigestState
+    closes_at: datetime
+    notification: UUID | None
+
+
 class NotificationDetail(_NotificationFields, kw_only=True):
-    """A notification, its deliveries and what happened to each. `duplicate_of`: skipped, because that one said it."""
+    """A notification, its deliveries and what happened to each. `duplicate_of`: skipped, because that one said it.
+    `digest`: it was gathered into that one; `digest_of`: it is a digest, of the first 100 of these, oldest first."""
 
     dedup_key: str
     duplicate_of: UUID | None
+    digest: DigestPlace | None
+    digest_of: list[UUID]
     content: dict[str, Any] | None
     data: dict[str, Any]
     metadata: dict[str, Any]

@@ -10,7 +10,7 @@ from django.db.models import Q
 
 from core import ids
 from core.ids import Key
-from notifications.models.digest import Digest, DigestItem, DigestState
+from notifications.models.digest import Digest, DigestState
 
 #: Rows of closed digests that are removed at a time.
 PURGE = 2000
@@ -79,9 +79,3 @@ def purge() -> None:
             )
             if cursor.fetchone()[0] < PURGE:
                 return
-
-
-def items_of(digest_id: UUID, limit: int) -> list[UUID]:
-    """The notifications in a digest, oldest first."""
-    rows = DigestItem.objects.filter(digest_id=digest_id).order_by("notification_id")
-    return list(rows.values_list("notification_id", flat=True)[:limit])

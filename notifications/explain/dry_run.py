@@ -6,8 +6,9 @@ from notifications.choices import Channel
 from notifications.drafts import Draft
 from notifications.explain import facts
 from notifications.explain.chains import provider_checks, room
+from notifications.explain.digests import digest
 from notifications.explain.facts import Person
-from notifications.explain.personal import AFTER, BEFORE, ROUTING, Case
+from notifications.explain.personal import AFTER, BEFORE, ROUTING, Case, schedule
 from notifications.explain.rehearsal import Rehearsal, rehearse
 from notifications.explain.verdicts import Check, Explanation, Source, Store, Verdict, Way
 from notifications.explain.wording import day, listed, span
@@ -17,6 +18,9 @@ from preferences.models import Category
 
 #: What a draft's faults are about, by where they point.
 _ABOUT = {"/recipient": "recipient", "/category": "category"}
+#: In the order they are asked.
+_WAITS = BEFORE.index(schedule)
+_GATES = (*BEFORE[:_WAITS], digest, *BEFORE[_WAITS:], room, *AFTER)
 _NOT_ACCEPTED = "It would not be accepted"
 _ENDS = (Verdict.SKIP, Verdict.REFUSE)
 
@@ -49,7 +53,7 @@ def _ways(went: Rehearsal, admitted: Admitted, person: Person) -> list[Way]:
 def _way(case: Case, standings: dict[str, Standing]) -> Way:
     """The gates in order, up to the one that ends it; what merely waits is told to its end."""
     checks: list[Check] = []
-    for gate in (*BEFORE, room, *AFTER):
+    for gate in _GATES:
         if gate not in ROUTING and any(check.verdict in _ENDS for check in checks):
             break
         if (check := gate(case)) is not None:

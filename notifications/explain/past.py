@@ -8,8 +8,9 @@ from django.utils import timezone
 
 from core.statements import StatementTooSlow, bounded
 from notifications import selectors
-from notifications.choices import Channel, EventType, HoldReason, Status
+from notifications.choices import Channel, EventType, HoldReason, SkipReason, Status
 from notifications.drafts import Draft
+from notifications.explain.digests import told
 from notifications.explain.dry_run import explain
 from notifications.explain.verdicts import Check, Explanation, Fate, Past, Source, Store, Verdict
 from notifications.explain.wording import day, listed
@@ -96,7 +97,8 @@ def _says(delivery: Delivery, events: Sequence[DeliveryEvent], until: datetime |
     last = events[-1] if events else None
     if status is Status.SKIPPED:
         first = first_of(event.detail for event in events)
-        return words(delivery.skip_reason) + (f" The first was {first}." if first else "")
+        digested = told(event.detail for event in events) if delivery.skip_reason == SkipReason.DIGESTED else ""
+        return words(delivery.skip_reason) + (f" The first was {first}." if first else "") + digested
     if status in (Status.FAILED, Status.DEAD, Status.BOUNCED):
         reason = words(delivery.error_code or (last.code if last else "")) or str(status.label)
         tries = f" after {delivery.tries} attempts" if status is Status.DEAD and delivery.tries else ""

@@ -5,9 +5,10 @@ a row is then one joining of those with what differs: the ids, the person and th
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from hashlib import blake2b
+from uuid import UUID
 
 import msgspec
 from django.db.backends.utils import CursorWrapper
@@ -54,6 +55,11 @@ class Gathered(msgspec.Struct, frozen=True):
     def detail(self) -> str:
         """What the events of its deliveries say."""
         return f"{_IN_DIGEST}{ids.uuid(self.digest)}"
+
+
+def digest_in(details: Iterable[str]) -> UUID | None:
+    """The digest that events name as the one their delivery waits in, or None."""
+    return next((UUID(one.removeprefix(_IN_DIGEST)) for one in details if one.startswith(_IN_DIGEST)), None)
 
 
 class Item(msgspec.Struct, gc=False):
