@@ -9,17 +9,20 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.contrib.sessions.backends.cached_db import SessionStore
+from django.utils import timezone
 
-from channels_app import identity
+from channels_app import identity, waking
 from channels_app.models import FeedItem
 from preferences.models import Recipient
 from tests import factories
+from tests.browser.axe import violations
 from tests.browser.console import complaints
 from tests.channels_app.conftest import deliver, message
 from tests.conftest import unavailable
@@ -320,6 +323,77 @@ def test_another_site_embeds_the_bell_with_a_token(tabs: Any, web: Web, shop: Sh
     while FeedItem.objects.get(seq=1).read_at is None and time.monotonic() < deadline:
         time.sleep(0.1)
     assert FeedItem.objects.get(seq=1).read_at is not None
+
+
+def test_a_snoozed_item_comes_back_live_as_unread(tabs: Any, person: Recipient) -> None:
+    deliver(message(person, "Later"), message(person, "Newer"))
+    page = tabs()
+    _connected(page)
+    row = _list(page).locator(".item", has_text="Later")
+    row.hover()
+    row.get_by_role("button", name="Snooze").click()
+    _list(page).get_by_role("menuitem", name="In an hour").click()
+    expect(_list(page).locator(".item")).to_have_count(1)
+    _list(page).get_by_role("button", name="Snoozed").click()
+    expect(_list(page).get_by_text("Later")).to_be_visible()
+    _list(page).get_by_role("button", name="All", exact=True).click()
+    expect(_list(page).get_by_text("Newer")).to_be_visible()
+
+    FeedItem.objects.filter(title="Later").update(snoozed_until=timezone.now() - timedelta(seconds=1))
+    waking.wake()
+
+    expect(_list(page).locator(".item .title")).to_have_text(["Later", "Newer"])
+    expect(_list(page).locator(".item.unread", has_text="Later")).to_be_visible()
+
+
+def test_a_sender_s_buttons_tell_the_page_and_lead_on(tabs: Any, person: Recipient) -> None:
+    buttons = [{"label": "Mute", "event": "order.mute"}, {"label": "Track", "link": "/orders/7", "primary": True}]
+    deliver(message(person, "Order", metadata={"in_app": {"actions": buttons}}))
+    page = tabs()
+    page.evaluate("addEventListener('carillon-action', ({detail}) => (window.told = detail.action.event))")
+
+    _list(page).get_by_role("button", name="Mute").click()
+
+    expect(_list(page).locator(".item.unread")).to_have_count(0)
+    assert page.evaluate("window.told") == "order.mute"
+    expect(_list(page).get_by_role("link", name="Track")).to_have_attribute("href", "/orders/7")
+
+
+def test_an_arrival_is_toasted_beside_a_closed_bell_and_can_be_dismissed(
+    tabs: Any, web: Web, shop: Shop, person: Recipient
+) -> None:
+    token = identity.issue_token(person.id).token
+    shop.page = f"""<!doctype html><html lang="en"><header>
+        <script type="module" src="{web.url}/static/channels_app/carillon-inbox.js"></script>
+        <carillon-inbox base-url="{web.url}" token="{token}"></carillon-inbox></header>"""
+    page = tabs(shop.url, signed_in=False)
+    expect(_bell(page)).to_have_attribute("data-status", "online")
+
+    deliver(message(person, "Live"))
+
+    expect(_bell(page).get_by_role("status").get_by_text("Live")).to_be_visible()
+    _bell(page).get_by_role("button", name="Dismiss").click()
+    expect(_bell(page).locator(".toast")).to_have_count(0)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_wrong(tabs: Any, person: Recipient, scheme: str) -> None:
+    buttons = [{"label": "Track", "link": "/orders/7", "primary": True}]
+    deliver(message(person, "Old"), message(person, "Order", body="Sent", metadata={"in_app": {"actions": buttons}}))
+    page = tabs()
+    page.emulate_media(color_scheme=scheme)
+    expect(_list(page).locator(".item")).to_have_count(2)
+    assert violations(page, "main") == []
+    _list(page).locator(".item").first.hover()
+    _list(page).get_by_role("button", name="Snooze").first.click()
+    assert violations(page, "main") == []
+    page.keyboard.press("Escape")
+    _list(page).get_by_role("button", name="Archived").click()
+    expect(_list(page).get_by_text("The archive is empty")).to_be_visible()
+    assert violations(page, "main") == []
+    _bell(page).locator("button.bell").click()
+    expect(_bell(page).locator(".item")).to_have_count(2)
+    assert violations(page, "header carillon-inbox") == []
 
 
 def _connected(page: Any) -> None:

@@ -18,14 +18,14 @@ const BACKOFF_MS = 500;
 const BACKOFF_CAP_MS = 30_000;
 const POLL_MS = 15_000; // while there is no socket, the lists are read again this often at most
 const SEEN_MS = 400; // gather what was seen for so long
-const PAGE = 25;
-const MAX_PAGE = 100;
 const STATES = ["seen_at", "read_at", "archived_at", "snoozed_until"];
 
 /** Close codes after which trying again cannot help. */
 const FORBIDDEN = 4403;
 const UNAUTHENTICATED = 4401;
 const TOO_MANY = 4429;
+
+export { FeedList, applyTo } from "./carillon-list.js";
 
 export class FeedError extends Error {
   constructor(status, message) {
@@ -48,7 +48,9 @@ export class CarillonClient extends EventTarget {
   #polledAt = 0;
   #seen = new Set();
   #running = false;
+  #asked = false; // whether this socket was asked for what we missed
   #turn = 0;
+  #missedUntil = null; // the id of the last item that came while we were away
 
   /** `getToken`: an async function for a fresh token, asked when the old one has run out. */
   constructor({ baseUrl = "", token = "", getToken = null } = {}) {
@@ -59,6 +61,7 @@ export class CarillonClient extends EventTarget {
     this.counts = { unseen: 0, unread: 0, version: -1 };
     this.status = "connecting";
     this.helloVersion = -1;
+    this.catchingUp = false; // whether the item of an `item` event came while we were away
   }
 
   start() {
@@ -103,9 +106,12 @@ export class CarillonClient extends EventTarget {
   snooze = (item, until) =>
     this.#act("snooze", item, { snoozed_until: until?.toISOString() ?? null }, { until: until?.toISOString() ?? null });
 
-  async readAll() {
+  /** The categories of the feed: `slug`, `name`, `items`, `unread`. */
+  categories = async () => (await this.#call("GET", "categories/")).results;
+
+  async readAll(category = "") {
     for (let more = true; more; ) {
-      const answer = await this.#call("POST", "read-all/");
+      const answer = await this.#call("POST", "read-all/", category ? { category } : undefined);
       this.#count(answer.counts);
       more = answer.more;
     }
@@ -196,7 +202,8 @@ export class CarillonClient extends EventTarget {
       if (turn !== this.#turn || !this.#running) return; // another connect, or a stop, came meanwhile
     }
     const url = new URL(`${this.baseUrl.replace(/^http/, "ws")}/ws/feed/`);
-    if (this.#newest) url.searchParams.set("since", this.#newest.id);
+    this.#asked = Boolean(this.#newest);
+    if (this.#newest) url.searchParams.set("since", this.#newest.seq);
     const socket = new WebSocket(url, protocols);
     this.#socket = socket;
     socket.onmessage = (event) => socket === this.#socket && this.#hear(JSON.parse(event.data));
@@ -216,13 +223,17 @@ export class CarillonClient extends EventTarget {
     if (frame.type === "hello") this.#welcome(frame);
     else if (frame.type === "item") {
       this.#know(frame.item);
+      this.catchingUp = this.#missedUntil !== null;
+      if (frame.item.id === this.#missedUntil) this.#missedUntil = null;
       this.#emit("item", frame.item);
+      this.catchingUp = false;
     } else if (frame.type === "update") this.#emit("update", frame);
     else if (frame.type === "counts") this.#count(frame.counts);
   }
 
   #welcome(frame) {
     this.helloVersion = frame.counts.version;
+    this.#missedUntil = this.#asked && !frame.reset && frame.latest !== this.#newest?.id ? frame.latest : null;
     this.#setStatus("online");
     this.#count(frame.counts);
     this.#emit("hello");
@@ -294,148 +305,6 @@ export class CarillonClient extends EventTarget {
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
-}
-
-/**
- * Items of one kind, newest first, kept true by its client. `filter`: "all", "unread" or "archived".
- * Events: `change`. `state`: "loading" | "ready" | "error".
- */
-export class FeedList extends EventTarget {
-  #client;
-  #cursor = null;
-  #turn = 0;
-  #missed = []; // what happened while a page was on its way
-  #loading = false;
-
-  constructor(client, filter = "all") {
-    super();
-    this.#client = client;
-    this.filter = filter;
-    this.items = [];
-    this.state = "loading";
-    this.version = -1;
-    for (const type of ["item", "update", "resync", "hello"]) client.addEventListener(type, this);
-  }
-
-  close() {
-    for (const type of ["item", "update", "resync", "hello"]) this.#client.removeEventListener(type, this);
-  }
-
-  get hasMore() {
-    return this.#cursor !== null;
-  }
-
-  handleEvent({ type, detail }) {
-    if (type === "resync") return void this.load();
-    if (type === "hello") {
-      if (this.state === "ready" && this.version < this.#client.helloVersion) this.load();
-      return;
-    }
-    if (this.#loading) this.#missed.push({ type, detail });
-    this.#apply(type, detail);
-    this.#changed();
-  }
-
-  /** The first page; as much of it as was on the screen before. */
-  async load() {
-    const turn = ++this.#turn;
-    this.#loading = true;
-    this.#missed = [];
-    if (!this.items.length) this.#changed("loading");
-    try {
-      const limit = Math.min(MAX_PAGE, Math.max(PAGE, this.items.length));
-      const page = await this.#client.page({ ...this.#query(), limit });
-      if (turn !== this.#turn) return;
-      this.items = page.results;
-      this.#took(page);
-      if (page.counts.version < this.#client.helloVersion) return this.load(); // older than the socket's start
-    } catch {
-      if (turn !== this.#turn) return;
-      this.#loading = false;
-      this.#changed(this.items.length ? "ready" : "error");
-    }
-  }
-
-  /** The next page, if there is one and none is on its way. */
-  async more() {
-    if (this.#loading || this.#cursor === null) return;
-    const turn = ++this.#turn;
-    this.#loading = true;
-    this.#missed = [];
-    try {
-      const page = await this.#client.page({ ...this.#query(), limit: PAGE, cursor: this.#cursor });
-      if (turn !== this.#turn) return;
-      const known = new Set(this.items.map((item) => item.id));
-      this.items.push(...page.results.filter((item) => !known.has(item.id)));
-      this.#took(page);
-    } catch {
-      if (turn !== this.#turn) return;
-      this.#loading = false;
-      this.#changed();
-    }
-  }
-
-  #took(page) {
-    this.#cursor = page.next_cursor;
-    this.#loading = false;
-    this.version = page.counts.version;
-    this.#missed.forEach(({ type, detail }) => this.#apply(type, detail));
-    this.#missed = [];
-    this.#changed("ready");
-  }
-
-  #query() {
-    return { all: {}, unread: { unread: true }, archived: { archived: true } }[this.filter];
-  }
-
-  #apply(type, detail) {
-    if (type === "item") this.#insert(detail);
-    else applyTo(this.items, detail);
-    this.items = this.items.filter((item) => this.#belongs(item));
-    if (type === "update" && detail.items?.some((change) => this.#lacks(change))) this.load();
-  }
-
-  /** Whether a change brings back an item that should stand among those on the screen, such as one unarchived. */
-  #lacks(change) {
-    if (change.seq === undefined || this.#loading || !this.#belongs(change)) return false;
-    if (this.filter === "unread" && change.read_at) return false;
-    if (this.hasMore && change.seq < this.items.at(-1)?.seq) return false;
-    return !this.items.some((item) => item.id === change.id);
-  }
-
-  #insert(item) {
-    if (this.filter === "archived" || this.items.some((other) => other.id === item.id)) return;
-    if (this.filter === "unread" && item.read_at) return;
-    const at = this.items.findIndex((other) => other.seq < item.seq);
-    if (at === -1 && this.hasMore) return; // older than what is on the screen; its page brings it
-    this.items.splice(at === -1 ? this.items.length : at, 0, item);
-  }
-
-  /** What was read stays where it is until the next load: a list that jumps under the pointer is no help. */
-  #belongs(item) {
-    if (this.filter === "archived") return Boolean(item.archived_at);
-    return !item.archived_at && !(item.snoozed_until && new Date(item.snoozed_until) > new Date());
-  }
-
-  #changed(state = this.state) {
-    this.state = state;
-    this.dispatchEvent(new CustomEvent("change"));
-  }
-}
-
-/** Apply an `update` frame to items, in place. */
-export function applyTo(items, update) {
-  if (update.range) {
-    const { from, through } = update.range;
-    for (const item of items) {
-      if (item.seq < from || item.seq > through || item.archived_at) continue;
-      item.seen_at ??= update.state.seen_at;
-      item.read_at ??= update.state.read_at;
-    }
-    return;
-  }
-  const changes = new Map(update.items.map((change) => [change.id, change]));
-  for (const item of items) Object.assign(item, changes.get(item.id));
 }
 
 const shared = new Map();
