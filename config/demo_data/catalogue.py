@@ -1,7 +1,7 @@
 """The demo's categories and templates. Content is `[locale][channel][field]`, Liquid text."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from notifications.choices import Channel, Priority
@@ -24,6 +24,7 @@ class DemoCategory:
     purpose: Purpose = Purpose.TRANSACTIONAL
     dedup_seconds: int = 300
     track_opens: bool = False
+    digest: Mapping[str, Any] = field(default_factory=dict)
 
 
 CATEGORIES = {
@@ -51,6 +52,17 @@ CATEGORIES = {
         purpose=Purpose.MARKETING,
         track_opens=True,
     ),
+    "comments": DemoCategory(
+        "Comments",
+        "What others say about your posts: in the feed at once, else gathered for a minute.",
+        (Channel.EMAIL, Channel.PUSH, Channel.IN_APP),
+        digest={
+            "digest_mode": "fixed",
+            "digest_window_seconds": 60,
+            "digest_template": "comments-digest",
+            "digest_channels": ["email", "push"],
+        },
+    ),
 }
 
 
@@ -71,6 +83,31 @@ def _html(heading: str, text: str, link: str, button: str, way_out: str = "") ->
 _TRACK = "https://shop.example/orders/{{ order }}"
 
 TEMPLATES: dict[str, Template] = {
+    "comments-digest": (
+        "Comments, gathered",
+        {
+            "count": 3,
+            "items": [{"title": "Grace commented", "body": "Well said!", "link": "https://shop.example/posts/7"}],
+            "more": 2,
+            "since": "2027-01-31T09:00:00+00:00",
+        },
+        {
+            "en": {
+                "email": {
+                    "subject": "{{ count }} new comments",
+                    "text": (
+                        "Hello {{ recipient.name }},\n\nthese are new:\n"
+                        "{% for item in items %}\n- {{ item.title }}: {{ item.body }}{% endfor %}"
+                        "{% if more > 0 %}\nand {{ more }} more{% endif %}\n"
+                    ),
+                },
+                "push": {
+                    "title": "{{ count }} new comments",
+                    "body": "{% for item in items limit: 3 %}{{ item.title }}. {% endfor %}",
+                },
+            },
+        },
+    ),
     "order-shipped": (
         "Order shipped",
         {"order": "A-1001", "eta": "on Friday"},
@@ -224,6 +261,7 @@ def seed(categories: Mapping[str, DemoCategory] = CATEGORIES, templates: Mapping
             "purpose": category.purpose,
             "dedup_seconds": category.dedup_seconds,
             "track_opens": category.track_opens,
+            **category.digest,
         }
         Category.objects.get_or_create(slug=slug, defaults=fields)
     for slug, (name, variables, content) in templates.items():
