@@ -385,7 +385,8 @@ def test_axe_finds_nothing_wrong(tabs: Any, person: Recipient, scheme: str) -> N
     expect(_list(page).locator(".item")).to_have_count(2)
     assert violations(page, "main") == []
     _list(page).locator(".item").first.hover()
-    _list(page).get_by_role("button", name="Snooze").first.click()
+    _list(page).get_by_role("button", name="Snooze", exact=True).first.click()
+    expect(_list(page).get_by_role("menuitem", name="In an hour")).to_be_focused()
     assert violations(page, "main") == []
     page.keyboard.press("Escape")
     _list(page).get_by_role("button", name="Archived").click()
