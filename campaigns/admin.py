@@ -211,6 +211,7 @@ class CampaignAdmin(BaseModelAdmin):
             "snapshot": selectors.snapshot(campaign),
             "live_url": reverse("campaign-live", args=[campaign.pk]),
             "people_url": self._people_url(request, campaign),
+            "has_variants": campaign.variants.exists(),
         }
         return TemplateResponse(request, "campaigns/campaign.html", context)
 

@@ -8,7 +8,7 @@ from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
 
-from campaigns.models import Action, Campaign, CampaignEvent
+from campaigns.models import Action, Campaign, CampaignEvent, Phase
 
 #: Lines on a page; the first ones of a campaign stay reachable through the API.
 SHOWN = 100
@@ -26,7 +26,7 @@ class Line(NamedTuple):
 def trail(campaign: Campaign) -> list[Line]:
     """The newest first."""
     events = CampaignEvent.objects.filter(campaign_id=campaign.pk).order_by("-id")[:SHOWN]
-    return [Line(event.at, event.actor_name, str(Action(event.action).label), _said(event.detail)) for event in events]
+    return [Line(event.at, event.actor_name, str(Action(event.action).label), said(event)) for event in events]
 
 
 def _moment(value: object) -> str:
@@ -47,8 +47,36 @@ _WORDS: Mapping[str, Callable[[Any], str]] = {
 }
 
 
-def _said(detail: Mapping[str, Any]) -> str:
+def said(event: CampaignEvent) -> str:
+    """What an event has to say, as one line."""
+    if (own := _OWN.get(event.action)) is not None:
+        return own(event.detail)
     told = [
-        _WORDS[key](value) if key in _WORDS else f"{key.replace('_', ' ')} {value}" for key, value in detail.items()
+        _WORDS[key](value) if key in _WORDS else f"{key.replace('_', ' ')} {value}"
+        for key, value in event.detail.items()
     ]
     return " · ".join(told)
+
+
+def _phase(detail: Mapping[str, Any]) -> str:
+    """Either a phase is over and its results are awaited, or the next has begun."""
+    if "over" in detail:
+        return f"{_name(detail['over'])}: all handed out; waits until {_moment(detail.get('held_until'))}"
+    counted = f" · {intcomma(detail['sent'])} sent, {intcomma(detail['failed'])} failed" if "failed" in detail else ""
+    return f"{_name(detail.get('from'))} → {_name(detail.get('to'))}{counted}"
+
+
+def _winner(detail: Mapping[str, Any]) -> str:
+    counted = [
+        f"{label}: {intcomma(of['people'])} people, {intcomma(of['opened'])} opened, {intcomma(of['clicked'])} clicked"
+        for label, of in detail.get("variants", {}).items()
+    ]
+    return " · ".join([f"wording {detail.get('winner')}", *counted])
+
+
+def _name(phase: object) -> str:
+    return str(Phase(phase).label) if phase in Phase.values else str(phase)
+
+
+#: Events that say more than their keys do one by one.
+_OWN: Mapping[str, Callable[[Mapping[str, Any]], str]] = {Action.PHASE: _phase, Action.WINNER: _winner}

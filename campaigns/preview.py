@@ -9,7 +9,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser, PermissionsMixin
 
 from campaigns.errors import DefinitionInvalid
-from campaigns.models import Audience, Campaign
+from campaigns.models import Audience, Campaign, CampaignVariant
 from campaigns.services import AudienceService
 from notifications.choices import Channel, Priority
 from notifications.errors import RenderError
@@ -22,23 +22,51 @@ from notifications.services.templates import catalogue
 SAMPLE = {"external_id": "user-1", "name": "Ada Example", "locale": "", "timezone": "UTC", "attributes": {}}
 
 
+#: What may go out: a campaign's own wording, or that of one of its variants.
+Wording = Campaign | CampaignVariant
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One wording as somebody gets it. `messages` has one entry per channel that has words: its label, and the
+    finished wording or the error in its place. `lacking` names the merge fields that the data has nothing for, in any
+    language: they come out empty. `label` and `part` (percent) are a variant's, "" and 100 without any."""
+
+    label: str
+    part: int
+    template: str
+    messages: list[dict[str, Any]]
+    lacking: list[str]
+
+
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """`messages` has one entry per channel that has words: its label, and the finished wording or the error in its
-    place. `reader` is whom it was written for. `lacking` names the merge fields that the data has nothing for, in any
-    language: they come out empty."""
+    """Every wording that goes out. `reader` is whom they were written for."""
 
-    messages: list[dict[str, Any]]
+    wordings: list[Shown]
     reader: str
-    lacking: list[str]
 
 
 def preview(campaign: Campaign, user: AbstractBaseUser | AnonymousUser) -> Preview:
     """As the first person of the audience sees it; as a made-up one for users who may not look at recipients."""
     may_look = isinstance(user, PermissionsMixin) and user.has_perm("preferences.view_recipient")
     person = (_first(campaign) if may_look else None) or SAMPLE
-    reader = str(person["name"] or person["external_id"])
-    return Preview(_messages(campaign, person), reader, _lacking(campaign))
+    variants = list(campaign.variants.select_related("template", "template_version").order_by("label"))
+    wordings: list[Wording] = [*variants] or [campaign]
+    return Preview(
+        [_shown(campaign, wording, person) for wording in wordings], str(person["name"] or person["external_id"])
+    )
+
+
+def _shown(campaign: Campaign, wording: Wording, person: Mapping[str, Any]) -> Shown:
+    label, part = (wording.label, wording.weight) if isinstance(wording, CampaignVariant) else ("", 100)
+    return Shown(
+        label,
+        part,
+        str(wording.template),
+        _messages(campaign, wording, person),
+        _lacking(campaign, wording),
+    )
 
 
 def _first(campaign: Campaign) -> Mapping[str, Any] | None:
@@ -49,9 +77,9 @@ def _first(campaign: Campaign) -> Mapping[str, Any] | None:
         return None
 
 
-def _lacking(campaign: Campaign) -> list[str]:
+def _lacking(campaign: Campaign, wording: Wording) -> list[str]:
     """What the recipient brings along is left aside: it differs from person to person, as does their way out."""
-    version = campaign.template_version or campaign.template.published
+    version = wording.template_version or wording.template.published
     wanted: set[str] = set()
     for channels in version.content.values() if version else ():
         for channel in campaign.lanes[0]:
@@ -61,11 +89,11 @@ def _lacking(campaign: Campaign) -> list[str]:
     return sorted(path for path in wanted if path.split(".")[0] not in (RECIPIENT, UNSUBSCRIBE_URL))
 
 
-def _messages(campaign: Campaign, person: Mapping[str, Any]) -> list[dict[str, Any]]:
-    version = campaign.template_version or campaign.template.published
+def _messages(campaign: Campaign, wording: Wording, person: Mapping[str, Any]) -> list[dict[str, Any]]:
+    version = wording.template_version or wording.template.published
     if version is None:
         return []
-    words = version.content.get(campaign.template.default_locale, {})
+    words = version.content.get(wording.template.default_locale, {})
     context = context_of({}, data=campaign.data, recipient=person, locale=person["locale"])
     shown = []
     for channel in campaign.lanes[0]:
@@ -90,7 +118,7 @@ def facts(campaign: Campaign) -> list[tuple[str, str]]:
     channels, priority = campaign.lanes
     used = [Channel(c).label for c in channels if published is None or c in published.channels]
     return [
-        ("Template", str(campaign.template)),
+        _wording(campaign),
         ("Category", str(campaign.category)),
         ("Channels", ", ".join(used)),
         ("Priority", str(Priority(priority).label)),
@@ -101,3 +129,11 @@ def facts(campaign: Campaign) -> list[tuple[str, str]]:
             else []
         ),
     ]
+
+
+def _wording(campaign: Campaign) -> tuple[str, str]:
+    """The template, or those that are tried: with variants it is they alone that go out."""
+    variants = list(campaign.variants.select_related("template").order_by("label"))
+    if not variants:
+        return "Template", str(campaign.template)
+    return "Wordings", " · ".join(f"{one.label} {one.template} ({one.weight}%)" for one in variants)

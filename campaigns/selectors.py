@@ -9,6 +9,7 @@ from django.urls import reverse
 from analytics import selectors as analytics
 from campaigns.models import Campaign, CampaignStatus
 from campaigns.people import REASONS
+from campaigns.phasing import phase
 from notifications.choices import Channel, EventType
 from notifications.services.engagement import PEOPLE
 from notifications.sources import SourceName
@@ -45,6 +46,7 @@ def snapshot(campaign: Campaign) -> dict[str, Any]:
         "status": campaign.status,
         "status_label": status_label(campaign),
         "problem": campaign.problem,
+        "phase": phase(campaign, tallies),
         "moving": _is_moving(campaign, tallies),
         "people": people(campaign),
         "messages": messages(campaign, tallies),

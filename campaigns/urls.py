@@ -1,7 +1,7 @@
 from django.contrib import admin
 from django.urls import path
 
-from campaigns import people_views, plan_views, views
+from campaigns import people_views, plan_views, variant_views, views
 
 _VIEWS = {
     "live": views.live,
@@ -12,6 +12,8 @@ _VIEWS = {
     "send-back": views.send_back,
     "cancel": views.cancel,
     "duplicate": views.duplicate,
+    "variants": variant_views.variants,
+    "choose": variant_views.choose,
     "people": people_views.people_page,
     "export": people_views.export,
     "languages": people_views.languages,

@@ -10,11 +10,14 @@ from campaigns.models import Campaign, CampaignVariant, WinnerMetric
 #: Deliveries' ids carry their notification's moment, so both lie in one range. Programs that open and follow links by
 #: themselves set neither time.
 _SQL = """
-    SELECT n.template_version_id, count(*), count(*) FILTER (WHERE d.opened), count(*) FILTER (WHERE d.clicked)
+    SELECT n.template_version_id, count(d.notification_id), count(*) FILTER (WHERE d.opened),
+           count(*) FILTER (WHERE d.clicked), count(*), count(*) FILTER (WHERE d.delivered)
       FROM notifications_notification n
-      JOIN (SELECT notification_id, bool_or(opened_at IS NOT NULL) AS opened, bool_or(clicked_at IS NOT NULL) AS clicked
-              FROM notifications_delivery
-             WHERE id >= %(low)s AND id < %(high)s AND sent_at IS NOT NULL GROUP BY notification_id) d
+      LEFT JOIN (
+           SELECT notification_id, bool_or(delivered_at IS NOT NULL) AS delivered,
+                  bool_or(opened_at IS NOT NULL) AS opened, bool_or(clicked_at IS NOT NULL) AS clicked
+             FROM notifications_delivery
+            WHERE id >= %(low)s AND id < %(high)s AND sent_at IS NOT NULL GROUP BY notification_id) d
         ON d.notification_id = n.id
      WHERE n.id >= %(low)s AND n.id < %(high)s AND n.source = %(source)s AND n.template_version_id = ANY(%(versions)s)
      GROUP BY 1
@@ -23,12 +26,15 @@ _SQL = """
 
 @dataclass(frozen=True, slots=True)
 class VariantFigures:
-    """One variant's people: sent something, and of these how many opened and clicked."""
+    """One variant's people: sent something, and of these how many opened and clicked. `recipients` were handed out,
+    sent something or not; `delivered` are those of whom a provider said that it arrived."""
 
     variant: CampaignVariant
     people: int = 0
     opened: int = 0
     clicked: int = 0
+    recipients: int = 0
+    delivered: int = 0
 
     def rate(self, metric: str) -> float:
         """The share of its people who did what `metric` asks for, 0 to 1."""
@@ -48,6 +54,18 @@ def figures(campaign: Campaign) -> list[VariantFigures]:
         cursor.execute(_SQL, values)
         found = {version: counts for version, *counts in cursor.fetchall()}
     return [VariantFigures(variant, *found.get(variant.template_version_id, ())) for variant in variants]
+
+
+def is_certain(found: list[VariantFigures], metric: str) -> bool:
+    """Whether the best is better than the second by more than chance: two proportions, 19 times of 20 (z > 1.96)."""
+    first, second, *_ = sorted(found, key=lambda one: one.rate(metric), reverse=True)
+    if not first.people or not second.people:
+        return False
+    together = (first.rate(metric) * first.people + second.rate(metric) * second.people) / (
+        first.people + second.people
+    )
+    spread = together * (1 - together) * (1 / first.people + 1 / second.people)
+    return spread > 0 and (first.rate(metric) - second.rate(metric)) ** 2 > 1.96**2 * spread
 
 
 def best(found: list[VariantFigures], metric: str) -> VariantFigures:

@@ -50,7 +50,7 @@ def live(request: HttpRequest, campaign_id: int) -> HttpResponse:
 @require_GET
 def check(request: HttpRequest, campaign_id: int) -> HttpResponse:
     """Everything about a campaign that has not started, on one page, with the next step."""
-    return _admin().check_page(request, find(request, campaign_id))
+    return campaign_admin().check_page(request, find(request, campaign_id))
 
 
 def step(name: str) -> Callable[[HttpRequest, int], HttpResponse]:
@@ -59,7 +59,7 @@ def step(name: str) -> Callable[[HttpRequest, int], HttpResponse]:
 
     def view(request: HttpRequest, campaign_id: int) -> HttpResponse:
         campaign = find(request, campaign_id, to_press=name)
-        return _do(request, campaign, getattr(CampaignService(), name), told)
+        return act(request, campaign, getattr(CampaignService(), name), told)
 
     return require_POST(view)
 
@@ -85,7 +85,7 @@ def send_back(request: HttpRequest, campaign_id: int) -> HttpResponse:
         def send(campaign_id: int, *, by: User) -> Campaign:
             return CampaignService().send_back(campaign_id, form.cleaned_data["note"], by=by)
 
-        return _do(request, campaign, send, "Sent back. Its author finds your note on its page.")
+        return act(request, campaign, send, "Sent back. Its author finds your note on its page.")
     return _asked(request, campaign, "campaigns/send_back.html", f"Send “{campaign.name}” back?", form=form)
 
 
@@ -100,7 +100,7 @@ def launch(request: HttpRequest, campaign_id: int) -> HttpResponse:
         def launched(campaign_id: int, *, by: User) -> Campaign:
             return CampaignService().schedule_or_start(campaign_id, typed_size=form.cleaned_data.get("size"), by=by)
 
-        return _do(request, campaign, launched, "On its way. This page follows it.")
+        return act(request, campaign, launched, "On its way. This page follows it.")
     return _asked(
         request, campaign, "campaigns/launch.html", f"Send “{campaign.name}”?",
         form=form, people=campaign.audience_size, preview=preview(campaign, request.user),
@@ -114,23 +114,24 @@ def cancel(request: HttpRequest, campaign_id: int) -> HttpResponse:
     campaign = find(request, campaign_id, to_press="cancel")
     if request.method == "POST":
         told = "Cancelled. What has not left yet is being taken back." if campaign.started_at else "Cancelled."
-        return _do(request, campaign, CampaignService().cancel, told)
+        return act(request, campaign, CampaignService().cancel, told)
     question = Question(
         title=f"Cancel “{campaign.name}”?",
         message="Nobody else gets it, and messages that have not left yet are taken back. This can't be undone.",
         button="Cancel the campaign",
         back=reverse("admin:campaigns_campaign_change", args=[campaign.pk]),
     )
-    return _admin().confirm(request, question)
+    return campaign_admin().confirm(request, question)
 
 
-def _admin() -> CampaignAdmin:
+def campaign_admin() -> CampaignAdmin:
+    """The admin of campaigns, whose pages these views show."""
     return cast(CampaignAdmin, admin.site.get_model_admin(Campaign))
 
 
 def find(request: HttpRequest, campaign_id: int, *, to_press: str = "") -> Campaign:
     """The campaign, 404, or 403 for who may not look at campaigns, or may not press the button of this name."""
-    page = _admin()
+    page = campaign_admin()
     campaign: Campaign = page.object_or_404(request, str(campaign_id))
     if not page.has_view_permission(request, campaign):
         raise PermissionDenied
@@ -148,7 +149,8 @@ def _take(request: HttpRequest, campaign: Campaign, do: Step) -> Campaign | None
         return None
 
 
-def _do(request: HttpRequest, campaign: Campaign, do: Step, told: str) -> HttpResponse:
+def act(request: HttpRequest, campaign: Campaign, do: Step, told: str) -> HttpResponse:
+    """Take the step, say so or why not, and go back to the campaign's page."""
     if _take(request, campaign, do) is not None:
         messages.success(request, told)
     return _page(campaign)

@@ -31,7 +31,8 @@ FIELDSETS: tuple[tuple[str | None, dict[str, Any]], ...] = (
             ),
             "classes": _step("message", "collapse"),
             "description": "Choose two to four templates, and which part of the people each is for; the parts make"
-            " 100. Below, say on how many people to try them: the others get the one that did best.",
+            " 100. Wording A is the template above unless you choose another. Below, say on how many people to try"
+            " them: the others get the one that did best.",
         },
     ),
     (

@@ -9,11 +9,11 @@ from rest_framework.views import APIView
 
 from campaigns.api import presenting
 from campaigns.api.acting import Refused, owner_of
-from campaigns.api.shapes import CampaignShape, LaunchBody, SendBackBody
+from campaigns.api.shapes import CampaignShape, ChooseBody, LaunchBody, SendBackBody
 from campaigns.api.views import campaign
 from campaigns.errors import NotAllowed, NotReady, WrongState
 from campaigns.models import Campaign
-from campaigns.services import CampaignService
+from campaigns.services import CampaignService, choose_winner
 from core.api import validation
 from core.api.openapi import call
 from core.api.problems import Conflict, Problem
@@ -116,6 +116,23 @@ class ResumeCampaignView(APIView):
     @call("resumeCampaign", "Go on where it stopped", answers={200: CampaignShape}, conflicts=True)
     def post(self, request: Request, id: int) -> Response:
         return take(request, id, CampaignService().resume, sends=True)
+
+
+class ChooseWinnerView(APIView):
+    required_scopes: ClassVar = {"POST": Scope.CAMPAIGNS_SEND}
+
+    @call(
+        "chooseCampaignWinner",
+        "End the test of its variants",
+        request=ChooseBody,
+        answers={200: CampaignShape},
+        examples={"B": {"variant": "B"}},
+        conflicts=True,
+    )
+    def post(self, request: Request, id: int) -> Response:
+        """Everybody who has had no variant yet gets this one. One that paused for the choice has to be resumed."""
+        body = validation.read(request.data, ChooseBody)
+        return take(request, id, choose_winner, sends=True, label=body.variant)
 
 
 class CancelCampaignView(APIView):

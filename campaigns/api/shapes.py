@@ -1,7 +1,7 @@
 """What the campaign calls read and answer with. Fields are called as in the admin's form."""
 
 from datetime import date, datetime, time
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -246,9 +246,58 @@ class ReasonFigures(msgspec.Struct):
     reason: str
 
 
+class PhaseStep(msgspec.Struct):
+    """One of a campaign's phases; `state` is done, now or next."""
+
+    key: str
+    label: str
+    about: str
+    state: str
+
+
+class PhaseNow(msgspec.Struct):
+    """What runs, as a sentence, and the moment at which it goes on by itself where it waits for one."""
+
+    steps: list[PhaseStep]
+    text: str
+    until: datetime | None
+
+
+class VariantFigures(msgspec.Struct):
+    """People of one variant: handed out (`recipients`), sent something (`people`), and what these did. `rate` is the
+    share, 0 to 1, of those sent who did what `metric` asks for."""
+
+    label: str
+    template: str
+    winner: bool
+    recipients: int
+    people: int
+    delivered: int
+    opened: int
+    clicked: int
+    rate: float
+
+
+class VariantsStanding(msgspec.Struct):
+    """The variants as of `at`, null before the first reading; they are read at most every 30 seconds. `leader` is ahead
+    by `metric`, `is_certain` by more than chance (19 times of 20)."""
+
+    at: datetime | None
+    metric: str
+    leader: str
+    is_certain: bool
+    variants: list[VariantFigures]
+
+
+class ChooseBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The variant that everybody else gets, by its label."""
+
+    variant: Literal["A", "B", "C", "D"]
+
+
 class CampaignFigures(msgspec.Struct):
     """A started campaign at the moment `at`. People: audience = reached + unreachable + dropped + erased + waiting;
-    messages: queued = ended + in_flight."""
+    messages: queued = ended + in_flight. `phase` is null where it goes to everybody at once."""
 
     at: datetime
     status: CampaignStatus
@@ -257,3 +306,5 @@ class CampaignFigures(msgspec.Struct):
     channels: list[ChannelFigures]
     skips: list[ReasonFigures]
     errors: list[ReasonFigures]
+    phase: PhaseNow | None
+    variants: VariantsStanding

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from campaigns import selectors
+from campaigns import selectors, standing
 from campaigns.api import presenting
 from campaigns.api.acting import Refused, owner_of
 from campaigns.api.drafting import as_body, keep
@@ -135,7 +135,7 @@ class CampaignFiguresView(APIView):
         row = campaign(id)
         if row.started_at is None:
             raise Conflict("A campaign that has not started has no figures yet.")
-        return Response(presenting.figures(selectors.snapshot(row)))
+        return Response(presenting.figures({**selectors.snapshot(row), "variants": standing.as_figures(row)}))
 
 
 class CampaignEventsView(APIView):

@@ -181,6 +181,8 @@ class CampaignForm(forms.ModelForm, own.VariantFields):
         found = []
         for label in map(str.lower, LABELS):
             template, weight = cleaned.get(f"variant_{label}"), cleaned.get(f"weight_{label}")
+            if label == "a" and weight and template is None:  # what was chosen above
+                template = cleaned.get("template")
             if template and weight:
                 found.append(Variant(template, weight))
             elif template and f"weight_{label}" not in self.errors:

@@ -12,7 +12,7 @@ from campaigns.choices import (
 from campaigns.models.campaign import Campaign
 from campaigns.models.event import CampaignEvent
 from campaigns.models.people import CampaignMember, CampaignTarget
-from campaigns.models.variant import CampaignVariant
+from campaigns.models.variant import CampaignVariant, VariantReading
 from campaigns.segments.models import (
     ListUpload,
     ListUploadPart,
@@ -42,5 +42,6 @@ __all__ = [
     "Schedule",
     "Segment",
     "UploadState",
+    "VariantReading",
     "WinnerMetric",
 ]

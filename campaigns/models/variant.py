@@ -34,3 +34,20 @@ class CampaignVariant(models.Model):
 
     def __str__(self) -> str:
         return f"{self.label}: {self.template}"
+
+
+class VariantReading(models.Model):
+    """The last figures of a campaign's variants, so that no page reads the record more often than it has to. They
+    decide nothing.
+
+    `seen` are the campaign's counters as they stood then; while they stand still, so do the figures.
+    """
+
+    campaign = models.OneToOneField(Campaign, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    at = models.DateTimeField(null=True)
+    took_ms = models.PositiveIntegerField(default=0)
+    seen = models.JSONField(default=list)
+    figures = models.JSONField(default=dict, help_text="By the label of the variant")
+
+    def __str__(self) -> str:
+        return f"{self.campaign_id}: {self.at}"

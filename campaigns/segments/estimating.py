@@ -62,12 +62,17 @@ def estimate(definition: Mapping[str, object]) -> Estimate:
         return Estimate(_exact(*where(definition)), is_exact=True)
     except StatementTooSlow:
         pass
-    condition = where(definition, few=True)
+    return Estimate(estimated(*where(definition, few=True)), is_exact=False)
+
+
+def estimated(sql: str, parameters: list[Any]) -> int:
+    """About how many people this boolean over the alias `r` holds for, without counting them: scaled up from some, or
+    else the planner's guess. It wants to be compiled with `few`."""
     everyone = estimated_rows(Recipient)
     try:
-        return Estimate(_rounded(_sampled(*condition, everyone)), is_exact=False)
+        return _rounded(_sampled(sql, parameters, everyone))
     except StatementTooSlow:
-        return Estimate(_rounded(min(_planned(*condition), everyone)), is_exact=False)
+        return _rounded(min(_planned(sql, parameters), everyone))
 
 
 def sample(definition: Mapping[str, object], limit: int = 10) -> list[Recipient]:

@@ -4,7 +4,7 @@ from campaigns.services.audience import MAX_LIST, AudienceService, MemberList
 from campaigns.services.drafts import DraftService, Parts, Variant
 from campaigns.services.fanout import FanOut
 from campaigns.services.lifecycle import CampaignService
-from campaigns.services.phases import choose_winner
+from campaigns.services.phases import choose_winner, may_choose
 from campaigns.services.trail import tell
 from campaigns.services.withdraw import Withdraw
 
@@ -19,5 +19,6 @@ __all__ = [
     "Variant",
     "Withdraw",
     "choose_winner",
+    "may_choose",
     "tell",
 ]

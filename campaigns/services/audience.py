@@ -101,7 +101,7 @@ class AudienceService:
 
     def count(self, campaign: Campaign) -> Count:
         """How many people that is now: counted (for everyone from an index, about 0.1 s a million), or estimated."""
-        return count(*self.condition(campaign))
+        return count(self.condition(campaign), lambda: self.condition(campaign, few=True))
 
     def first(self, campaign: Campaign) -> dict[str, Any] | None:
         """The first person's own data, as templates see it."""
@@ -129,19 +129,19 @@ class AudienceService:
         """Bounds that always are some: after < id <= upto."""
         return after or _BEFORE, upto or _BEHIND
 
-    def condition(self, campaign: Campaign) -> tuple[str, list[Any]]:
-        """A SQL boolean over the alias `r` of preferences_recipient, and its parameters. DefinitionInvalid: a segment
-        names something that is gone."""
-        parts = [self._included(campaign)]
+    def condition(self, campaign: Campaign, *, few: bool = False) -> tuple[str, list[Any]]:
+        """A SQL boolean over the alias `r` of preferences_recipient, and its parameters; `few` as of `segments.where`.
+        DefinitionInvalid: a segment names something that is gone."""
+        parts = [self._included(campaign, few=few)]
         for excluded in campaign.exclude_segments.order_by("pk") if campaign.pk else ():
-            condition, parameters = where(excluded.definition)
+            condition, parameters = where(excluded.definition, few=few)
             parts.append((f"({condition}) IS NOT TRUE", parameters))
         lists = list(campaign.exclude_lists.order_by("pk").values_list("pk", flat=True)) if campaign.pk else []
         if lists:
             parts.append((f"NOT {_ON_LIST}", [lists]))
         return " AND ".join(f"({sql})" for sql, _ in parts), [one for _, given in parts for one in given]
 
-    def _included(self, campaign: Campaign) -> tuple[str, list[Any]]:
+    def _included(self, campaign: Campaign, *, few: bool = False) -> tuple[str, list[Any]]:
         match Audience(campaign.audience):
             case Audience.EVERYONE:
                 return "TRUE", []
@@ -150,7 +150,7 @@ class AudienceService:
             case Audience.SAVED_LIST:
                 return _ON_LIST, [[campaign.saved_list_id]]
             case Audience.SEGMENT:
-                return where(campaign.segment.definition) if campaign.segment else ("FALSE", [])
+                return where(campaign.segment.definition, few=few) if campaign.segment else ("FALSE", [])
 
     def _resolve(self, external_ids: Sequence[str]) -> dict[str, UUID]:
         with connection.cursor() as cursor:

@@ -13,12 +13,12 @@ from django.db import transaction
 from analytics import selectors as analytics
 from campaigns.errors import NotReady, WrongState
 from campaigns.models import Action, Campaign, CampaignStatus, CampaignVariant, Phase, WinnerMetric
+from campaigns.phasing import FirstFew
 from campaigns.services.lifecycle import CampaignService
 from campaigns.services.timing import AHEAD
 from campaigns.services.trail import tell
 from campaigns.variants import VariantFigures, best, figures
 from core.moments import database_now
-from notifications.choices import EventType
 
 
 class Phases:
@@ -69,21 +69,17 @@ class Phases:
         if campaign.started_at is None:
             raise ValueError("A campaign without a start has no first few.")
         tallies = analytics.tallies(since=campaign.started_at, source=campaign.source)
-        # What bounced was sent before.
-        failed = tallies.total(EventType.FAILED, EventType.BOUNCED, EventType.DEAD)
-        sent, queued = tallies.total(EventType.SENT), tallies.total("queued")
-        ended = sent + tallies.total(EventType.FAILED, EventType.DEAD)
-        detail: dict[str, object] = {"sent": sent, "failed": failed}
+        few = FirstFew.of(tallies)
+        detail: dict[str, object] = {"sent": few.sent, "failed": few.failed}
         to = Phase.TEST if campaign.test_percent < 100 and campaign.variants.exists() else Phase.REST
         self._go_on(to, detail)
-        if queued and not ended:
+        if few.queued and not few.ended:
             CampaignService().stop_for(campaign.pk, "Nothing has been sent to the first few yet. Resume to go on.")
-        elif failed * 100 > campaign.canary_max_failures * ended:
-            share = failed * 100 / ended
+        elif few.failed * 100 > campaign.canary_max_failures * few.ended:
             CampaignService().stop_for(
                 campaign.pk,
-                f"Of the messages to the first few {share:.1f}% failed; {campaign.canary_max_failures}% is the bound."
-                " Resume to go on all the same.",
+                f"Of the messages to the first few {few.share:.1f}% failed;"
+                f" {campaign.canary_max_failures}% is the bound. Resume to go on all the same.",
             )
 
     def _judge_test(self) -> None:
@@ -111,12 +107,17 @@ class Phases:
     def choose(self, label: str, by: User | None) -> None:
         """A person's choice, for everybody who has had no variant yet."""
         campaign = self.campaign
-        if campaign.winner_id is not None or campaign.phase == Phase.REST:
-            raise WrongState("The winner has been chosen already.")
+        if not may_choose(campaign):
+            raise WrongState("There is no winner to choose any more: everybody has their wording.")
         winner = campaign.variants.filter(label=label).first()
         if winner is None:
             raise NotReady(f"There is no variant {label}.")
         self._crown(winner, by, figures(campaign))
+
+
+def may_choose(campaign: Campaign) -> bool:
+    """Whether somebody waits for a winner that nobody has chosen yet."""
+    return campaign.winner_id is None and campaign.phase != Phase.REST and campaign.test_percent < 100
 
 
 def choose_winner(campaign_id: int, label: str, *, by: User | None = None) -> Campaign:

@@ -134,7 +134,8 @@ class CheckAnswer(Struct):
 
 
 class RollBackBody(Struct, kw_only=True, forbid_unknown_fields=True):
-    """The version to go back to; without a number the one that was published before."""
+    """The version to go back to; without a number the one that was published before this one
+    first was."""
 
     version: Number | None = None
 

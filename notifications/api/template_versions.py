@@ -118,7 +118,8 @@ class RollBackTemplateView(APIView):
         conflicts=True,
     )
     def post(self, request: Request, slug: str) -> Response:
-        """409 when no other version was ever published."""
+        """Without a number, to what was published before the present version; called again, one further. 409 when
+        nothing was."""
         body = validation.read(request.data, RollBackBody)
         template, source = template_or_404(slug), f"api:{key_of(request).prefix}"
         try:
@@ -128,7 +129,7 @@ class RollBackTemplateView(APIView):
                 version = _published_once(template, body.version)
                 templates.publish(version, by=None, source=source)
         except NothingBefore:
-            raise Conflict("No other version of this template was ever published.") from None
+            raise Conflict("No version was published before the present one. Name the one to go to.") from None
         except ContentInvalid as invalid:
             raise refused(invalid) from None
         return Response(_detail(version.number, template_or_404(slug)))

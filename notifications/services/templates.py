@@ -240,13 +240,11 @@ def publish(version: TemplateVersion, *, by: AbstractBaseUser | None, source: st
 
 
 def roll_back(template: MessageTemplate, *, by: AbstractBaseUser | None, source: str = "") -> TemplateVersion:
-    """Publish again what was published before the version that is. Raises NothingBefore and ContentInvalid."""
-    before = (
-        TemplatePublication.objects.filter(template=template)
-        .exclude(version=template.published_id)
-        .select_related("version")
-        .first()
-    )
+    """Publish again what was published before the present version first was: each time one further back, and never
+    forward to what was just left. Raises NothingBefore and ContentInvalid."""
+    publications = TemplatePublication.objects.filter(template=template)
+    first = publications.filter(version=template.published_id).order_by("id").first()
+    before = publications.filter(id__lt=first.pk).select_related("version").first() if first else None
     if before is None:
         raise NothingBefore
     publish(before.version, by=by, source=source)

@@ -1,7 +1,6 @@
 """The admin in a real Chromium: sign in, read a timeline, make a key and see its secret once, publish a wording."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,26 +13,11 @@ from notifications.services import api_keys
 from notifications.services.tracking import DeliveryTracker, ProviderReceipt
 from tests import factories
 from tests.admin import delivery, notification
-from tests.browser.console import complaints
 
 sync_api = pytest.importorskip("playwright.sync_api")
 expect = sync_api.expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture
-def page(chromium: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A tab. Playwright keeps an event loop on this thread, beside which Django must be allowed to work."""
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        tab = browser.new_page(viewport={"width": 1280, "height": 900})
-        tab.set_default_timeout(10_000)
-        problems = complaints(tab)
-        yield tab
-        browser.close()
-    assert problems == []
 
 
 def sign_in(browser_page: Any, server: str) -> None:

@@ -1,7 +1,6 @@
 """A manager makes a campaign in the admin; colleagues approve and send it, and see it complete."""
 
 import re
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from campaigns import roles
 from campaigns.models import Campaign, CampaignStatus, Segment
 from notifications.models import MessageTemplate, Notification
 from tests import factories
-from tests.browser.console import complaints
 from tests.campaigns.conftest import hand_out, start, work
 from tests.campaigns.conftest import make_campaign as draft
 from tests.notifications.fakes import FakeProvider, use_provider
@@ -24,19 +22,6 @@ sync_api = pytest.importorskip("playwright.sync_api")
 expect = sync_api.expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture
-def page(chromium: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A tab. Playwright keeps an event loop on this thread, beside which Django must be allowed to work."""
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        tab = browser.new_page(viewport={"width": 1280, "height": 900})
-        problems = complaints(tab)
-        yield tab
-        browser.close()
-    assert problems == []
 
 
 def work_elsewhere() -> None:

@@ -1,6 +1,5 @@
 """A manager puts a segment together, with the mouse and with the keyboard, and uploads a list."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,25 +8,11 @@ from django.contrib.auth.models import User
 
 from campaigns.models import RecipientList, Segment
 from tests import factories
-from tests.browser.console import complaints
 
 sync_api = pytest.importorskip("playwright.sync_api")
 expect = sync_api.expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture
-def page(chromium: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A tab. Playwright keeps an event loop on this thread, beside which Django must be allowed to work."""
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        tab = browser.new_page(viewport={"width": 1280, "height": 900})
-        problems = complaints(tab)
-        yield tab
-        browser.close()
-    assert problems == []
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from campaigns.forms import CampaignForm
-from campaigns.models import Audience, Campaign, CampaignMember, CampaignStatus, Segment
+from campaigns.models import Audience, Campaign, CampaignMember, CampaignStatus, CampaignVariant, Segment
 from campaigns.services import AudienceService, CampaignService
 from notifications.models import Notification
 from tests import factories
@@ -180,9 +180,9 @@ class TestCheck:
 
         warned, silent = (manager.get(button(one, "check")) for one in (lacking, filled))
 
-        assert warned.context["preview"].lacking == ["order"]
+        assert warned.context["preview"].wordings[0].lacking == ["order"]
         assert "has no value for it" in warned.content.decode()
-        assert silent.context["preview"].lacking == []
+        assert silent.context["preview"].wordings[0].lacking == []
         assert "has no value for" not in silent.content.decode()
 
     def test_an_audience_of_nobody_cannot_be_submitted(self, manager):
@@ -462,3 +462,48 @@ def test_a_draft_of_a_long_list_is_saved_in_a_constant_number_of_queries(
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM campaigns_campaignmember")
         assert cursor.fetchone()[0] == 2000
+
+
+class TestVariants:
+    @pytest.fixture
+    def campaign(self) -> Campaign:
+        factories.recipients(20)
+        made = make_campaign(test_percent=50, data={"order": "A17"})
+        for label, body in (("A", "Short"), ("B", "Long and warm"), ("C", "Funny")):
+            template = factories.template(f"t-{label}", {"en": {"in_app": {"title": body, "body": body}}}, name=body)
+            weight = 40 if label == "A" else 30
+            CampaignVariant.objects.create(campaign=made, label=label, template=template, weight=weight)
+        return made
+
+    def test_the_check_and_the_question_show_each_wording_that_goes_out(self, manager, campaign):
+        html = manager.get(button(campaign, "check")).content.decode()
+
+        assert all(body in html for body in ("Short", "Long and warm", "Funny"))
+        assert "A Short (40%) · B Long and warm (30%) · C Funny (30%)" in html
+        assert "Order A17 is on its way" not in html
+
+    def test_an_operator_chooses_after_a_question_and_a_viewer_does_not(self, manager, viewer, campaign):
+        hand_out(start(campaign))
+        figures = button(campaign, "variants")
+        address = manager.get(figures).json()["choose"]
+        assert viewer.get(figures).json()["choose"] == ""
+        assert viewer.post(f"{address}?variant=B").status_code == 403
+        assert manager.post(f"{address}?variant=Z").status_code == 404
+
+        asked = manager.get(f"{address}?variant=B")
+        assert "Send B, “Long and warm”, to everybody else?" in asked.content.decode()
+        assert Campaign.objects.get().winner is None
+        manager.post(f"{address}?variant=B", {"confirmed": "1"})
+
+        assert Campaign.objects.get().winner.label == "B"
+        assert manager.get(figures).json()["choose"] == ""
+        late = manager.post(f"{address}?variant=C", {"confirmed": "1"}, follow=True)
+        assert "There is no winner to choose any more" in late.content.decode()
+
+    def test_the_first_wording_is_the_campaigns_own_unless_another_is_chosen(self, manager, fields):
+        other = factories.template("other")
+
+        manager.post(ADD, {**fields, "weight_a": "50", "variant_b": str(other.pk), "weight_b": "50"})
+
+        slugs = Campaign.objects.get().variants.values_list("label", "template__slug")
+        assert list(slugs) == [("A", "sale"), ("B", "other")]

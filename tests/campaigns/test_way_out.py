@@ -39,7 +39,7 @@ def test_with_it_or_without_email_it_is() -> None:
 
 
 def test_the_preview_shows_a_link_and_misses_nothing() -> None:
-    shown = preview(marketing(WITH), AnonymousUser())
+    shown = preview(marketing(WITH), AnonymousUser()).wordings[0]
 
     assert shown.lacking == []
     assert "/u/sample/" in shown.messages[0]["body"]

@@ -260,6 +260,21 @@ class TestVersions:
         assert back.content == sms(en="two")
         assert catalogue.published("hello").version_id == back.pk  # type: ignore[union-attr]
 
+    def test_rolling_back_again_goes_further_back_and_never_forward(self, transactional_db: None) -> None:
+        template = factories.template("hello", published=False)
+        for text in ("one", "two", "three"):
+            publish(new_version(template, sms(en=text), by=None), by=None)
+
+        went = []
+        for _ in range(2):
+            template.refresh_from_db()
+            went.append(roll_back(template, by=None).content)
+        template.refresh_from_db()
+
+        assert went == [sms(en="two"), sms(en="one")]
+        with pytest.raises(NothingBefore):
+            roll_back(template, by=None)
+
     def test_there_is_nothing_to_roll_back_to_at_first(self, transactional_db: None) -> None:
         template = factories.template("hello", published=False)
         with pytest.raises(NothingBefore):

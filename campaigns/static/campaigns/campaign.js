@@ -85,6 +85,22 @@
     );
   }
 
+  /* What runs: the first few, the test, everybody else; for a campaign that goes to all at once there is nothing to say. */
+  function phase({ phase: now, at }) {
+    part("phase").hidden = !now;
+    if (!now) return;
+    part("phases").replaceChildren(...now.steps.map(({ label, about, state }) => {
+      const item = node("li", state, node("b", "", label), node("small", "", about));
+      if (state === "now") item.setAttribute("aria-current", "step");
+      return item;
+    }));
+    const left = now.until ? (Date.parse(now.until) - Date.parse(at)) / 1000 : 0;
+    const text = [now.text, left > 0 ? `That is in about ${duration(left)}.` : ""].filter(Boolean).join(" ");
+    const box = part("phase-text");
+    if (box.textContent !== text) box.textContent = text;
+    box.hidden = !text;
+  }
+
   const clock = (moment) => `${new Date(moment).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: "UTC" })} UTC`;
 
   function row(cells, className) {
@@ -149,6 +165,7 @@
     problem.hidden = !figures.problem;
     problem.textContent = figures.problem ? `Stopped by itself. ${figures.problem}` : "";
     const rate = pace(figures);
+    phase(figures);
     progress(figures, rate);
     funnel(figures);
     tiles(figures, rate);

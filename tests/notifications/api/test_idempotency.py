@@ -50,6 +50,7 @@ BY_NATURE = {
     "/api/v1/campaigns/{id}/pause/": "likewise",
     "/api/v1/campaigns/{id}/resume/": "likewise",
     "/api/v1/campaigns/{id}/cancel/": "likewise",
+    "/api/v1/campaigns/{id}/choose-winner/": "likewise",
     "/api/v1/campaigns/{id}/archive/": "likewise",
     "/api/v1/campaigns/{id}/unarchive/": "likewise",
     "/api/v1/segments/": "a name is taken once",
