@@ -5,12 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from importlib import import_module
-from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
 
 from django.conf import settings
-from django.contrib import auth
 from django.contrib.sessions.backends.base import SessionBase
 from django.core import signing
 from django.db import connection
@@ -21,9 +19,10 @@ from django.utils import timezone
 
 from channels_app.models import FeedCursor
 from preferences.models import Recipient
+from preferences.visiting import SESSION_KEY, external_id_of
 
-#: The session key that names the recipient's external id. Set by the demo's sign-in, or by a host project.
-SESSION_KEY = "recipient"
+__all__ = ["SESSION_KEY", "FeedToken", "Identity", "from_request", "from_token", "issue_token"]
+
 #: A purpose of its own, so that no other signed value passes for a feed token. The separator is one that a
 #: `Sec-WebSocket-Protocol` value may contain (RFC 9110, token), where a token travels.
 _signer = signing.TimestampSigner(salt="carillon.feed-token", sep=".")
@@ -124,11 +123,7 @@ def from_request(request: HttpRequest) -> Identity | None:
 
 def from_session(session: SessionBase) -> Identity | None:
     """The recipient a session names, else the one whose external id is the signed-in user's name."""
-    external_id = session.get(SESSION_KEY)
-    if not external_id:
-        # get_user needs no more of a request than its session.
-        user = auth.get_user(cast(HttpRequest, SimpleNamespace(session=session)))
-        external_id = user.get_username() if user.is_authenticated else ""
+    external_id = external_id_of(session)
     return _found(external_id=external_id, session_key=session.session_key or "") if external_id else None
 
 

@@ -253,6 +253,8 @@ RETENTION_WEEKS = env.int("RETENTION_WEEKS", default=0)  # 0 keeps the record fo
 DIGEST_RETENTION_DAYS = env.int("DIGEST_RETENTION_DAYS", default=30)  # of what went with which digest; 0 for ever
 PARTITIONS_AHEAD = env.int("PARTITIONS_AHEAD", default=4)  # weeks
 
+PREFERENCES_LINK_DAYS = env.int("PREFERENCES_LINK_DAYS", default=90)  # how long links to the preference centre work
+PREFERENCE_HISTORY_DAYS = env.int("PREFERENCE_HISTORY_DAYS", default=730)  # who changed what; 0 keeps it for ever
 FEED_RETENTION_DAYS = env.int("FEED_RETENTION_DAYS", default=90)  # items of the inbox; 0 keeps them for ever
 # The figures: a year and a margin, by the day. By the hour two months, so that a month and the one before compare to
 # the hour; by ten minutes and by the minute for looking closely at what has just happened.
@@ -266,6 +268,7 @@ DIGEST_TEMPLATE_CHECK = "notifications.digests.wordings.problem"
 MAINTENANCE_TASKS = {
     "channels_app.retention.purge": 3600.0,
     "channels_app.waking.wake": 1.0,
+    "preferences.retention.purge": 3600.0,
     "analytics.rollups.rolling.roll": 20.0,
     "analytics.retention.purge": 3600.0,
     "analytics.engagement.retention.purge": 3600.0,

@@ -16,6 +16,7 @@ urlpatterns = [
     path("metrics", metrics_page.page),
     path("", include("analytics.engagement.urls")),  # /t/c/, /t/o/: links and pixels of messages
     path("", include("preferences.unsubscribing.urls")),  # /u/: the way out of a kind of message
+    path("", include("preferences.centre.urls")),  # /preferences/: what people want
     path("admin/", include("analytics.urls")),  # pages inside the admin come before its catch-all
     path("admin/", include("campaigns.urls")),
     path("admin/", admin.site.urls),

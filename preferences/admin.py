@@ -18,12 +18,12 @@ from django.utils.html import format_html
 
 from core.admin import BaseModelAdmin, BaseTabularInline, BigTableAdmin, Question, ReadOnlyMixin, page_action
 from core.admin_filters import FormFilter, text_field
-from preferences.choices import Channel, Platform, Purpose
+from preferences.choices import Changed, Channel, Platform, Purpose, Way
 from preferences.digesting.rules import DIGEST_COLUMNS, digest_rule
 from preferences.digesting.wording import how_often
 from preferences.forms import CategoryForm, LiftForm, RecipientForm, SuppressionForm
-from preferences.models import Category, DeviceToken, Preference, Recipient, Suppression
-from preferences.services import PreferencesService, RecipientInput
+from preferences.models import Category, ChangeRecord, DeviceToken, Preference, Recipient, Suppression
+from preferences.services import PreferencesService, RecipientInput, Trace
 from preferences.signals import recipient_erased
 
 
@@ -143,10 +143,10 @@ class RecipientAdmin(BigTableAdmin):
         given["attributes"] = given.get("attributes") or {}
         start, end = given.pop("quiet_start"), given.pop("quiet_end")
         given["quiet_hours"] = None if start is None else (start, end)
-        service = PreferencesService()
-        service.upsert([RecipientInput(external_id=obj.external_id, **given)])
+        service, trace = PreferencesService(), Trace(Way.ADMIN)
+        service.upsert([RecipientInput(external_id=obj.external_id, **given)], trace)
         if changes := form.words.changes():
-            service.set_preferences(obj.external_id, changes)
+            service.set_preferences(obj.external_id, changes, trace)
         obj.pk = recipient_id(obj.external_id) or obj.pk
 
     def change_view(
@@ -264,6 +264,20 @@ class PreferenceAdmin(OfRecipientAdmin):
         return preference.category.name if preference.category else "Every category"
 
 
+@admin.register(ChangeRecord)
+class ChangeRecordAdmin(OfRecipientAdmin):
+    """Who changed what about whom, and by which way. Written along with each change."""
+
+    list_display = ("id", "of", "about", "channel", "before", "after", "way", "at")
+    list_select_related = ("recipient", "category")
+
+    @admin.display(description="What")
+    def about(self, change: ChangeRecord) -> str:
+        if change.what != Changed.PREFERENCE:
+            return str(Changed(change.what).label)
+        return change.category.name if change.category else "Every category"
+
+
 @admin.register(DeviceToken)
 class DeviceTokenAdmin(OfRecipientAdmin):
     """Push addresses. The token itself is never shown."""
@@ -287,7 +301,9 @@ class DeviceTokenAdmin(OfRecipientAdmin):
     def retire(self, request: HttpRequest, queryset: QuerySet[DeviceToken]) -> HttpResponse | None:
         ids = [str(pk) for pk in queryset.values_list("pk", flat=True)]
         if request.POST.get("confirmed"):
-            retired = PreferencesService().retire_tokens([UUID(pk) for pk in ids], "set by hand")
+            retired = PreferencesService().retire_tokens(
+                [UUID(pk) for pk in ids], "set by hand", trace=Trace(Way.ADMIN)
+            )
             messages.success(request, f"Retired {retired} of {len(ids)} devices.")
             return None
         question = Question(
@@ -331,7 +347,7 @@ class SuppressionAdmin(BigTableAdmin):
     def save_model(self, request: HttpRequest, obj: Suppression, form: SuppressionForm, change: bool) -> None:
         data = form.cleaned_data
         source = f"admin:{request.user.get_username()}"[:64]
-        PreferencesService().suppress(data["channel"], data["address"], data["reason"], source)
+        PreferencesService().suppress(data["channel"], data["address"], data["reason"], source, Trace(Way.ADMIN))
         kept = Suppression.objects.get(channel=data["channel"], address_hash=Suppression.hash_of(data["address"]))
         for field in kept._meta.concrete_fields:
             setattr(obj, field.attname, getattr(kept, field.attname))
@@ -341,7 +357,7 @@ class SuppressionAdmin(BigTableAdmin):
         suppression = self.object_or_404(request, object_id)
         form = LiftForm(request.POST if request.method == "POST" else None, suppression=suppression)
         if request.method == "POST" and form.is_valid():
-            PreferencesService().lift(suppression.channel, form.cleaned_data["address"])
+            PreferencesService().lift(suppression.channel, form.cleaned_data["address"], trace=Trace(Way.ADMIN))
             self.log_deletions(request, [suppression])
             messages.success(request, "The address may be used again.")
             return redirect("admin:preferences_suppression_changelist")

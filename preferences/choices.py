@@ -62,3 +62,30 @@ class SuppressionReason(TextChoices):
     COMPLAINT = "complaint", "Complaint"
     UNSUBSCRIBED = "unsubscribed", "Unsubscribed"
     MANUAL = "manual", "Set by hand"
+    STOP_KEYWORD = "stop_keyword", "Replied STOP"
+
+
+class Way(TextChoices):
+    """By which way something about a person was changed."""
+
+    PAGE = "page", "Preferences page"
+    LINK = "link", "Preferences link"
+    UNSUBSCRIBE = "unsubscribe", "Unsubscribe link"
+    KEYWORD = "keyword", "Text message"
+    API = "api", "API"
+    ADMIN = "admin", "Admin"
+    IMPORT = "import", "Import"
+    PROVIDER = "provider", "Delivery report"
+    HOST = "host", "Host application"
+
+
+class Changed(TextChoices):
+    """What of a person was changed."""
+
+    PREFERENCE = "preference", "What is wanted"
+    LOCALE = "locale", "Language"
+    TIMEZONE = "timezone", "Time zone"
+    EMAIL = "email", "Email address"
+    PHONE = "phone", "Phone number"
+    DEVICE = "device", "Device"
+    SUPPRESSION = "suppression", "Address not to be used"

@@ -10,10 +10,10 @@ from django.db.models import F, Q
 from django.db.models.functions import Now, Upper
 
 from core.ids import uuid7
-from preferences.choices import Channel, Platform, Priority, Purpose, SuppressionReason
+from preferences.choices import Changed, Channel, Platform, Priority, Purpose, SuppressionReason, Way
 from preferences.digesting.models import DigestChoice, DigestConfig
 
-__all__ = ["Category", "DeviceToken", "DigestChoice", "Preference", "Recipient", "Suppression"]
+__all__ = ["Category", "ChangeRecord", "DeviceToken", "DigestChoice", "Preference", "Recipient", "Suppression"]
 
 #: Seconds: a week. The first message of a longer window might have left the record by then.
 MAX_DEDUP_SECONDS = 7 * 24 * 3600
@@ -186,6 +186,39 @@ class Preference(models.Model):
 
     def __str__(self) -> str:
         return f"{self.channel}: {'on' if self.enabled else 'off'}"
+
+
+class ChangeRecord(models.Model):
+    """One thing about a person that was changed: what, from what to what, when and by which way.
+
+    Written by PreferencesService in the transaction of the change, and gone with the person. What was changed together
+    has one `batch`, which is what an undo takes back. `before` and `after` are on, off or empty for a word on a
+    category (empty: no word), a tag or zone for language and time zone, and empty for addresses, which do not stand
+    here. `subject` is a device's id.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    recipient = models.ForeignKey(Recipient, on_delete=models.CASCADE, related_name="changes")
+    batch = models.UUIDField()
+    at = models.DateTimeField(db_default=Now())
+    way = models.CharField(max_length=16, choices=Way.choices)
+    what = models.CharField(max_length=16, choices=Changed.choices)
+    category = models.ForeignKey(Category, on_delete=models.CASCADE, null=True, blank=True)
+    channel = models.CharField(max_length=8, choices=Channel.choices, blank=True, db_default="", default="")
+    subject = models.CharField(max_length=64, blank=True, db_default="", default="")
+    before = models.CharField(max_length=64, blank=True, db_default="", default="")
+    after = models.CharField(max_length=64, blank=True, db_default="", default="")
+
+    class Meta:
+        verbose_name = "change of preferences"
+        verbose_name_plural = "changes of preferences"
+        indexes: ClassVar = [
+            models.Index(fields=["recipient", "-id"], name="change_of_recipient"),
+            models.Index(fields=["at"], name="change_at"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.before or '-'} > {self.after or '-'}"
 
 
 class Suppression(models.Model):

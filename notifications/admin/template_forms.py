@@ -22,7 +22,7 @@ from notifications.models import MessageTemplate
 from notifications.services.rendering import FIELDS, FieldSpec, Kind
 from notifications.services.rendering.validation import LOCALE, MAX_LOCALES
 from notifications.services.template_previews import reader
-from notifications.services.template_variables import RECIPIENT, UNSUBSCRIBE_URL
+from notifications.services.template_variables import LINKS, RECIPIENT
 from notifications.services.test_sends import MAX_PEOPLE
 from preferences.models import Category
 
@@ -239,7 +239,7 @@ def sample_data(content: Content) -> dict[str, Any]:
         for fields in channels.values():
             for source in fields.values():
                 for path in _MERGE_FIELD.findall(source):
-                    if path.split(".")[0] not in (RECIPIENT, UNSUBSCRIBE_URL):
+                    if path.split(".")[0] not in (RECIPIENT, *LINKS):
                         _put(sample, path.split("."))
     return sample
 
@@ -259,7 +259,7 @@ class MessageTemplateForm(forms.ModelForm):
 
     variables = VariablesField(
         help_text="What the wording may take from a notification's data: a name and a sample on each line, such as"
-        " order.id = A-1001. recipient.name and unsubscribe_url are always there."
+        " order.id = A-1001. recipient.name, unsubscribe_url and preferences_url are always there."
     )
 
     class Meta:

@@ -1,15 +1,15 @@
 """From a claim to what a provider is handed: the wording filled in for its person."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from notifications.choices import Channel
 from notifications.errors import RenderError
 from notifications.providers.base import OutboundMessage
 from notifications.services.claims import Claim
-from notifications.services.template_variables import UNSUBSCRIBE_URL
+from notifications.services.template_variables import PREFERENCES_URL, UNSUBSCRIBE_URL
 from notifications.services.templates import catalogue
-from preferences import unsubscribing
+from preferences import centre, unsubscribing
 from preferences.services import CategoryInfo
 
 
@@ -27,8 +27,8 @@ def content_of(claim: Claim) -> Mapping[str, str]:
         "timezone": claim.timezone,
         "attributes": claim.attributes,
     }
-    if catalogue.has_way_out(claim.version_id, claim.channel, claim.locale):
-        context[UNSUBSCRIBE_URL] = _way_out(claim)
+    for link in catalogue.links(claim.version_id, claim.channel, claim.locale):
+        context[link] = _LINKS[link](claim)
     return catalogue.render(claim.version_id, claim.channel, claim.locale, context)
 
 
@@ -60,3 +60,10 @@ def _headers(claim: Claim) -> Mapping[str, str]:
 
 def _way_out(claim: Claim) -> str:
     return unsubscribing.address(claim.recipient_id, claim.category_id, claim.channel, now=time.time())
+
+
+def _way_to_choices(claim: Claim) -> str:
+    return centre.address(claim.recipient_id, now=time.time())
+
+
+_LINKS: Mapping[str, Callable[[Claim], str]] = {UNSUBSCRIBE_URL: _way_out, PREFERENCES_URL: _way_to_choices}

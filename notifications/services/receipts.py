@@ -14,8 +14,8 @@ from notifications.choices import Channel, EventType
 from notifications.observers import OutcomeKey
 from notifications.services.claims import ProviderReceipt, ReceiptCounts
 from notifications.services.tracking import DeliveryTracker
-from preferences.choices import SuppressionReason
-from preferences.services import PreferencesService
+from preferences.choices import SuppressionReason, Way
+from preferences.services import PreferencesService, Trace
 
 #: Receipts in one call: the bound of a transaction's length.
 MAX_RECEIPTS = 1_000
@@ -92,11 +92,12 @@ def _act(receipts: Mapping[UUID, ProviderReceipt]) -> None:
         # A bounce says that an address is dead: not the new one, if it was changed since. A complaint is the person's.
         elif hit.address and (hit.same or type is EventType.COMPLAINED):
             addresses.setdefault(type, []).append((hit.channel, hit.address))
+    trace = Trace(Way.PROVIDER)
     for type, entries in addresses.items():
-        preferences.suppress_all(entries, _REASONS[type], "receipt")
+        preferences.suppress_all(entries, _REASONS[type], "receipt", trace)
     if devices:
         oldest = min(sent_at for _, sent_at in devices)
-        preferences.retire_tokens([device for device, _ in devices], "bounced", not_after=oldest)
+        preferences.retire_tokens([device for device, _ in devices], "bounced", not_after=oldest, trace=trace)
 
 
 def _hits(deliveries: Iterable[UUID]) -> list[_Hit]:

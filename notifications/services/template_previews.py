@@ -10,7 +10,7 @@ from notifications.choices import Channel
 from notifications.errors import RenderError
 from notifications.services.rendering import FIELDS, Segments, compile_content, missing, sms_segments
 from notifications.services.template_checks.sizes import push_bytes
-from notifications.services.template_variables import RECIPIENT, SAMPLE_RECIPIENT, UNSUBSCRIBE_URL
+from notifications.services.template_variables import PREFERENCES_URL, RECIPIENT, SAMPLE_RECIPIENT, UNSUBSCRIBE_URL
 from notifications.services.templates import locale_chain
 from preferences.models import Recipient
 
@@ -61,6 +61,7 @@ def context_of(
     whom `data` describes, or somebody made up."""
     context = {**samples, RECIPIENT: {**SAMPLE_RECIPIENT, "locale": locale}, **data}
     context[UNSUBSCRIBE_URL] = f"{settings.PUBLIC_URL}/u/sample/"
+    context[PREFERENCES_URL] = f"{settings.PUBLIC_URL}/preferences/sample/"
     if recipient is not None:
         context[RECIPIENT] = recipient
     return context

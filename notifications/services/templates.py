@@ -16,7 +16,7 @@ from notifications.models import MessageTemplate, TemplatePublication, TemplateV
 from notifications.services.rendering import FIELDS, compile_content
 from notifications.services.rendering.compiler import Context, Program
 from notifications.services.template_checks import problems, structure_errors
-from notifications.services.template_variables import UNSUBSCRIBE_URL
+from notifications.services.template_variables import LINKS
 
 K = TypeVar("K")
 
@@ -82,7 +82,7 @@ class Catalogue:
         self._pinned = _Known(_load_pinned)
         self._version = lru_cache(maxsize=MAX_VERSIONS)(_load_version)
         self._program = lru_cache(maxsize=MAX_PROGRAMS)(self._build)
-        self._way_out = lru_cache(maxsize=MAX_PROGRAMS)(self._names_way_out)
+        self._links = lru_cache(maxsize=MAX_PROGRAMS)(self._links_named)
 
     def published(self, slug: str) -> PublishedTemplate | None:
         """The published version of a template, or None; at most PUBLISHED_SECONDS old."""
@@ -104,9 +104,9 @@ class Catalogue:
         """
         return self._program(version_id, channel, locale)(context)
 
-    def has_way_out(self, version_id: int, channel: str, locale: str) -> bool:
-        """Whether the wording names the link to unsubscribe; it is made for those messages alone."""
-        return self._way_out(version_id, channel, locale)
+    def links(self, version_id: int, channel: str, locale: str) -> tuple[str, ...]:
+        """Which of `template_variables.LINKS` the wording names; they are made for those messages alone."""
+        return self._links(version_id, channel, locale)
 
     def wording(self, version_id: int, channel: str, locale: str) -> Mapping[str, str] | None:
         """The template text that `render` fills in; None when the version says nothing for the channel."""
@@ -126,10 +126,11 @@ class Catalogue:
         self._pinned.clear()
         self._version.cache_clear()
         self._program.cache_clear()
-        self._way_out.cache_clear()
+        self._links.cache_clear()
 
-    def _names_way_out(self, version_id: int, channel: str, locale: str) -> bool:
-        return any(UNSUBSCRIBE_URL in source for source in (self.wording(version_id, channel, locale) or {}).values())
+    def _links_named(self, version_id: int, channel: str, locale: str) -> tuple[str, ...]:
+        sources = (self.wording(version_id, channel, locale) or {}).values()
+        return tuple(link for link in LINKS if any(link in source for source in sources))
 
     def _build(self, version_id: int, channel: str, locale: str) -> Program:
         fields = self.wording(version_id, channel, locale)

@@ -15,9 +15,9 @@ from core.api.problems import FieldProblem, Invalid
 from preferences.api.faults import recipient_of, reported
 from preferences.api.scopes import RECIPIENTS_READ, RECIPIENTS_WRITE
 from preferences.api.shapes import DeviceTokenBody, DeviceTokens, DeviceTokenShape
-from preferences.choices import Platform
+from preferences.choices import Platform, Way
 from preferences.models import DeviceToken
-from preferences.services import PreferencesService, ValidationProblem
+from preferences.services import PreferencesService, Trace, ValidationProblem
 
 #: Devices shown, retired ones included. At most 20 of them are live.
 MAX_SHOWN = 100
@@ -51,7 +51,9 @@ class DeviceTokensView(APIView):
         with reported():
             recipient_of(external_id)
             try:
-                device = PreferencesService().register_token(external_id, str(body.platform), token, body.label)
+                device = PreferencesService().register_token(
+                    external_id, str(body.platform), token, body.label, Trace(Way.API)
+                )
             except ValidationProblem as problem:
                 raise Invalid([FieldProblem("/token", problem.code, problem.message)]) from None
         return Response(_shape(device), status=201)
@@ -64,7 +66,7 @@ class DeviceTokenView(APIView):
     def delete(self, request: Request, external_id: str, id: UUID) -> Response:
         if not DeviceToken.objects.filter(recipient=recipient_of(external_id), pk=id).exists():
             raise exceptions.NotFound()
-        PreferencesService().retire_tokens([id], "removed")
+        PreferencesService().retire_tokens([id], "removed", trace=Trace(Way.API))
         return Response(status=204)
 
 

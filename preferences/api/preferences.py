@@ -13,9 +13,9 @@ from core.api.openapi import call
 from preferences.api.faults import recipient_of, reported
 from preferences.api.scopes import RECIPIENTS_READ, RECIPIENTS_WRITE
 from preferences.api.shapes import CategoryPreferences, ChangeBody, PreferencesBody, PreferencesShape, Setting
-from preferences.choices import Channel
+from preferences.choices import Channel, Way
 from preferences.models import Category, Preference, Recipient
-from preferences.services import MAX_BATCH, PreferenceChange, PreferencesService
+from preferences.services import MAX_BATCH, PreferenceChange, PreferencesService, Trace
 
 #: Rows of the matrix that are shown; an installation has dozens of categories.
 MAX_CATEGORIES = 500
@@ -49,7 +49,7 @@ class PreferencesView(APIView):
         changes = _changes(request)
         recipient = recipient_of(external_id)
         with reported("preferences"):
-            PreferencesService().set_preferences(external_id, changes)
+            PreferencesService().set_preferences(external_id, changes, Trace(Way.API))
         return Response(_matrix(recipient))
 
     @call(
@@ -66,10 +66,10 @@ class PreferencesView(APIView):
             recipient = recipient_of(external_id, held=True)
             given = {(change.category_slug, change.channel) for change in changes}
             gone = [word for word in _spoken(recipient) if (word.category_slug, word.channel) not in given]
-            service = PreferencesService()
-            service.set_preferences(external_id, changes)
+            service, trace = PreferencesService(), Trace(Way.API)
+            service.set_preferences(external_id, changes, trace)
             for start in range(0, len(gone), MAX_BATCH):
-                service.set_preferences(external_id, gone[start : start + MAX_BATCH])
+                service.set_preferences(external_id, gone[start : start + MAX_BATCH], trace)
         return Response(_matrix(recipient))
 
 

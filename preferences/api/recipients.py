@@ -27,8 +27,9 @@ from preferences.api.shapes import (
     RecipientPage,
     RecipientShape,
 )
+from preferences.choices import Way
 from preferences.models import Recipient
-from preferences.services import MAX_BATCH, PreferencesService, ValidationProblem
+from preferences.services import MAX_BATCH, PreferencesService, Trace, ValidationProblem
 
 #: A search that is still being read after this is too broad.
 SEARCH_TIMEOUT_MS = 3_000
@@ -87,7 +88,7 @@ class BulkRecipientsView(APIView):
         `/recipients/3/email`."""
         bodies = validation.read_list(request.data, "recipients", BulkRecipient, at_most=MAX_BATCH)
         with reported("recipients"):
-            result = PreferencesService().upsert([body.changes(body.external_id) for body in bodies])
+            result = PreferencesService().upsert([body.changes(body.external_id) for body in bodies], Trace(Way.API))
         return Response(BulkResult(result.created, result.updated, result.unchanged))
 
 
@@ -115,7 +116,7 @@ class RecipientView(APIView):
         body = validation.read(request.data, RecipientBody)
         check_path_id(external_id)
         with reported(), transaction.atomic():
-            result = PreferencesService().upsert([body.whole(external_id)])
+            result = PreferencesService().upsert([body.whole(external_id)], Trace(Way.API))
             shown = _shape(recipient_of(external_id))
         return Response(shown, status=201 if result.created else 200)
 
@@ -131,7 +132,7 @@ class RecipientView(APIView):
         body = validation.read(request.data, RecipientBody)
         with reported(), transaction.atomic():
             recipient_of(external_id, held=True)  # one who is erased meanwhile must not be made again
-            PreferencesService().upsert([body.changes(external_id)])
+            PreferencesService().upsert([body.changes(external_id)], Trace(Way.API))
             shown = _shape(recipient_of(external_id))
         return Response(shown)
 

@@ -160,6 +160,13 @@ class PreferencesShape(Struct):
     categories: list[CategoryPreferences]
 
 
+class PreferencesLink(Struct):
+    """Where this person says what they want, without signing in. Whoever has it may change their choices."""
+
+    url: str
+    expires_at: datetime
+
+
 class DeviceTokenBody(Struct, forbid_unknown_fields=True, kw_only=True):
     """A device. For Web Push the token is the browser's subscription, as an object or as its JSON."""
 

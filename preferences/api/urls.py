@@ -3,6 +3,7 @@ from django.urls import URLPattern, URLResolver, path
 from preferences.api.categories import CategoriesView, CategoryView
 from preferences.api.device_tokens import DeviceTokensView, DeviceTokenView
 from preferences.api.digests import DigestsView
+from preferences.api.links import PreferencesLinkView
 from preferences.api.preferences import PreferencesView
 from preferences.api.recipients import BulkRecipientsView, RecipientsView, RecipientView
 
@@ -14,6 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("recipients/bulk/", BulkRecipientsView.as_view()),
     path("recipients/<path:external_id>/preferences/digests/", DigestsView.as_view()),
     path("recipients/<path:external_id>/preferences/", PreferencesView.as_view()),
+    path("recipients/<path:external_id>/preferences-link/", PreferencesLinkView.as_view()),
     path("recipients/<path:external_id>/device-tokens/", DeviceTokensView.as_view()),
     path("recipients/<path:external_id>/device-tokens/<uuid:id>/", DeviceTokenView.as_view()),
     path("recipients/<path:external_id>/", RecipientView.as_view()),

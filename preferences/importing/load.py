@@ -18,6 +18,8 @@ from queue import Empty, Full, Queue
 
 from django.db import connection, transaction
 
+from core.ids import uuid7
+from preferences.choices import Way
 from preferences.importing.rejects import Rejects
 from preferences.importing.rows import Batch, Plan, plan
 from preferences.importing.source import Source, SourceError
@@ -137,7 +139,7 @@ def _write(batch: Batch, counts: Counts) -> None:
         created: int = cursor.fetchone()[0]
         changed: list[str] = []
         if created < batch.rows:
-            cursor.execute(_UPDATE)
+            cursor.execute(_UPDATE, {"way": Way.IMPORT.value, "batch": uuid7()})
             changed = [row[0] for row in cursor.fetchall()]
         if changed:
             transaction.on_commit(lambda: reach_cache.drop(changed))

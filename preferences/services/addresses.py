@@ -1,6 +1,6 @@
 """Writing what may and may not be used to reach someone: device tokens and suppressed addresses."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -8,9 +8,10 @@ from django.db import connection
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from preferences.choices import Channel, Platform, SuppressionReason
+from preferences.choices import Changed, Channel, Platform, SuppressionReason
 from preferences.errors import ValidationProblem
-from preferences.models import DeviceToken, Recipient, Suppression
+from preferences.models import ChangeRecord, DeviceToken, Recipient, Suppression
+from preferences.services.inputs import Trace
 from preferences.services.reach import MAX_DEVICES
 from preferences.validation import device_label, device_token
 
@@ -20,7 +21,7 @@ SUPPRESSIBLE = frozenset({Channel.EMAIL.value, Channel.SMS.value})
 LOCK_SPACE = 0x546F6B6E
 
 
-def register(external_id: str, platform: str, token: str, label: str) -> tuple[DeviceToken, list[str]]:
+def register(external_id: str, platform: str, token: str, label: str, trace: Trace) -> tuple[DeviceToken, list[str]]:
     """Register a device, or register it again; also the external ids whose devices changed.
 
     A token that was someone else's until now becomes a new row under a new id: what is still queued for the old row
@@ -38,12 +39,21 @@ def register(external_id: str, platform: str, token: str, label: str) -> tuple[D
         raise Recipient.DoesNotExist
     recipient = touched[external_id]
     DeviceToken.objects.filter(platform=platform, token_hash=token_hash).exclude(recipient=recipient).delete()
-    device, _ = DeviceToken.objects.update_or_create(
+    device, is_new = DeviceToken.objects.update_or_create(
         platform=platform,
         token_hash=token_hash,
         defaults={"label": label, "registered_at": Now(), "retired_at": None, "retired_reason": ""},
         create_defaults={"recipient": recipient, "token": token, "label": label},
     )
+    if is_new:
+        ChangeRecord.objects.create(
+            recipient=recipient,
+            batch=trace.batch,
+            way=trace.way,
+            what=Changed.DEVICE,
+            subject=str(device.pk),
+            after="added",
+        )
     _retire_oldest(recipient)
     Recipient.objects.filter(external_id__in=touched).update(preferences_changed_at=Now())
     device.refresh_from_db()
@@ -67,7 +77,7 @@ def _retire_oldest(recipient: Recipient) -> None:
     live.exclude(pk__in=newest).update(retired_at=Now(), retired_reason="too_many_devices")
 
 
-def retire(token_ids: Sequence[UUID], reason: str, not_after: datetime | None) -> tuple[int, list[str]]:
+def retire(token_ids: Sequence[UUID], reason: str, not_after: datetime | None, trace: Trace) -> tuple[int, list[str]]:
     """Retire these devices unless registered after `not_after`; how many were, and whose, by external id."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -76,11 +86,13 @@ def retire(token_ids: Sequence[UUID], reason: str, not_after: datetime | None) -
             " ORDER BY external_id FOR NO KEY UPDATE),"  # one order everywhere: two batches never deadlock
             " gone AS (UPDATE preferences_devicetoken t SET retired_at = clock_timestamp(), retired_reason = %s"
             " FROM owners o WHERE t.recipient_id = o.id AND t.id = ANY(%s) AND t.retired_at IS NULL"
-            " AND t.registered_at <= coalesce(%s, t.registered_at) RETURNING t.recipient_id)"
+            " AND t.registered_at <= coalesce(%s, t.registered_at) RETURNING t.recipient_id, t.id),"
+            " noted AS (INSERT INTO preferences_changerecord (recipient_id, batch, way, what, subject, before, after)"
+            " SELECT recipient_id, %s, %s, 'device', id, 'in use', 'removed' FROM gone)"
             " UPDATE preferences_recipient r SET preferences_changed_at = clock_timestamp()"
             " FROM (SELECT recipient_id, count(*) AS tokens FROM gone GROUP BY 1) g WHERE r.id = g.recipient_id"
             " RETURNING r.external_id, g.tokens",
-            [list(token_ids), reason[:64], list(token_ids), not_after],
+            [list(token_ids), reason[:64], list(token_ids), not_after, trace.batch, trace.way.value],
         )
         rows = cursor.fetchall()
     return sum(row[1] for row in rows), [row[0] for row in rows]
@@ -94,40 +106,78 @@ def check_suppressible(channel: str, address: str) -> None:
         raise ValidationProblem("invalid_address", "This is not an address.")
 
 
-def suppress(entries: Sequence[tuple[str, str]], reason: str, source: str) -> tuple[int, list[str]]:
+def suppress(entries: Sequence[tuple[str, str]], reason: str, source: str, trace: Trace) -> tuple[int, list[str]]:
     """Suppress these (channel, address) pairs; how many were new, and whose they are, by external id. The first reason
-    stays. Raises ValidationProblem for an unknown reason."""
+    stays, but for a STOP, which its number's START takes back: what comes after it is no word of the person. Raises
+    ValidationProblem for an unknown reason."""
     if reason not in SuppressionReason.values:
         raise ValidationProblem("unknown_reason", f"Unknown reason. One of: {', '.join(SuppressionReason.values)}.")
     keys = _keys(entries)
     with connection.cursor() as cursor:
         cursor.execute(
-            "WITH made AS (INSERT INTO preferences_suppression (channel, address_hash, reason, source)"
+            "INSERT INTO preferences_suppression AS s (channel, address_hash, reason, source)"
             " SELECT channel, address_hash, %s, %s FROM unnest(%s::text[], %s::text[]) AS i(channel, address_hash)"
-            " ORDER BY 1, 2 ON CONFLICT (channel, address_hash) DO NOTHING RETURNING 1) SELECT count(*) FROM made",
+            " ORDER BY 1, 2 ON CONFLICT (channel, address_hash)"
+            " DO UPDATE SET reason = excluded.reason, source = excluded.source"
+            " WHERE s.reason = 'stop_keyword' AND excluded.reason <> 'stop_keyword'"
+            " RETURNING channel, address_hash, xmax = 0",
             [reason, source[:64], [key[0] for key in keys], [key[1] for key in keys]],
         )
-        made: int = cursor.fetchone()[0]
-    return made, _touch_owners(entries)
+        made = {(channel, hash) for channel, hash, is_new in cursor.fetchall() if is_new}
+    if made:
+        _note([entry for entry in entries if (entry[0], Suppression.hash_of(entry[1])) in made], "", reason, trace)
+    return len(made), _touch_owners(entries)
 
 
-def lift(channel: str, address: str) -> tuple[bool, list[str]]:
-    """Let an address be used again; whether it was suppressed, and whose it is. Raises ValidationProblem."""
+def lift(channel: str, address: str, only: Collection[str] | None, trace: Trace) -> tuple[bool, list[str]]:
+    """Let an address be used again; whether it was suppressed, and whose it is. With `only`, if for one of these
+    reasons. Raises ValidationProblem."""
     check_suppressible(channel, address)
     [(_, address_hash)] = _keys([(channel, address)])
-    deleted, _ = Suppression.objects.filter(channel=channel, address_hash=address_hash).delete()
-    return bool(deleted), _touch_owners([(channel, address)]) if deleted else []
+    rows = Suppression.objects.filter(channel=channel, address_hash=address_hash)
+    found = rows.select_for_update().first()
+    if found is None or (only is not None and found.reason not in only):
+        return False, []
+    rows.delete()
+    _note([(channel, address)], found.reason, "", trace)
+    return True, _touch_owners([(channel, address)])
 
 
 def _keys(entries: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     return sorted({(channel, Suppression.hash_of(address)) for channel, address in entries})
 
 
-def _touch_owners(entries: Sequence[tuple[str, str]]) -> list[str]:
-    """Move `preferences_changed_at` of everyone with one of these addresses; their external ids. By index: emails are
-    compared as UPPER(email), the expression of `iexact`."""
+def _note(entries: Sequence[tuple[str, str]], before: str, after: str, trace: Trace) -> None:
+    """Into the history of everyone who has one of these addresses."""
+    emails, phones = _by_kind(entries)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO preferences_changerecord (recipient_id, batch, way, what, channel, before, after)"
+            " SELECT r.id, %(batch)s, %(way)s, 'suppression', v.channel, %(before)s, %(after)s"
+            "   FROM preferences_recipient r"
+            "   CROSS JOIN LATERAL (VALUES ('email', UPPER(r.email) = ANY(%(emails)s)),"
+            "                              ('sms', r.phone = ANY(%(phones)s))) AS v(channel, is_theirs)"
+            "  WHERE (UPPER(r.email) = ANY(%(emails)s) OR r.phone = ANY(%(phones)s)) AND v.is_theirs",
+            {
+                "batch": trace.batch,
+                "way": trace.way.value,
+                "before": before,
+                "after": after,
+                "emails": emails,
+                "phones": phones,
+            },
+        )
+
+
+def _by_kind(entries: Sequence[tuple[str, str]]) -> tuple[list[str], list[str]]:
+    """The emails and the phones, as the indexes compare them: emails as UPPER(email), the expression of `iexact`."""
     emails = [address.strip().upper() for channel, address in entries if channel == Channel.EMAIL]
-    phones = [address.strip() for channel, address in entries if channel == Channel.SMS]
+    return emails, [address.strip() for channel, address in entries if channel == Channel.SMS]
+
+
+def _touch_owners(entries: Sequence[tuple[str, str]]) -> list[str]:
+    """Move `preferences_changed_at` of everyone with one of these addresses; their external ids."""
+    emails, phones = _by_kind(entries)
     with connection.cursor() as cursor:
         cursor.execute(
             "WITH owners AS MATERIALIZED (SELECT id FROM preferences_recipient"

@@ -8,10 +8,11 @@ from django.db.models.functions import Now
 from preferences.choices import Channel
 from preferences.errors import BatchRejected, Problem
 from preferences.models import Category, Preference, Recipient
-from preferences.services.inputs import MAX_BATCH, PreferenceChange
+from preferences.services import history
+from preferences.services.inputs import MAX_BATCH, PreferenceChange, Trace
 
 
-def apply(external_id: str, changes: Sequence[PreferenceChange]) -> None:
+def apply(external_id: str, changes: Sequence[PreferenceChange], trace: Trace) -> None:
     """Write these, in a constant number of statements; a later word on the same thing wins.
 
     Raises Recipient.DoesNotExist, and BatchRejected for an unknown category or channel or a required category. The
@@ -27,6 +28,7 @@ def apply(external_id: str, changes: Sequence[PreferenceChange]) -> None:
         category = categories[change.category_slug] if change.category_slug is not None else None
         words[category.id if category else None, change.channel] = change.enabled
     recipient = Recipient.objects.select_for_update(no_key=True).only("id").get(external_id=external_id)
+    history.note_words(recipient.pk, words, trace)
     _take_back(recipient, [key for key, enabled in words.items() if enabled is None])
     Preference.objects.bulk_create(
         [

@@ -1,13 +1,17 @@
 """What callers hand to PreferencesService, and what they get back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import time
 from typing import Final
+from uuid import UUID
 
 from msgspec import UNSET, UnsetType
 
-__all__ = ["MAX_BATCH", "UNSET", "PreferenceChange", "RecipientInput", "UnsetType", "UpsertResult"]
+from core.ids import uuid7
+from preferences.choices import Way
+
+__all__ = ["MAX_BATCH", "UNSET", "PreferenceChange", "RecipientInput", "Trace", "UnsetType", "UpsertResult"]
 
 #: Items in one call of upsert, set_preferences or suppress_all: the bound of the bulk API.
 MAX_BATCH: Final = 1000
@@ -45,3 +49,11 @@ class PreferenceChange:
     category_slug: str | None
     channel: str
     enabled: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What the history says of a change: by which way it came, and the batch it belongs to."""
+
+    way: Way = Way.HOST
+    batch: UUID = field(default_factory=uuid7)

@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from core.ids import uuid7
 from preferences.errors import BatchRejected, Problem, ValidationProblem
 from preferences.models import Recipient
-from preferences.services.inputs import MAX_BATCH, UNSET, RecipientInput, UpsertResult
+from preferences.services.inputs import MAX_BATCH, UNSET, RecipientInput, Trace, UpsertResult
 from preferences.signals import recipient_erased
 from preferences.validation import NO_QUIET_HOURS, VALIDATORS
 
@@ -53,17 +53,29 @@ def update_changed(source: str, attributes: str) -> str:
     hours did.
 
     A lock is a write, so whoever does not differ is not locked either: they are most of a file that is imported again.
+    What people may look up in their history is written along; the statement's parameters `way` and `batch` say whose
+    doing it was.
     """
     differs = " OR ".join([f"coalesce(i.{name}, r.{name}) <> r.{name}" for name in _TEXTS])
     differs = f"({differs} OR {_QUIET_DIFFERS} OR {attributes} <> r.attributes)"
     return f"""
         WITH locked AS MATERIALIZED (
-            SELECT r.id, i.name, i.email, i.phone, i.locale, i.timezone, i.quiet_hours, i.attributes
+            SELECT r.id, i.name, i.email, i.phone, i.locale, i.timezone, i.quiet_hours, i.attributes,
+                   r.email AS old_email, r.phone AS old_phone, r.locale AS old_locale, r.timezone AS old_timezone
               FROM (SELECT i.external_id, i.name, i.email, i.phone, i.locale, i.timezone, i.quiet_hours,
                            i.attributes::jsonb AS attributes FROM {source}) i
               JOIN preferences_recipient r ON r.external_id = i.external_id
              WHERE {differs}
              ORDER BY r.external_id FOR NO KEY UPDATE OF r
+        ), noted AS (
+            INSERT INTO preferences_changerecord (recipient_id, batch, way, what, before, after)
+            SELECT l.id, %(batch)s::uuid, %(way)s::text, v.what, left(v.before, 64), left(v.after, 64)
+              FROM locked l CROSS JOIN LATERAL (VALUES
+                   ('email', '', '', l.email <> l.old_email), ('phone', '', '', l.phone <> l.old_phone),
+                   ('locale', l.old_locale, l.locale, l.locale <> l.old_locale),
+                   ('timezone', l.old_timezone, l.timezone, l.timezone <> l.old_timezone)
+              ) AS v(what, before, after, differs)
+             WHERE v.differs
         )
         UPDATE preferences_recipient r
            SET name = coalesce(i.name, r.name), email = coalesce(i.email, r.email),
@@ -85,7 +97,7 @@ _INSERT = insert_new(_INPUT)
 _UPDATE = update_changed(_INPUT, "coalesce(i.attributes, r.attributes)")
 
 
-def upsert(rows: Sequence[RecipientInput]) -> tuple[UpsertResult, list[str]]:
+def upsert(rows: Sequence[RecipientInput], trace: Trace) -> tuple[UpsertResult, list[str]]:
     """Create or change these; the external ids of those changed come with the result. Runs in the caller's transaction.
 
     Raises BatchRejected, with nothing written, when any row has a value that cannot be taken.
@@ -93,7 +105,7 @@ def upsert(rows: Sequence[RecipientInput]) -> tuple[UpsertResult, list[str]]:
     merged = _merge(_validated(rows))
     if not merged:
         return UpsertResult(0, 0, 0), []
-    parameters = _columns(merged)
+    parameters: dict[str, Any] = {**_columns(merged), "way": trace.way.value, "batch": trace.batch}
     with connection.cursor() as cursor:
         cursor.execute(_INSERT, parameters)
         created: int = cursor.fetchone()[0]

@@ -1,6 +1,6 @@
 """PreferencesService: the one door to recipients, their wishes and their addresses."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, time
 from typing import TypeVar
 from uuid import UUID
@@ -14,10 +14,10 @@ from preferences.digesting import words
 from preferences.digesting.words import DigestChange
 from preferences.errors import ValidationProblem
 from preferences.models import DeviceToken, Recipient
-from preferences.services import addresses, choices, reach, recipients
+from preferences.services import addresses, choices, reach, recipients, undoing
 from preferences.services.cache import ReachCache
 from preferences.services.categories import CategoryCache, CategoryInfo
-from preferences.services.inputs import UNSET, PreferenceChange, RecipientInput, UnsetType, UpsertResult
+from preferences.services.inputs import UNSET, PreferenceChange, RecipientInput, Trace, UnsetType, UpsertResult
 from preferences.services.reach import Reach
 from preferences.validation import is_external_id
 
@@ -34,7 +34,8 @@ class PreferencesService:
     """Batches in, batches out; cheap to construct.
 
     Every write runs in one transaction (the caller's, when one is open), moves `preferences_changed_at` where a route
-    may differ afterwards, and drops the cache keys concerned once it has committed.
+    may differ afterwards, and drops the cache keys concerned once it has committed. What people can look up in their
+    history is written in the same transaction, as `trace` says; without one, as the host application's doing.
     """
 
     def reach(self, external_ids: Sequence[str]) -> dict[str, Reach]:
@@ -65,10 +66,10 @@ class PreferencesService:
         """Every category by id, with certainty those of `ids` that exist."""
         return category_cache.by_id(ids)
 
-    def upsert(self, rows: Sequence[RecipientInput]) -> UpsertResult:
+    def upsert(self, rows: Sequence[RecipientInput], trace: Trace | None = None) -> UpsertResult:
         """Create or change up to 1,000 recipients by external id, in two statements. Raises BatchRejected."""
         with transaction.atomic():
-            result, changed = recipients.upsert(rows)
+            result, changed = recipients.upsert(rows, trace or Trace())
             self._drop(changed)
         return result
 
@@ -79,11 +80,13 @@ class PreferencesService:
             self._drop([external_id])
         return erased
 
-    def set_preferences(self, external_id: str, changes: Sequence[PreferenceChange]) -> None:
+    def set_preferences(
+        self, external_id: str, changes: Sequence[PreferenceChange], trace: Trace | None = None
+    ) -> None:
         """Write words on channels and categories. Raises Recipient.DoesNotExist, and BatchRejected for what is unknown
         or for switching off a required category."""
         with transaction.atomic():
-            choices.apply(external_id, changes)
+            choices.apply(external_id, changes, trace or Trace())
             self._drop([external_id])
 
     def set_quiet_hours(
@@ -92,12 +95,13 @@ class PreferencesService:
         quiet_hours: tuple[time, time] | None,
         *,
         timezone: str | UnsetType = UNSET,
+        trace: Trace | None = None,
     ) -> None:
         """Their quiet hours, None for none of their own, and if given the time zone they are in. What is held already
         leaves when the hold ends that it was given. Raises Recipient.DoesNotExist and BatchRejected."""
         with transaction.atomic():
             Recipient.objects.select_for_update(no_key=True).only("id").get(external_id=external_id)
-            self.upsert([RecipientInput(external_id=external_id, quiet_hours=quiet_hours, timezone=timezone)])
+            self.upsert([RecipientInput(external_id=external_id, quiet_hours=quiet_hours, timezone=timezone)], trace)
 
     def set_digests(self, external_id: str, changes: Sequence[DigestChange]) -> None:
         """Write what a person says about digests. What was gathered by a rhythm they change leaves at once. Raises
@@ -106,27 +110,45 @@ class PreferencesService:
             words.apply(external_id, changes)
             self._drop([external_id])
 
-    def register_token(self, external_id: str, platform: str, token: str, label: str = "") -> DeviceToken:
+    def undo(self, external_id: str, batch: UUID, trace: Trace | None = None) -> bool:
+        """Take back what was changed together as `batch` within the last hour, as far as nothing has changed it since;
+        whether there was anything to take back. Raises Recipient.DoesNotExist."""
+        with transaction.atomic():
+            undone = undoing.undo(self, external_id, batch, trace or Trace())
+            self._drop([external_id])
+        return undone
+
+    def register_token(
+        self, external_id: str, platform: str, token: str, label: str = "", trace: Trace | None = None
+    ) -> DeviceToken:
         """Register a device of this recipient; a token belongs to whoever registered it last. The oldest beyond 20 are
         retired. Raises Recipient.DoesNotExist and ValidationProblem."""
         with transaction.atomic():
-            device, touched = addresses.register(external_id, platform, token, label)
+            device, touched = addresses.register(external_id, platform, token, label, trace or Trace())
             self._drop(touched)
         return device
 
-    def retire_tokens(self, token_ids: Sequence[UUID], reason: str, not_after: datetime | None = None) -> int:
+    def retire_tokens(
+        self,
+        token_ids: Sequence[UUID],
+        reason: str,
+        not_after: datetime | None = None,
+        trace: Trace | None = None,
+    ) -> int:
         """Stop using these devices, except those registered again after `not_after`; how many were in use."""
         with transaction.atomic():
-            retired, touched = addresses.retire(token_ids, reason, not_after)
+            retired, touched = addresses.retire(token_ids, reason, not_after, trace or Trace())
             self._drop(touched)
         return retired
 
-    def suppress(self, channel: str, address: str, reason: str, source: str = "") -> bool:
+    def suppress(self, channel: str, address: str, reason: str, source: str = "", trace: Trace | None = None) -> bool:
         """Never use this email or SMS address again, whoever has it; whether that is new. Raises ValidationProblem."""
         addresses.check_suppressible(channel, address)
-        return self.suppress_all([(channel, address)], reason, source) == 1
+        return self.suppress_all([(channel, address)], reason, source, trace) == 1
 
-    def suppress_all(self, entries: Sequence[tuple[str, str]], reason: str, source: str = "") -> int:
+    def suppress_all(
+        self, entries: Sequence[tuple[str, str]], reason: str, source: str = "", trace: Trace | None = None
+    ) -> int:
         """The same for a batch of (channel, address) that a provider reported; how many are new. What cannot be
         suppressed is left out and logged: one odd address must not keep the others in use."""
         taken: list[tuple[str, str]] = []
@@ -140,14 +162,16 @@ class PreferencesService:
         if not taken:
             return 0
         with transaction.atomic():
-            made, touched = addresses.suppress(taken, reason, source)
+            made, touched = addresses.suppress(taken, reason, source, trace or Trace())
             self._drop(touched)
         return made
 
-    def lift(self, channel: str, address: str) -> bool:
-        """Let an address be used again; whether it was suppressed."""
+    def lift(
+        self, channel: str, address: str, *, only: Collection[str] | None = None, trace: Trace | None = None
+    ) -> bool:
+        """Let an address be used again; whether it was suppressed. `only`: if for one of these reasons."""
         with transaction.atomic():
-            lifted, touched = addresses.lift(channel, address)
+            lifted, touched = addresses.lift(channel, address, only, trace or Trace())
             self._drop(touched)
         return lifted
 

@@ -13,9 +13,9 @@ from django.template.loader import render_to_string
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from preferences.choices import Channel
+from preferences.choices import Channel, Way
 from preferences.models import Category, Preference, Recipient
-from preferences.services import PreferenceChange, PreferencesService
+from preferences.services import PreferenceChange, PreferencesService, Trace
 from preferences.unsubscribing.tokens import Ask, read
 
 log = structlog.get_logger(__name__)
@@ -64,7 +64,7 @@ def _acted(ask: Ask) -> HttpResponse:
     if category is not None and external_id is not None:
         change = PreferenceChange(channel=ask.channel, enabled=False, category_slug=category.slug)
         try:
-            PreferencesService().set_preferences(external_id, [change])
+            PreferencesService().set_preferences(external_id, [change], Trace(Way.UNSUBSCRIBE))
         except Recipient.DoesNotExist:  # erased meanwhile
             log.info("unsubscribe.recipient_gone")
     return _page("done", category=category, by=_BY[ask.channel])

@@ -113,3 +113,14 @@ def test_words_without_it_cost_nothing(monkeypatch: pytest.MonkeyPatch, provider
 
     assert made == []
     assert [message.content["body"] for message in provider.calls] == ["Hi"]
+
+
+def test_the_link_to_ones_preferences_leads_to_them(provider: FakeProvider) -> None:
+    factories.template("choices", {"en": {"sms": {"body": "Yours: {{ preferences_url }}"}}})
+
+    send(template="choices", channels=["sms"], data={"preferences_url": "https://evil.example/"})
+
+    [message] = provider.calls
+    path = re.search(r"/preferences/[\w-]+/", message.content["body"])
+    assert path, message.content["body"]
+    assert "What you receive" in Client().get(path[0]).content.decode()

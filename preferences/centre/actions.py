@@ -1,0 +1,96 @@
+"""What the forms of the page do: each action takes the visitor and what they sent, and changes something or refuses."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models.functions import Now
+from django.http import QueryDict
+
+from preferences.centre import words
+from preferences.centre.visitors import Visitor
+from preferences.models import ChangeRecord, DeviceToken
+from preferences.services import BatchRejected, PreferencesService, RecipientInput, Trace
+from preferences.services.undoing import REMOVED
+
+#: Changes one person may make in a minute, so that nobody fills the history by a script. People make a handful.
+MAX_A_MINUTE = 300
+#: Switches in one form: the page's bound on categories, times the channels, and these themselves.
+MAX_SWITCHES = (words.MAX_CATEGORIES + 1) * 4
+
+
+class Refused(Exception):
+    """What somebody sent cannot be done. `field` is where it stands on the page, `message` says why."""
+
+    def __init__(self, field: str, message: str, status: int = 422) -> None:
+        self.field, self.message, self.status = field, message, status
+        super().__init__(message)
+
+
+Action = Callable[[Visitor, QueryDict, Trace], None]
+
+
+def act(visitor: Visitor, sent: QueryDict, trace: Trace) -> None:
+    """Do what a form of the page asks. Raises Refused, and Recipient.DoesNotExist after an erasure."""
+    action = ACTIONS.get(sent.get("action", ""))
+    if action is None:
+        raise Refused("", "This form is of another time. Please try again.")
+    recent = ChangeRecord.objects.filter(recipient=visitor.recipient, at__gt=Now() - timedelta(minutes=1))
+    if recent[MAX_A_MINUTE : MAX_A_MINUTE + 1].exists():
+        raise Refused("", "That were many changes in a short time. Please wait a minute.", 429)
+    action(visitor, sent, trace)
+
+
+def say_words(visitor: Visitor, sent: QueryDict, trace: Trace) -> None:
+    shown = sent.getlist("shown")
+    if len(shown) > MAX_SWITCHES:
+        raise Refused("words", "That are more choices than this page has.")
+    try:
+        changes = words.changes(shown, sent.getlist("on"), words.words_of(visitor.recipient))
+    except ValueError as error:
+        raise Refused("words", str(error)) from None
+    if not changes:
+        return
+    try:
+        PreferencesService().set_preferences(visitor.recipient.external_id, changes, trace)
+    except BatchRejected as rejected:
+        raise Refused("words", next(iter(rejected.errors.values()))[0].message) from None
+
+
+def set_language_and_zone(visitor: Visitor, sent: QueryDict, trace: Trace) -> None:
+    given: dict[str, Any] = {name: sent[name] for name in ("locale", "timezone") if name in sent}
+    try:
+        PreferencesService().upsert([RecipientInput(external_id=visitor.recipient.external_id, **given)], trace)
+    except BatchRejected as rejected:
+        problem = rejected.errors[0][0]
+        raise Refused(problem.field, problem.message) from None
+
+
+def remove_device(visitor: Visitor, sent: QueryDict, trace: Trace) -> None:
+    """Removing what is removed changes nothing."""
+    device_id = _uuid(sent.get("device", ""))
+    if device_id is None or not DeviceToken.objects.filter(recipient=visitor.recipient, pk=device_id).exists():
+        raise Refused("devices", "There is no such device any more.", 404)
+    PreferencesService().retire_tokens([device_id], REMOVED, trace=trace)
+
+
+def undo(visitor: Visitor, sent: QueryDict, trace: Trace) -> None:
+    batch = _uuid(sent.get("batch", ""))
+    if batch is None or not PreferencesService().undo(visitor.recipient.external_id, batch, trace):
+        raise Refused("", "This cannot be taken back any more.", 409)
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+ACTIONS: Mapping[str, Action] = {
+    "words": say_words,
+    "about": set_language_and_zone,
+    "device": remove_device,
+    "undo": undo,
+}

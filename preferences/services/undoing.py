@@ -1,0 +1,84 @@
+"""Taking back what was changed together: from the history, as far as nobody has changed it since."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.db.models.functions import Now
+
+from preferences.choices import Changed
+from preferences.models import Category, ChangeRecord, DeviceToken, Preference, Recipient
+from preferences.services.history import ENABLED
+from preferences.services.inputs import PreferenceChange, RecipientInput, Trace
+
+if TYPE_CHECKING:
+    from preferences.services.service import PreferencesService
+
+#: What lies longer ago is no slip any more.
+UNDO_WITHIN = timedelta(hours=1)
+#: Why a device that a person removed is not used.
+REMOVED = "removed"
+
+
+def changes_of(recipient_id: UUID, batch: UUID) -> list[ChangeRecord]:
+    """What was changed together and may be taken back; empty when it is too long ago."""
+    rows = ChangeRecord.objects.filter(recipient_id=recipient_id, batch=batch, at__gt=Now() - UNDO_WITHIN)
+    return list(rows.order_by("id").select_related("category"))
+
+
+def undo(service: "PreferencesService", external_id: str, batch: UUID, trace: Trace) -> bool:
+    """For PreferencesService.undo, which opened the transaction."""
+    recipient = Recipient.objects.select_for_update(no_key=True).get(external_id=external_id)
+    changes = changes_of(recipient.pk, batch)
+    words = _words(recipient, [change for change in changes if change.what == Changed.PREFERENCE])
+    fields: dict[str, Any] = {
+        change.what: change.before
+        for change in changes
+        if change.what in (Changed.LOCALE, Changed.TIMEZONE) and getattr(recipient, change.what) == change.after
+    }
+    devices = [change.subject for change in changes if change.what == Changed.DEVICE and change.after == "removed"]
+    if words:
+        service.set_preferences(external_id, words, trace)
+    if fields:
+        service.upsert([RecipientInput(external_id=external_id, **fields)], trace)
+    return bool(words or fields or (devices and _restore(recipient, devices, trace)))
+
+
+def _words(recipient: Recipient, changes: Sequence[ChangeRecord]) -> list[PreferenceChange]:
+    said: dict[tuple[int | None, str], bool] = {
+        (category_id, channel): enabled
+        for category_id, channel, enabled in Preference.objects.filter(recipient=recipient).values_list(
+            "category_id", "channel", "enabled"
+        )
+    }
+    required = set(Category.objects.filter(is_required=True).values_list("pk", flat=True))
+    return [
+        PreferenceChange(change.category.slug if change.category else None, change.channel, ENABLED[change.before])
+        for change in changes
+        if said.get((change.category_id, change.channel)) is ENABLED[change.after]
+        and not (change.category_id in required and change.before == "off")
+    ]
+
+
+def _restore(recipient: Recipient, device_ids: Sequence[str], trace: Trace) -> bool:
+    """Use devices again that the person removed; whether one was."""
+    rows = DeviceToken.objects.filter(
+        recipient=recipient, pk__in=device_ids, retired_at__isnull=False, retired_reason=REMOVED
+    )
+    restored = list(rows.values_list("pk", flat=True))
+    rows.update(retired_at=None, retired_reason="")
+    ChangeRecord.objects.bulk_create(
+        ChangeRecord(
+            recipient=recipient,
+            batch=trace.batch,
+            way=trace.way,
+            what=Changed.DEVICE,
+            subject=str(pk),
+            before="removed",
+            after="in use",
+        )
+        for pk in restored
+    )
+    Recipient.objects.filter(pk=recipient.pk).update(preferences_changed_at=Now())
+    return bool(restored)

@@ -1,0 +1,82 @@
+// Each choice is saved as it is made: the page's own forms, sent one choice at a time. The answer is the page as it now
+// is; what differs is worked into it (`follow` of refresh.js), so the server is always right and nothing flickers.
+
+const notice = document.querySelector("#notice");
+let waiting = Promise.resolve();
+let underWay = 0;
+
+function say(words) {
+  const line = document.createElement("p");
+  line.className = "notice";
+  line.append(Object.assign(document.createElement("span"), { textContent: words }));
+  notice.replaceChildren(line);
+}
+
+// What a switch and a list show after somebody touched them is no attribute any more: back to what the page says.
+function settle() {
+  for (const box of document.querySelectorAll("#centre .switch")) box.checked = box.hasAttribute("checked");
+  for (const option of document.querySelectorAll("#centre option")) option.selected = option.hasAttribute("selected");
+  suggestZone();
+}
+
+async function save(form, fields) {
+  underWay += 1;
+  try {
+    const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(fields), headers: { Accept: "text/html" } });
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = page.querySelector("#centre");
+    if (!fresh) return location.reload(); // signed out, or the link has run out: what is said there says why
+    underWay -= 1;
+    if (underWay) return; // the last answer shows all of them
+    fresh.querySelector(".history")?.toggleAttribute("open", document.querySelector(".history")?.open ?? false);
+    follow(document.querySelector("#centre"), fresh);
+    follow(notice, page.querySelector("#notice"));
+    settle();
+    if (!answer.ok) say(page.querySelector(".fault")?.textContent ?? "This could not be saved.");
+  } catch {
+    underWay -= 1;
+    settle();
+    say("This could not be saved. Is there a connection?");
+  }
+}
+
+function queue(form, fields) {
+  waiting = waiting.then(() => save(form, fields));
+}
+
+addEventListener("submit", (event) => {
+  const form = event.target.closest("[data-saves]");
+  if (!form) return;
+  event.preventDefault();
+  queue(form, new FormData(form));
+});
+
+addEventListener("change", ({ target }) => {
+  const form = target.closest("[data-saves]");
+  if (!form) return;
+  if (!target.matches(".switch")) return form.requestSubmit();
+  const fields = new FormData(form);
+  fields.delete("shown");
+  fields.delete("on");
+  // As the server last said, turned around: whoever switches on and off again before an answer comes sends both.
+  fields.append("shown", `${target.value}:${target.checked ? 0 : 1}`);
+  if (target.checked) fields.append("on", target.value);
+  queue(form, fields);
+});
+
+// The browser knows where it is; it is offered and not taken.
+function suggestZone() {
+  const list = document.querySelector("#timezone");
+  const hint = document.querySelector("#zone-hint");
+  const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const option = [...(list?.options ?? [])].find(({ value }) => value === here);
+  if (!option || list.value === here) return;
+  const button = Object.assign(document.createElement("button"), { type: "button", textContent: `Use ${option.textContent}` });
+  button.addEventListener("click", () => {
+    list.value = here;
+    list.form.requestSubmit();
+    list.focus();
+  });
+  hint.replaceChildren(button, ", as your browser is set to.");
+}
+suggestZone();
