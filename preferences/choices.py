@@ -85,6 +85,7 @@ class Changed(TextChoices):
     PREFERENCE = "preference", "What is wanted"
     LOCALE = "locale", "Language"
     TIMEZONE = "timezone", "Time zone"
+    QUIET_HOURS = "quiet_hours", "Quiet hours"
     EMAIL = "email", "Email address"
     PHONE = "phone", "Phone number"
     DEVICE = "device", "Device"

@@ -1,7 +1,7 @@
 """What the forms of the page do: each action takes the visitor and what they sent, and changes something or refuses."""
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -67,6 +67,21 @@ def set_language_and_zone(visitor: Visitor, sent: QueryDict, trace: Trace) -> No
         raise Refused(problem.field, problem.message) from None
 
 
+def set_quiet_hours(visitor: Visitor, sent: QueryDict, trace: Trace) -> None:
+    """Both times, or neither for no quiet hours of their own."""
+    start, end = (sent.get(name, "").strip() for name in ("quiet_start", "quiet_end"))
+    if bool(start) != bool(end):
+        raise Refused("quiet_hours", "Give both times, or clear both for no quiet hours.")
+    try:
+        window = (time.fromisoformat(start), time.fromisoformat(end)) if start else None
+    except ValueError:
+        raise Refused("quiet_hours", "Give times as hours and minutes, for example 22:00.") from None
+    try:
+        PreferencesService().set_quiet_hours(visitor.recipient.external_id, window, trace=trace)
+    except BatchRejected as rejected:
+        raise Refused("quiet_hours", rejected.errors[0][0].message) from None
+
+
 def remove_device(visitor: Visitor, sent: QueryDict, trace: Trace) -> None:
     """Removing what is removed changes nothing."""
     device_id = _uuid(sent.get("device", ""))
@@ -91,6 +106,7 @@ def _uuid(text: str) -> UUID | None:
 ACTIONS: Mapping[str, Action] = {
     "words": say_words,
     "about": set_language_and_zone,
+    "quiet": set_quiet_hours,
     "device": remove_device,
     "undo": undo,
 }

@@ -6,6 +6,8 @@ from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from django.conf import settings
+
 from preferences.centre import locales, words
 from preferences.centre.visitors import Visitor
 from preferences.choices import Changed, Channel, Platform, SuppressionReason, Way
@@ -58,6 +60,7 @@ def context(visitor: Visitor, *, saved: UUID | None = None, undone: bool = False
         "table": words.table(recipient),
         "languages": locales.languages(recipient.locale),
         "zones": locales.zones(recipient.timezone),
+        "quiet_default": settings.QUIET_HOURS,
         "devices": _devices(recipient, zone),
         "addresses": addresses(recipient, hidden=visitor.by_link),
         "history": [_line(change, zone) for change in history.newest(recipient.pk, MAX_HISTORY)],
@@ -137,7 +140,7 @@ def _said(change: ChangeRecord) -> str:
             about = change.category.name if change.category else "Everything"
             word = {"on": "on", "off": "off"}.get(change.after, "as usual")
             return f"{about} {BY[change.channel]}: {word}"
-        case Changed.LOCALE.value | Changed.TIMEZONE.value:
+        case Changed.LOCALE.value | Changed.TIMEZONE.value | Changed.QUIET_HOURS.value:
             return f"{Changed(change.what).label}: {change.before or 'none'} → {change.after or 'none'}"
         case Changed.DEVICE.value:
             return f"Device {'added' if change.after in ('added', 'in use') else 'removed'}"

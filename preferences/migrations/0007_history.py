@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
                 ('batch', models.UUIDField()),
                 ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('way', models.CharField(choices=[('page', 'Preferences page'), ('link', 'Preferences link'), ('unsubscribe', 'Unsubscribe link'), ('keyword', 'Text message'), ('api', 'API'), ('admin', 'Admin'), ('import', 'Import'), ('provider', 'Delivery report'), ('host', 'Host application')], max_length=16)),
-                ('what', models.CharField(choices=[('preference', 'What is wanted'), ('locale', 'Language'), ('timezone', 'Time zone'), ('email', 'Email address'), ('phone', 'Phone number'), ('device', 'Device'), ('suppression', 'Address not to be used')], max_length=16)),
+                ('what', models.CharField(choices=[('preference', 'What is wanted'), ('locale', 'Language'), ('timezone', 'Time zone'), ('quiet_hours', 'Quiet hours'), ('email', 'Email address'), ('phone', 'Phone number'), ('device', 'Device'), ('suppression', 'Address not to be used')], max_length=16)),
                 ('channel', models.CharField(blank=True, choices=[('push', 'Push'), ('email', 'Email'), ('sms', 'SMS'), ('in_app', 'In-app')], db_default='', default='', max_length=8)),
                 ('subject', models.CharField(blank=True, db_default='', default='', max_length=64)),
                 ('before', models.CharField(blank=True, db_default='', default='', max_length=64)),

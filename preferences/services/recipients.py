@@ -24,10 +24,9 @@ _FIELDS = (*_TEXTS, "quiet_hours", "attributes")
 #: `i.quiet_hours` is null for what stays, NO_QUIET_HOURS for none, or as 22:00-07:30.
 _WINDOW = f"nullif(i.quiet_hours, '{NO_QUIET_HOURS}')"
 _START, _END = (f"split_part({_WINDOW}, '-', {part})::time" for part in (1, 2))
-_QUIET_DIFFERS = (
-    "(i.quiet_hours IS NOT NULL AND i.quiet_hours <> coalesce("
-    f"left(r.quiet_start::text, 5) || '-' || left(r.quiet_end::text, 5), '{NO_QUIET_HOURS}'))"
-)
+#: What a recipient has, in the same form.
+_QUIET = f"coalesce(left(r.quiet_start::text, 5) || '-' || left(r.quiet_end::text, 5), '{NO_QUIET_HOURS}')"
+_QUIET_DIFFERS = f"(i.quiet_hours IS NOT NULL AND i.quiet_hours <> {_QUIET})"
 #: Where the zone decides something: only of who has quiet hours.
 _ZONE_DIFFERS = "(r.quiet_start IS NOT NULL AND coalesce(i.timezone, r.timezone) <> r.timezone)"
 
@@ -61,7 +60,8 @@ def update_changed(source: str, attributes: str) -> str:
     return f"""
         WITH locked AS MATERIALIZED (
             SELECT r.id, i.name, i.email, i.phone, i.locale, i.timezone, i.quiet_hours, i.attributes,
-                   r.email AS old_email, r.phone AS old_phone, r.locale AS old_locale, r.timezone AS old_timezone
+                   r.email AS old_email, r.phone AS old_phone, r.locale AS old_locale, r.timezone AS old_timezone,
+                   {_QUIET} AS old_quiet
               FROM (SELECT i.external_id, i.name, i.email, i.phone, i.locale, i.timezone, i.quiet_hours,
                            i.attributes::jsonb AS attributes FROM {source}) i
               JOIN preferences_recipient r ON r.external_id = i.external_id
@@ -73,7 +73,8 @@ def update_changed(source: str, attributes: str) -> str:
               FROM locked l CROSS JOIN LATERAL (VALUES
                    ('email', '', '', l.email <> l.old_email), ('phone', '', '', l.phone <> l.old_phone),
                    ('locale', l.old_locale, l.locale, l.locale <> l.old_locale),
-                   ('timezone', l.old_timezone, l.timezone, l.timezone <> l.old_timezone)
+                   ('timezone', l.old_timezone, l.timezone, l.timezone <> l.old_timezone),
+                   ('quiet_hours', l.old_quiet, l.quiet_hours, l.quiet_hours <> l.old_quiet)
               ) AS v(what, before, after, differs)
              WHERE v.differs
         )

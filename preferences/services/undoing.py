@@ -1,16 +1,18 @@
 """Taking back what was changed together: from the history, as far as nobody has changed it since."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db.models.functions import Now
 
+from preferences import quiet_hours
 from preferences.choices import Changed
 from preferences.models import Category, ChangeRecord, DeviceToken, Preference, Recipient
 from preferences.services.history import ENABLED
 from preferences.services.inputs import PreferenceChange, RecipientInput, Trace
+from preferences.validation import NO_QUIET_HOURS
 
 if TYPE_CHECKING:
     from preferences.services.service import PreferencesService
@@ -37,12 +39,29 @@ def undo(service: "PreferencesService", external_id: str, batch: UUID, trace: Tr
         for change in changes
         if change.what in (Changed.LOCALE, Changed.TIMEZONE) and getattr(recipient, change.what) == change.after
     }
+    for change in changes:
+        if change.what == Changed.QUIET_HOURS and _window_of(recipient) == change.after:
+            fields["quiet_hours"] = _window(change.before)
     devices = [change.subject for change in changes if change.what == Changed.DEVICE and change.after == "removed"]
     if words:
         service.set_preferences(external_id, words, trace)
     if fields:
         service.upsert([RecipientInput(external_id=external_id, **fields)], trace)
     return bool(words or fields or (devices and _restore(recipient, devices, trace)))
+
+
+def _window_of(recipient: Recipient) -> str:
+    """Their quiet hours as the history writes them."""
+    if recipient.quiet_start is None or recipient.quiet_end is None:
+        return NO_QUIET_HOURS
+    return quiet_hours.written(quiet_hours.minutes(recipient.quiet_start), quiet_hours.minutes(recipient.quiet_end))
+
+
+def _window(text: str) -> tuple[time, time] | None:
+    if text == NO_QUIET_HOURS:
+        return None
+    start, end = text.split("-")
+    return time.fromisoformat(start), time.fromisoformat(end)
 
 
 def _words(recipient: Recipient, changes: Sequence[ChangeRecord]) -> list[PreferenceChange]:

@@ -13,9 +13,7 @@ from notifications.observers import OutcomeKey
 from notifications.providers.breaker import Breaker
 from notifications.providers.circuit import Report
 from tests import factories
-from tests.browser.test_admin import expect, page, sign_in
-
-__all__ = ["page"]  # a fixture
+from tests.browser.test_admin import expect, sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

@@ -11,9 +11,7 @@ from notifications.services import providers
 from notifications.services.notification import NotificationService
 from preferences.services import PreferencesService
 from tests import factories
-from tests.browser.test_admin import expect, page, sign_in
-
-__all__ = ["page"]  # a fixture
+from tests.browser.test_admin import expect, sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

@@ -7,9 +7,7 @@ import pytest
 from notifications.models import ProviderSwitch
 from notifications.providers.breaker import Breaker
 from notifications.providers.circuit import Report
-from tests.browser.test_admin import expect, page, sign_in
-
-__all__ = ["page"]  # a fixture
+from tests.browser.test_admin import expect, sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

@@ -6,7 +6,7 @@ import pytest
 
 from notifications.models import SandboxState
 from tests.admin import simulated_call
-from tests.browser.test_admin import page, sign_in  # noqa: F401  the fixture is used by its name
+from tests.browser.test_admin import sign_in
 
 sync_api = pytest.importorskip("playwright.sync_api")
 expect = sync_api.expect
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_weather_is_made_and_taken_back_and_mails_are_seen(page: Any, live_server: Any, width: int) -> None:  # noqa: F811
+def test_weather_is_made_and_taken_back_and_mails_are_seen(page: Any, live_server: Any, width: int) -> None:
     simulated_call()
     page.set_viewport_size({"width": width, "height": 900})
     sign_in(page, live_server.url)

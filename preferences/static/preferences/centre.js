@@ -16,13 +16,15 @@ function say(words) {
 function settle() {
   for (const box of document.querySelectorAll("#centre .switch")) box.checked = box.hasAttribute("checked");
   for (const option of document.querySelectorAll("#centre option")) option.selected = option.hasAttribute("selected");
+  for (const time of document.querySelectorAll("#centre input[type=time]")) time.value = time.getAttribute("value") ?? "";
   suggestZone();
 }
 
+// A field of each form is called "action", so its address is asked of the attribute.
 async function save(form, fields) {
   underWay += 1;
   try {
-    const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(fields), headers: { Accept: "text/html" } });
+    const answer = await fetch(form.getAttribute("action"), { method: "POST", body: new URLSearchParams(fields), headers: { Accept: "text/html" } });
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const fresh = page.querySelector("#centre");
     if (!fresh) return location.reload(); // signed out, or the link has run out: what is said there says why
@@ -54,6 +56,7 @@ addEventListener("submit", (event) => {
 addEventListener("change", ({ target }) => {
   const form = target.closest("[data-saves]");
   if (!form) return;
+  if (form.dataset.saves === "whole") return; // two times make one choice: its button sends them
   if (!target.matches(".switch")) return form.requestSubmit();
   const fields = new FormData(form);
   fields.delete("shown");

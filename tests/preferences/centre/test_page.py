@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Any
 
 import pytest
@@ -265,6 +265,38 @@ class TestTheRest:
 
         assert response.status_code == 422
         assert 'aria-invalid="true"' in response.content.decode()
+
+    def test_quiet_hours_are_set_taken_back_and_cleared(self, link: str, ada: Recipient) -> None:
+        # When they are set, then the page shows them and its history tells
+        client = Client()
+        page = post(client, link, action="quiet", quiet_start="22:00", quiet_end="07:30")
+        ada.refresh_from_db()
+        assert (ada.quiet_start, ada.quiet_end) == (time(22), time(7, 30))
+        shown = page.content.decode()
+        assert 'value="22:00"' in shown
+        assert "none → 22:00-07:30" in shown
+
+        # When that is taken back, then there are none
+        undo(client, link, page)
+        ada.refresh_from_db()
+        assert (ada.quiet_start, ada.quiet_end) == (None, None)
+
+        # When others were set and both fields are cleared, then there are none either
+        post(client, link, action="quiet", quiet_start="21:00", quiet_end="06:00")
+        post(client, link, action="quiet", quiet_start="", quiet_end="")
+        ada.refresh_from_db()
+        assert ada.quiet_start is None
+
+    @pytest.mark.parametrize(
+        ("start", "end"), [("22:00", ""), ("", "07:00"), ("25:00", "07:00"), ("8:00", "x"), ("07:00", "07:00")]
+    )
+    def test_what_are_no_quiet_hours_is_said_beside_them(self, link: str, ada: Recipient, start: str, end: str) -> None:
+        response = Client().post(link, {"action": "quiet", "quiet_start": start, "quiet_end": end})
+
+        assert response.status_code == 422
+        assert 'id="quiet-fault"' in response.content.decode()
+        ada.refresh_from_db()
+        assert ada.quiet_start is None
 
     def test_a_device_is_removed_and_brought_back(self, link: str, ada: Recipient) -> None:
         device = DeviceToken.objects.get(recipient=ada)
