@@ -4,6 +4,7 @@ import json
 import re
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 from django.contrib.auth.models import Group, Permission, User
 from django.db import connection
@@ -40,6 +41,8 @@ from notifications.services.events_lane import Incoming
 from notifications.services.letters import LetterFilter
 from notifications.services.notification import NotificationService
 from notifications.services.tracking import DeliveryTracker
+from preferences.choices import Changed, Way
+from preferences.models import ChangeRecord
 from preferences.services import PreferencesService
 from tests import factories
 
@@ -144,6 +147,7 @@ def a_row_of_everything() -> Notification:
     """Something for every page to show."""
     person = factories.recipient("ada")
     factories.preference(person, "sms")
+    ChangeRecord.objects.create(recipient=person, what=Changed.LOCALE, after="de", way=Way.PAGE, batch=uuid4())
     Digest.objects.create(recipient=person, category=factories.category("orders"), closes_at=timezone.now())
     PreferencesService().suppress("email", "gone@example.com", "manual")
     factories.api_key()
