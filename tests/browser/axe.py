@@ -4,10 +4,18 @@ from typing import Any
 
 from axe_playwright_python.base import AXE_SCRIPT
 
-#: What fades in has its colours when it has arrived; what moves for ever is not waited for.
+#: What fades in has its colours when it has arrived; what moves for ever is not waited for. A fade begins with the next
+#: frame, and a document does not tell of those in its shadow roots.
 _SETTLED = """async () => {
-    const ends = document.getAnimations().filter((a) => a.effect?.getComputedTiming().iterations !== Infinity);
+    const frame = () => new Promise(requestAnimationFrame);
+    await frame();
+    await frame();
+    const inside = (element) => element.shadowRoot ? roots(element.shadowRoot) : [];
+    const roots = (root) => [root, ...[...root.querySelectorAll("*")].flatMap(inside)];
+    const ends = roots(document).flatMap((root) => root.getAnimations())
+        .filter((a) => a.effect?.getComputedTiming().iterations !== Infinity);
     await Promise.allSettled(ends.map((a) => a.finished));
+    await frame();
 }"""
 
 
