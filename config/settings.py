@@ -369,6 +369,7 @@ TEST_PROVIDERS = {c: f"simulated_{c}" for c in ("email", "sms", "push", "in_app"
 #: Told of every batch that is accepted or recorded, inside its transaction.
 DELIVERY_OBSERVERS = ["analytics.observer.MinuteCounts", "notifications.metrics.Outcomes"]
 SOURCE_NAMERS = ["campaigns.selectors.names_of_sources"]  # what sources are called: notifications.sources
+ENGAGEMENT_LOOKUP = "channels_app.attention.of"  # what people did in their inbox: notifications.attention
 #: What has a hand in each message between rendering and its provider, in order.
 MESSAGE_DECORATORS = ["analytics.engagement.decorator.Engagement"] if TRACKING else []
 

@@ -2,7 +2,7 @@
 
 from django.db.models import TextChoices
 
-from preferences.choices import Channel, Platform, Priority
+from preferences.choices import Channel, Platform, Priority, Strategy, Unless
 
 __all__ = [
     "Channel",
@@ -14,6 +14,8 @@ __all__ = [
     "Priority",
     "SkipReason",
     "Status",
+    "Strategy",
+    "Unless",
 ]
 
 
@@ -58,6 +60,7 @@ class SkipReason(TextChoices):
     EXPIRED = "expired", "Expired"
     CANCELLED = "cancelled", "Cancelled"
     DIGESTED = "digested", "Gathered into a digest"
+    NOT_NEEDED = "not_needed", "Reached on another channel"
 
 
 class EventType(TextChoices):
@@ -92,6 +95,7 @@ class HoldReason(TextChoices):
     REDIS_AWAY = "redis_away", "The limits cannot be checked"
     UNAVAILABLE = "unavailable", "The provider could not be asked"
     QUIET_HOURS = "quiet_hours", "Quiet hours of the recipient"
+    ITS_TURN = "its_turn", "Another channel comes first"
 
 
 class MachineKind(TextChoices):

@@ -24,7 +24,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     wording for every channel, `{"title": ..., "body": ..., "link"?: ...}`, or fields by channel,
     `{"email": {"subject": ..., "text": ...}, "sms": {"body": ...}}`; it is literal text, no merge fields.
     `digest_key` parts what is gathered for one person, for example by repository: each key has digests of its own.
-    `channels` None means the category's. `id` is given by callers that need the same id again (campaigns:
+    `channels` None means the category's, and so does `strategy` None; it is given as `preferences.strategies.asked`
+    reads it. `id` is given by callers that need the same id again (campaigns:
     `ids.deterministic_key`).
     """
 
@@ -41,6 +42,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     dedup_key: str = ""
     digest_key: str = ""
     metadata: Mapping[str, object] = msgspec.field(default_factory=dict)
+    strategy: str | Mapping[str, object] | None = None
     id: UUID | Key | None = None
 
 

@@ -9,6 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
+from notifications.attention import EngagementLookup
 from notifications.decorators import MessageDecorator
 from notifications.observers import DeliveryObserver, EventListener
 from notifications.providers.base import Provider
@@ -72,6 +73,13 @@ def listeners() -> tuple[EventListener, ...]:
     return tuple(import_string(path)() for path in settings.EVENT_LISTENERS)
 
 
+@cache
+def engagement_lookup() -> EngagementLookup | None:
+    """Who knows what people did in their inbox; None where there is none."""
+    path = settings.ENGAGEMENT_LOOKUP
+    return cast(EngagementLookup, import_string(path)) if path else None
+
+
 class MessageHandler(Protocol):
     """One batch in, a verdict out; safe to call from several threads. AGAIN when nothing could be recorded."""
 
@@ -108,6 +116,8 @@ def _forget(*, setting: str, **_: object) -> None:
         source_namers.cache_clear()
     if setting == "MESSAGE_DECORATORS":
         decorators.cache_clear()
+    if setting == "ENGAGEMENT_LOOKUP":
+        engagement_lookup.cache_clear()
     if setting == "EVENT_LISTENERS":
         listeners.cache_clear()
 

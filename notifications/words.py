@@ -16,6 +16,7 @@ REASONS: Mapping[str, str] = {
     SkipReason.EXPIRED: "It was too late: the notification had expired before its turn came.",
     SkipReason.CANCELLED: "It was cancelled before it left.",
     SkipReason.DIGESTED: "It was gathered into a digest, which goes out as one message.",
+    SkipReason.NOT_NEEDED: "It was not needed any more: they were reached on another channel.",
 }
 _WORDS: Mapping[str, str] = {
     **dict(HoldReason.choices),

@@ -197,6 +197,7 @@ class CategoryAdmin(BaseModelAdmin):
     search_fields = ("slug", "name")
     fieldsets = (
         (None, {"fields": ("name", "slug", "description", "channels", ("default_priority", "purpose"), "is_required")}),
+        ("Order of the channels", {"fields": (("strategy", "fallback_seconds"), "escalation")}),
         ("Repetition and hours", {"fields": ("dedup_seconds", "waits_for_quiet_hours")}),
         (
             "Digest",

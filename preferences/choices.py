@@ -47,6 +47,22 @@ class DigestRhythm(TextChoices):
     DEFAULT = "default", "As the category does"
 
 
+class Strategy(TextChoices):
+    """In which order the channels of one message are tried; see `preferences.strategies`."""
+
+    ALL = "all", "All channels at once"
+    FIRST = "first", "One after the other, until one has delivered"
+    ESCALATE = "escalate", "Step by step, until it is seen or read"
+
+
+class Unless(TextChoices):
+    """What keeps a later step of an escalation from going out."""
+
+    DELIVERED = "delivered", "delivered"
+    SEEN = "seen", "seen"
+    READ = "read", "read"
+
+
 class Platform(TextChoices):
     """Who delivers to a device."""
 

@@ -22,6 +22,7 @@ from preferences.errors import ValidationProblem
 from preferences.models import Category, Preference, Recipient, Suppression
 from preferences.services import PreferenceChange
 from preferences.services.addresses import SUPPRESSIBLE
+from preferences.strategies import Refused, as_json, steps
 from preferences.validation import VALIDATORS
 
 #: Categories in the grid of a recipient's page; an installation has dozens.
@@ -154,6 +155,12 @@ class RecipientForm(forms.ModelForm):
             self.add_error("quiet_end", ValidationError(problem.message, code=problem.code))
 
 
+def _place(path: str) -> str:
+    """`Step 2: ` of the pointer `/1/after`."""
+    number = path.split("/")[1] if path else ""
+    return f"Step {int(number) + 1}: " if number else ""
+
+
 class CategoryForm(forms.ModelForm):
     """A category, its channels as boxes to tick."""
 
@@ -191,11 +198,21 @@ class CategoryForm(forms.ModelForm):
             "track_clicks",
             "track_opens",
             "waits_for_quiet_hours",
+            "strategy",
+            "fallback_seconds",
+            "escalation",
             *DIGEST_COLUMNS,
             "cap_per_day",
             "cap_per_week",
         ]
         widgets: ClassVar = {"description": UnfoldAdminTextareaWidget(attrs={"rows": 3})}
+
+    def clean_escalation(self) -> list[dict[str, Any]]:
+        given = self.cleaned_data["escalation"]
+        try:
+            return as_json(steps(given)) if given else []
+        except Refused as refused:
+            raise ValidationError([f"{_place(one.path)}{one.message}" for one in refused.faults]) from None
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data

@@ -10,8 +10,9 @@ from django.db.models import F, Q
 from django.db.models.functions import Now, Upper
 
 from core.ids import uuid7
-from preferences.choices import Changed, Channel, Platform, Priority, Purpose, SuppressionReason, Way
+from preferences.choices import Changed, Channel, Platform, Priority, Purpose, Strategy, SuppressionReason, Way
 from preferences.digesting.models import DigestChoice, DigestConfig
+from preferences.strategies import DEFAULT_WAIT, MAX_AFTER, MIN_WAIT
 
 __all__ = ["Category", "ChangeRecord", "DeviceToken", "DigestChoice", "Preference", "Recipient", "Suppression"]
 
@@ -153,6 +154,27 @@ class Category(DigestConfig):
         blank=True,
         validators=[MinValueValidator(1), MaxValueValidator(MAX_CAP)],
         help_text="In seven days. What is more is skipped, except critical messages and required categories",
+    )
+    strategy = models.CharField(
+        max_length=8,
+        choices=Strategy.choices,
+        default=Strategy.ALL,
+        db_default=Strategy.ALL,
+        help_text="In which order the channels of a message are tried; a sender and a campaign may choose another",
+    )
+    fallback_seconds = models.PositiveIntegerField(
+        "next channel after",
+        default=DEFAULT_WAIT,
+        db_default=DEFAULT_WAIT,
+        validators=[MinValueValidator(MIN_WAIT), MaxValueValidator(MAX_AFTER)],
+        help_text="Seconds that a channel has to deliver, when one is tried after the other",
+    )
+    escalation = models.JSONField(
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text='Steps, as [{"channel": "in_app"}, {"channel": "push", "after": 600, "unless": "seen"}, {"channel":'
+        ' "email", "after": 3600, "unless": "read"}], which is what an empty list means',
     )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 

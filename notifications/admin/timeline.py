@@ -18,6 +18,8 @@ from notifications.choices import Channel, EventType, Status
 from notifications.explain.past import due
 from notifications.models import Delivery, DeliveryEvent, Notification
 from notifications.services.deduplication import first_of
+from notifications.strategies import telling
+from notifications.strategies.telling import Outlook
 from preferences.models import DeviceToken, Recipient
 
 MAX_DELIVERIES = 100  # one per channel and one per device; a recipient has 20 devices at most
@@ -70,6 +72,7 @@ def cards(notification: Notification, recipient: Recipient | None, *, only: UUID
         events.setdefault(event.delivery_id, []).append(event)
     devices = DeviceToken.objects.in_bulk([d.device_token_id for d in deliveries if d.device_token_id])
     asked, next_time = summaries.requests(deliveries), due(deliveries)
+    outlooks = telling.outlook(notification, deliveries if only is None else deliveries_of([notification]))
     order = {channel.value: position for position, channel in enumerate(Channel)}
     deliveries.sort(key=lambda delivery: (order[delivery.channel], delivery.pk))
     return [
@@ -82,7 +85,11 @@ def cards(notification: Notification, recipient: Recipient | None, *, only: UUID
             tone=looks.TONES[delivery.status],
             steps=[
                 *_steps(notification, delivery, events.get(delivery.pk, []), str(asked.get(delivery.pk, ""))),
-                *_waiting(notification, delivery, next_time.get(delivery.pk), events.get(delivery.pk, [])),
+                *(
+                    _turn(outlooks[delivery.pk])
+                    if delivery.pk in outlooks
+                    else _waiting(notification, delivery, next_time.get(delivery.pk), events.get(delivery.pk, []))
+                ),
             ],
         )
         for delivery in deliveries
@@ -167,6 +174,11 @@ def _runs(events: Sequence[DeliveryEvent]) -> list[list[DeliveryEvent]]:
 
 def _same(one: DeliveryEvent, other: DeliveryEvent) -> bool:
     return (one.type, one.code, one.provider, one.detail) == (other.type, other.code, other.provider, other.detail)
+
+
+def _turn(outlook: Outlook) -> list[Step]:
+    """A later step that waits for its turn, or will have none."""
+    return [Step("Not needed any more" if outlook.found else "Waiting for its turn", "live", None, detail=outlook.says)]
 
 
 def _waiting(

@@ -26,7 +26,22 @@ _SCHEDULED = {
     "send_at": "2027-01-31T09:00:00Z",
     "metadata": {"order": "A-1001"},
 }
-DRAFTS = {"With a template": _TEMPLATE, "With its own words": _INLINE, "Scheduled, by channel": _SCHEDULED}
+_ESCALATING = {
+    **_TEMPLATE,
+    "strategy": {
+        "escalate": [
+            {"channel": "in_app"},
+            {"channel": "push", "after": 600, "unless": "seen"},
+            {"channel": "email", "after": 3600, "unless": "read"},
+        ]
+    },
+}
+DRAFTS = {
+    "With a template": _TEMPLATE,
+    "With its own words": _INLINE,
+    "Scheduled, by channel": _SCHEDULED,
+    "Step by step, until it is read": _ESCALATING,
+}
 BULK = {
     "Two people": {"notifications": [_TEMPLATE, {**_TEMPLATE, "recipient": "user-43", "data": {"order": "A-1002"}}]}
 }
@@ -51,6 +66,7 @@ DETAIL = {
     "duplicate_of": None,
     "digest": None,
     "digest_of": [],
+    "strategy": "all",
     "content": None,
     "data": {"order": "A-1001"},
     "metadata": {},
@@ -70,6 +86,7 @@ DETAIL = {
             "delivered_at": "2026-11-22T09:00:02.100Z",
             "opened_at": None,
             "clicked_at": None,
+            "waiting": None,
             "request": {
                 "fields": {"subject": 28, "text": 74},
                 "headline": "Order A-1001 is on its way",

@@ -13,12 +13,15 @@ from notifications.api.shapes import (
     NotificationBrief,
     NotificationDetail,
     TimelineEvent,
+    Waiting,
 )
-from notifications.choices import Channel, Priority, SkipReason, Status
+from notifications.choices import Channel, Priority, SkipReason, Status, Strategy, Unless
 from notifications.drafts import Accepted
 from notifications.models import Delivery, DeliveryEvent, DigestState, Notification
 from notifications.selectors import Detail, Names
 from notifications.services.deduplication import first_of
+from notifications.strategies import telling
+from notifications.strategies.telling import Outlook
 from notifications.summaries import RequestSummary
 
 
@@ -39,16 +42,21 @@ def brief(row: Notification, deliveries: Sequence[Delivery], names: Names) -> No
 def detail(found: Detail) -> NotificationDetail:
     row = found.notification
     asked = summaries.requests(found.deliveries)
+    waiting = telling.outlook(row, found.deliveries)
     return NotificationDetail(
         **_common(row, found.names),
         dedup_key=row.dedup_key,
         duplicate_of=first_of(event.detail for events in found.events.values() for event in events),
         digest=_digest(found),
         digest_of=list(found.gathered),
+        strategy=Strategy(row.plan["strategy"]) if row.plan else Strategy.ALL,
         content=row.content,
         data=row.data,
         metadata=row.metadata,
-        deliveries=[_delivery(one, found.events.get(one.id, []), asked.get(one.id)) for one in found.deliveries],
+        deliveries=[
+            _delivery(one, found.events.get(one.id, []), asked.get(one.id), waiting.get(one.id))
+            for one in found.deliveries
+        ],
     )
 
 
@@ -80,7 +88,9 @@ def _delivery_brief(row: Delivery) -> DeliveryBrief:
     return DeliveryBrief(row.id, Channel(row.channel), Status(row.status), _skip_reason(row))
 
 
-def _delivery(row: Delivery, events: Sequence[DeliveryEvent], request: RequestSummary | None) -> DeliveryShape:
+def _delivery(
+    row: Delivery, events: Sequence[DeliveryEvent], request: RequestSummary | None, waiting: Outlook | None
+) -> DeliveryShape:
     timeline = [TimelineEvent("accepted", row.created_at)]
     timeline += [
         TimelineEvent(
@@ -103,6 +113,7 @@ def _delivery(row: Delivery, events: Sequence[DeliveryEvent], request: RequestSu
         delivered_at=row.delivered_at,
         opened_at=row.opened_at,
         clicked_at=row.clicked_at,
+        waiting=Waiting(waiting.until, Unless(waiting.unless), waiting.says) if waiting else None,
         request=request,
         timeline=timeline,
     )

@@ -4,14 +4,16 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType, to_builtins
 from msgspec.json import Decoder
 
 from core.api.parsing import plain, quickly
-from notifications.choices import Channel, Priority, SkipReason, Status
+from notifications.choices import Channel, Priority, SkipReason, Status, Strategy, Unless
 from notifications.drafts import Draft
 from notifications.models import DigestState
 from notifications.summaries import RequestSummary
+from preferences.api.shapes import StepBody
+from preferences.strategies import MAX_AFTER, MIN_WAIT
 
 _CONTENT = (
     'One wording for every channel, `{"title", "body", "link"}`, or fields by channel, '
@@ -24,6 +26,19 @@ _DEDUP_KEY = (
 
 
 _DIGEST_KEY = "Where messages are gathered, those of different keys go into different digests, as by repository."
+_STRATEGY = (
+    "In which order the channels are tried; the category's when left out. `all`: at once. `first`: one after the other"
+    " until one has delivered. `escalate`: step by step until it is seen or read. With the category's steps and waits,"
+    ' or your own: `{"first": 120}`, `{"escalate": [{"channel": "in_app"}, {"channel": "email", "after": 3600}]}`.'
+)
+
+
+class StrategyBody(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """One of the two. `first`: the seconds each channel has to deliver. `escalate`: the steps, which name the channels
+    as well."""
+
+    first: Annotated[int, Meta(ge=MIN_WAIT, le=MAX_AFTER)] | UnsetType = UNSET
+    escalate: Annotated[list[StepBody], Meta(min_length=2, max_length=4)] | UnsetType = UNSET
 
 
 class DraftBody(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -43,6 +58,7 @@ class DraftBody(Struct, kw_only=True, forbid_unknown_fields=True):
     dedup_key: Annotated[str, Meta(max_length=128, description=_DEDUP_KEY)] = ""
     digest_key: Annotated[str, Meta(max_length=128, description=_DIGEST_KEY)] = ""
     metadata: Annotated[dict[str, Any], Meta(description="Yours: stored and returned, never sent; at most 32 KB")] = {}
+    strategy: Annotated[Strategy | StrategyBody | None, Meta(description=_STRATEGY)] = None
 
     def is_plain(self) -> bool:
         """See `core.api.parsing.plain`."""
@@ -66,6 +82,7 @@ class DraftBody(Struct, kw_only=True, forbid_unknown_fields=True):
             dedup_key=self.dedup_key,
             digest_key=self.digest_key,
             metadata=self.metadata,
+            strategy=None if self.strategy is None else to_builtins(self.strategy),
         )
 
 
@@ -129,10 +146,19 @@ class DeliveryBrief(Struct):
     skip_reason: SkipReason | None
 
 
+class Waiting(Struct):
+    """A later step that has not gone out: `until` when, `unless` what has come to pass by then, and both in a sentence.
+    `until` is null when it has come to pass already."""
+
+    until: datetime | None
+    unless: Unless
+    says: str
+
+
 class DeliveryShape(Struct):
-    """One channel, one address. `request` outlines what its provider is handed, worked out anew from the record: null
-    for what was never meant for one. The timeline begins with `accepted`; its `code`, `detail` and
-    `provider_message_id` are what the provider answered, without addresses."""
+    """One channel, one address. `waiting` is set for a later step that waits for its turn. `request` outlines what its
+    provider is handed, worked out anew from the record: null for what was never meant for one. The timeline begins with
+    `accepted`; its `code`, `detail` and `provider_message_id` are what the provider answered, without addresses."""
 
     id: UUID
     channel: Channel
@@ -148,6 +174,7 @@ class DeliveryShape(Struct):
     delivered_at: datetime | None
     opened_at: datetime | None
     clicked_at: datetime | None
+    waiting: Waiting | None
     request: RequestSummary | None
     timeline: list[TimelineEvent]
 
@@ -193,6 +220,7 @@ class NotificationDetail(_NotificationFields, kw_only=True):
     duplicate_of: UUID | None
     digest: DigestPlace | None
     digest_of: list[UUID]
+    strategy: Strategy
     content: dict[str, Any] | None
     data: dict[str, Any]
     metadata: dict[str, Any]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
 from django.utils import timezone
 
 from core.statements import StatementTooSlow, bounded
@@ -17,6 +18,8 @@ from notifications.explain.wording import day, listed
 from notifications.models import Delivery, DeliveryEvent, Notification, OutboxMessage
 from notifications.selectors import Detail
 from notifications.services.deduplication import first_of
+from notifications.strategies import telling
+from notifications.strategies.plan import as_asked, of_json
 from notifications.words import words
 
 #: The outbox is searched for when a delivery is due next; of a big backlog that would take long.
@@ -31,6 +34,11 @@ def look_back(notification_id: UUID) -> Past | None:
     row = found.notification
     next_time = due(found.deliveries)
     fates = tuple(_fate(row, one, found.events.get(one.id, []), next_time.get(one.id)) for one in found.deliveries)
+    outlooks = telling.outlook(row, found.deliveries)
+    fates = tuple(
+        msgspec.structs.replace(fate, says=_WAITS + ahead.says) if (ahead := outlooks.get(fate.delivery_id)) else fate
+        for fate in fates
+    )
     return Past(
         notification_id=row.pk,
         recipient=found.names.recipients.get(row.recipient_id),
@@ -50,6 +58,8 @@ def _today(found: Detail) -> Explanation:
         return _gone(row, "recipient", "The recipient was erased, and what was written to them with it.")
     if template is None and row.content is None:
         return _gone(row, "content", "What it said is not on the record any more.")
+    plan = of_json(row.plan)
+    escalating = plan is not None and not plan.is_first
     draft = Draft(
         id=row.pk,
         recipient=recipient,
@@ -57,7 +67,8 @@ def _today(found: Detail) -> Explanation:
         template=template,
         content=None if template else row.content,
         data=row.data,
-        channels=list(dict.fromkeys(one.channel for one in found.deliveries)) or None,
+        channels=None if escalating else list(dict.fromkeys(one.channel for one in found.deliveries)) or None,
+        strategy=None if plan is None else as_asked(plan),
         priority=row.priority,
         send_at=row.send_at if row.send_at and row.send_at > now else None,
         expires_at=row.expires_at if row.expires_at and row.expires_at > now else None,
@@ -98,6 +109,8 @@ def _says(delivery: Delivery, events: Sequence[DeliveryEvent], until: datetime |
     if status is Status.SKIPPED:
         first = first_of(event.detail for event in events)
         digested = told(event.detail for event in events) if delivery.skip_reason == SkipReason.DIGESTED else ""
+        if delivery.skip_reason == SkipReason.NOT_NEEDED and last is not None and last.detail:
+            return f"{words(delivery.skip_reason)} {last.detail}"
         return words(delivery.skip_reason) + (f" The first was {first}." if first else "") + digested
     if status in (Status.FAILED, Status.DEAD, Status.BOUNCED):
         reason = words(delivery.error_code or (last.code if last else "")) or str(status.label)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from core import ids
-from notifications.choices import Channel, EventType, Priority, SkipReason
+from notifications.choices import Channel, EventType, HoldReason, Priority, SkipReason, Strategy
 from notifications.explain.facts import Person, Rules
 from notifications.explain.rehearsal import Rehearsal, Trial
 from notifications.explain.verdicts import Check, Source, Store, Verdict
@@ -18,6 +18,8 @@ from notifications.models import RateLimit
 from notifications.services import caps, quiet, routing
 from notifications.services.admission import Admitted
 from notifications.services.rendering.segments import sms_segments
+from notifications.strategies.plan import delays
+from notifications.strategies.telling import promise
 from notifications.words import words
 from preferences.services import CategoryInfo, Reach
 
@@ -159,6 +161,26 @@ def schedule(case: Case) -> Check:
     return _passed("schedule", f"It is due at once.{expires}", seen, sources)
 
 
+def strategy(case: Case) -> Check | None:
+    """Whether another channel comes first. Told only where channels follow each other."""
+    plan, draft, now = case.admitted.terms.plan, case.went.draft, case.went.now
+    if plan is None:
+        return None
+    source = Source(Store.REQUEST, "strategy") if draft.strategy else Source(
+        Store.POSTGRESQL, "preferences_category", str(case.category.id)
+    )  # fmt: skip
+    seen = {"Strategy": str(Strategy(plan.strategy).label)}
+    usable = tuple(dict.fromkeys(name for name, trial in case.went.trials.items() if trial.claims))
+    wait = delays(plan, usable).get(case.channel, 0)
+    if not wait:
+        return _passed("strategy", f"{case.label} comes first.", seen, [source])
+    until = max(now, draft.send_at or now) + timedelta(seconds=wait)
+    return Check(
+        gate="strategy", verdict=Verdict.HOLD, says=promise(plan, case.channel, until, now),
+        code=HoldReason.ITS_TURN.value, seen=seen, sources=(source,), until=until,
+    )  # fmt: skip
+
+
 def quiet_hours(case: Case) -> Check:
     category, person = case.category, case.person.recipient
     sources = [Source(Store.POSTGRESQL, "preferences_recipient", str(person.pk))]
@@ -285,7 +307,7 @@ def wording(case: Case) -> Check:
 #: Of these all are told, whichever refuses: whoever mends one wants to know of the next.
 ROUTING: Sequence[Callable[[Case], Check | None]] = (preference, suppression, address)
 #: What acceptance asks, in its order; and what a worker asks of what it has taken up.
-BEFORE = (*ROUTING, duplicate, schedule, quiet_hours)
+BEFORE = (*ROUTING, duplicate, schedule, strategy, quiet_hours)
 AFTER = (recheck, recipient_limit, frequency_cap, wording)
 
 

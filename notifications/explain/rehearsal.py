@@ -193,7 +193,7 @@ def _claims(cursor: CursorWrapper, item: Item, went: Rehearsal, source: str) -> 
     notification = (
         item.id, source, terms.category.id, terms.template.version_id if terms.template else None,
         admitted.content, admitted.data.decode(), admitted.metadata.decode(), went.is_test, draft.send_at, False,
-        draft.expires_at,
+        draft.expires_at, None,  # steps are told of by their own gate
     )  # fmt: skip
     return [
         Claim(

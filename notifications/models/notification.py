@@ -33,6 +33,7 @@ class Notification(models.Model):
     cancelled_at = models.DateTimeField(null=True)
     dedup_key = models.CharField(max_length=128, blank=True, default="")
     metadata = StoredJSONField(default=dict)
+    plan = StoredJSONField(null=True)  # see notifications.strategies; null: every channel at once
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:

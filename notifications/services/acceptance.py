@@ -6,7 +6,7 @@ a row is then one joining of those with what differs: the ids, the person and th
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from uuid import UUID
 
@@ -26,12 +26,13 @@ from notifications.services.admission import NOTHING, Admitted, Terms
 from notifications.services.deduplication import Ask, DeduplicationService, detail_of
 from notifications.services.recording import EVENT_COLUMNS, Why, event_rows
 from notifications.services.routing import Route, route
+from notifications.strategies.plan import Plan, delays, encode
 
 #: Both begin with what a `Batch` says of each row, and end with what alike drafts have in common. The moment a row was
 #: made is its default: now, by the database's clock.
 _NOTIFICATION_COLUMNS = (
     "id, recipient_id, data, metadata, content, dedup_key, send_at, expires_at,"
-    " category_id, template_version_id, priority, source, is_test"
+    " category_id, template_version_id, priority, source, is_test, plan"
 )
 _DELIVERY_COLUMNS = (
     "id, notification_id, recipient_id, device_token_id,"
@@ -87,7 +88,8 @@ class _Alike:
         version = NO_VALUE if terms.template is None else integer_field(terms.template.version_id)
         category, test = small_field(terms.category.id), TRUE if is_test else FALSE
         self.terms = terms
-        self.fields = b"".join((category, version, text_field(terms.priority), text_field(source), test))
+        plan = NO_VALUE if terms.plan is None else bulk.raw_json_field(encode(terms.plan))
+        self.fields = b"".join((category, version, text_field(terms.priority), text_field(source), test, plan))
         self.key_says = category + test + b"key" + _THEN
         self.wording_says = _THEN.join((category + test + version, ",".join(sorted(terms.channels)).encode(), b""))
         self.notifications = 0
@@ -174,6 +176,7 @@ class Batch:
         hours, hold = admitted.reach.quiet, None
         if hours is not None and alike.waits:
             hold = quiet.hold(hours, due_at or self.now, draft.expires_at, self._share)
+        later = {} if alike.terms.plan is None else self._later(alike.terms.plan, item.routes, due_at, gathered)
         skipped = 0
         for position, way in enumerate(item.routes):
             skip = way.skip or ("" if duplicate_of is None else _DUPLICATE)
@@ -181,8 +184,10 @@ class Batch:
                 skip = _DIGESTED
             delivery = next(self._new) if draft.id is None else ids.derived(item.id, position)
             device = NO_VALUE if way.device is None else KEY + way.device
-            held = None if skip or way.channel == quiet.SILENT else hold
-            lane = alike.lane(way.channel, skip, due_at) if held is None else self._hold(alike, way, held)
+            # A later step is asked about quiet hours when its time has come.
+            held = None if skip or way.channel == quiet.SILENT or way.channel in later else hold
+            due = later.get(way.channel, due_at)
+            lane = alike.lane(way.channel, skip, due) if held is None else self._hold(alike, way, held)
             lane.deliveries.append(delivery)
             self._deliveries.append(b"".join((_DELIVERY, delivery, owner, device, lane.fields)))
             if held is not None:
@@ -199,6 +204,16 @@ class Batch:
                 self._skips.append((delivery, EventType.SKIPPED, 0, Why(code=skip, detail=detail)))
                 self._skipped.append((item.id, way.channel))
         return Accepted(item.id, len(item.routes) - skipped, skipped, first=duplicate_of)
+
+    def _later(
+        self, plan: Plan, routes: Sequence[Route], start: datetime | None, gathered: Gathered | None
+    ) -> dict[str, datetime]:
+        """When the steps after the first are due, of the channels that this person can be reached on."""
+        away = gathered.channels if gathered is not None else ()
+        usable = [way.channel for way in routes if not way.skip and way.channel not in away]
+        base = start or self.now
+        waits = delays(plan, tuple(dict.fromkeys(usable)))
+        return {channel: base + timedelta(seconds=wait) for channel, wait in waits.items() if wait}
 
     def write(self, cursor: CursorWrapper) -> None:
         if not self._notifications:

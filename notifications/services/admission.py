@@ -12,7 +12,9 @@ from notifications.errors import ContentInvalid, FieldError
 from notifications.services.json_objects import checked_json, dumps
 from notifications.services.rendering import normalise_inline
 from notifications.services.templates import PublishedTemplate, catalogue
+from notifications.strategies.plan import Plan, choose
 from preferences.services import CategoryInfo, Reach
+from preferences.strategies import Asked, Refused, asked
 
 #: A schedule further ahead than this is more likely a mistake in the year than a plan.
 MAX_AHEAD = timedelta(days=366)
@@ -40,6 +42,7 @@ class Terms(msgspec.Struct, eq=False):
     template: PublishedTemplate | None
     channels: tuple[str, ...]
     priority: str
+    plan: Plan | None = None
 
 
 class Admitted(msgspec.Struct, gc=False):
@@ -54,8 +57,8 @@ class Admitted(msgspec.Struct, gc=False):
     content: bytes | None
 
 
-#: Category, template, its version, priority, channels asked for, channels of the inline content.
-_Names = tuple[str, str | None, int | None, str | None, tuple[str, ...] | None, frozenset[str] | None]
+#: Category, template, its version, priority, channels asked for, channels of the inline content, strategy.
+_Names = tuple[str, str | None, int | None, str | None, tuple[str, ...] | None, frozenset[str] | None, Asked | None]
 #: An object without names, as JSON.
 NOTHING = b"{}"
 
@@ -97,6 +100,7 @@ class Admission:
             draft.priority,
             None if draft.channels is None else tuple(draft.channels),
             None if content is None else frozenset(content),
+            None if draft.strategy is None else _asked(draft, errors),
         )
         terms = self._terms.get(names) or self._resolve(names, errors)
         reach = self.reaches.get(draft.recipient)
@@ -136,7 +140,7 @@ class Admission:
 
     def _resolve(self, names: _Names, errors: list[FieldError]) -> Terms | None:
         """What these names stand for; None when something is wrong, here or with the draft before."""
-        slug, template_slug, version_id, priority, asked, inline = names
+        slug, template_slug, version_id, priority, asked, inline, strategy = names
         if priority is not None and priority not in _PRIORITIES:
             allowed = ", ".join(Priority.values)
             errors.append(FieldError("/priority", "invalid", f"Priority is one of {allowed}."))
@@ -148,14 +152,17 @@ class Admission:
             return None
         available = template.channels if template else inline or frozenset()
         errors.extend(_check_channels(asked, available))
+        errors.extend(_check_steps(strategy, asked, available))
         if errors:
             return None
-        channels = tuple(str(channel) for channel in (asked or category.channels) if channel in available)
+        channels, plan = choose(strategy, category, asked, available)
         if not channels:
             message = "The content covers none of the channels of this category."
             errors.append(FieldError("/channels", "no_content", message))
             return None
-        terms = self._terms[names] = Terms(category, template, channels, str(priority or category.default_priority))
+        terms = self._terms[names] = Terms(
+            category, template, channels, str(priority or category.default_priority), plan
+        )  # fmt: skip
         return terms
 
     def _template(self, slug: str, version_id: int | None, errors: list[FieldError]) -> PublishedTemplate | None:
@@ -188,6 +195,27 @@ def _inline(draft: Draft, errors: list[FieldError]) -> Mapping[str, Mapping[str,
     except ContentInvalid as error:
         errors.extend(error.errors)
         return None
+
+
+def _asked(draft: Draft, errors: list[FieldError]) -> Asked | None:
+    try:
+        return asked(draft.strategy)
+    except Refused as refused:
+        errors.extend(FieldError(f"/strategy{one.path}", one.code, one.message) for one in refused.faults)
+        return None
+
+
+def _check_steps(strategy: Asked | None, channels: Sequence[str] | None, available: frozenset[str]) -> list[FieldError]:
+    """Steps of the sender's own name the channels: nothing else may, and each needs words to say."""
+    if strategy is None or strategy.steps is None:
+        return []
+    if channels is not None:
+        return [FieldError("/channels", "twice", "The steps of the strategy name the channels; leave these out.")]
+    return [
+        FieldError(f"/strategy/escalate/{n}/channel", "no_content", f"There is no content for {step.channel}.")
+        for n, step in enumerate(strategy.steps)
+        if step.channel not in available
+    ]
 
 
 def _check_channels(asked: Sequence[str] | None, available: frozenset[str]) -> list[FieldError]:

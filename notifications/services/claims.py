@@ -13,6 +13,7 @@ import orjson
 from core.ids import Key
 from notifications.choices import EventType
 from notifications.services.tracking_sql import Row
+from notifications.strategies.plan import Plan, decode
 
 
 class Claim:
@@ -24,6 +25,7 @@ class Claim:
 
     `wanted_at` is when it was to be sent: at acceptance, or at its later `send_at`. Latency counts from there.
 
+    `plan` is None for what goes out by every channel at once.
     `cancelled` and `expired` are as of the claim, by the database's clock. `recipient_known` is False after an erasure.
     `address` is empty when there is none (any more); `platform` is set for push.
     """
@@ -31,7 +33,7 @@ class Claim:
     __slots__ = (
         "address", "attempt", "attributes", "cancelled", "category_id", "channel", "claimed_at", "content",
         "created_at", "data", "device_id", "doubts", "expired", "expires_at", "external_id", "holds", "id",
-        "is_test", "locale", "metadata", "name", "notification_id", "number", "platform",
+        "is_test", "locale", "metadata", "name", "notification_id", "number", "plan", "platform",
         "preferences_changed_at", "priority", "quiet_end", "quiet_start", "recipient_id",
         "recipient_known", "source", "timezone", "version_id", "wanted_at",
     )  # fmt: skip
@@ -60,6 +62,7 @@ class Claim:
     quiet_start: time | None
     quiet_end: time | None
     address: str
+    plan: Plan | None
 
     def __init__(
         self, lane: tuple[str, str], row: Row, notification: Row | None, recipient: Row | None, device: Row | None
@@ -79,9 +82,10 @@ class Claim:
     def _take_notification(self, row: Row) -> None:
         (
             _, self.source, self.category_id, self.version_id, content, data, metadata, self.is_test, send_at,
-            self.cancelled, self.expires_at,
+            self.cancelled, self.expires_at, plan,
         ) = row  # fmt: skip
         self.expired = self.expires_at is not None and self.expires_at <= self.claimed_at
+        self.plan = None if plan is None else decode(plan)
         self.wanted_at = self.created_at if send_at is None else max(self.created_at, send_at)
         self.content: Mapping[str, Mapping[str, str]] | None = None if content is None else orjson.loads(content)
         self.data: dict[str, Any] = {} if data == "{}" else orjson.loads(data)
@@ -105,7 +109,7 @@ class Claim:
             self.address = self.external_id
 
 
-_NO_NOTIFICATION: Row = (None, "", 0, None, None, "{}", "{}", False, None, True, None)
+_NO_NOTIFICATION: Row = (None, "", 0, None, None, "{}", "{}", False, None, True, None, None)
 _NO_RECIPIENT: Row = (None, "", "", "", "", "", "UTC", "{}", None, None, None)
 
 

@@ -21,6 +21,7 @@ class NotifyOptions(TypedDict, total=False):
     dedup_key: str
     digest_key: str
     metadata: Mapping[str, object]
+    strategy: str | Mapping[str, object]
 
 
 def notify(*, recipient: str, category: str, **options: Unpack[NotifyOptions]) -> Accepted:

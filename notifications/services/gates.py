@@ -14,6 +14,7 @@ from notifications.services.holds import holds
 from notifications.services.quiet import held_back
 from notifications.services.rate_limiter import RateLimiter, RecipientAsk
 from notifications.services.routing import refusal
+from notifications.strategies import turns
 from preferences.services import LOOK_BACK_SECONDS, CategoryInfo, PreferencesService
 
 #: How long marketing waits when the limits cannot be checked, in seconds, before it asks again; twice as long each
@@ -57,6 +58,9 @@ class Gates:
                 passed.append(claim)
                 continue
             results.append(Result(claim, EventType.SKIPPED, code=reason))
+        if stopped := turns.check(passed):
+            results += stopped.values()
+            passed = [claim for claim in passed if claim.id not in stopped]
         if mind_quiet and (held := held_back(passed, categories)):
             results += held.values()
             passed = [claim for claim in passed if claim.id not in held]

@@ -44,6 +44,7 @@ from notifications.services.recording import (
     result_rows,
 )
 from notifications.services.tracking_sql import of_record
+from notifications.strategies import turns
 
 log = structlog.get_logger(__name__)
 
@@ -123,6 +124,7 @@ class DeliveryTracker:
                 cursor.execute(sql.NOW)
                 _observe(outcome_counts(news, cursor.fetchone()[0]))
                 listening.tell_results(news)
+                turns.after_results(cursor, news)
 
     def receipts(self, receipts: Sequence[ProviderReceipt]) -> ReceiptCounts:
         """Apply what providers and people report later: delivered, bounced, complained, opened, clicked.
@@ -271,6 +273,10 @@ class DeliveryTracker:
         listens to it."""
         origin = self._count(cursor, [(type.value, n, channel, by, why) for _, n, channel, by, why in touched])
         listening.tell_touched(type.value, touched, origin)
+        planned = {
+            n: id for id, n, _, _, why in touched if n in origin and origin[n][3] and turns.is_in_vain(type, why)
+        }
+        turns.after(cursor, type, planned)
 
     def _count(self, cursor: CursorWrapper, touched: Sequence[tuple[str, Key, str, str, str]]) -> Mapping[Key, sql.Row]:
         """Count (outcome, notification, channel, provider, reason) rows whose source has to be looked up; the rows of

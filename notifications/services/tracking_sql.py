@@ -88,7 +88,7 @@ DOUBTS = """
 #: Read by `of_record`, as the next but two; JSON comes as text.
 NOTIFICATIONS = f"""
     SELECT id, source, category_id, template_version_id, content::text, data::text, metadata::text, is_test, send_at,
-           cancelled_at IS NOT NULL, expires_at
+           cancelled_at IS NOT NULL, expires_at, plan::text
       FROM notifications_notification WHERE {_by_id(1)}
 """
 
@@ -110,7 +110,7 @@ OWNERS = f"SELECT id, notification_id FROM notifications_delivery WHERE {_by_id(
 
 TESTS = f"SELECT id FROM notifications_notification WHERE {_by_id(1)} AND is_test"
 
-ORIGINS = f"SELECT id, source, category_id FROM notifications_notification WHERE {_by_id(1)}"
+ORIGINS = f"SELECT id, source, category_id, plan IS NOT NULL FROM notifications_notification WHERE {_by_id(1)}"
 
 #: What ends or defers a claim. One statement per kind of result and cause, so that the ids are all that varies: a plain
 #: list of ids is always found through the primary key, where a join with a list of rows may be planned as a scan.

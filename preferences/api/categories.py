@@ -12,10 +12,11 @@ from rest_framework.views import APIView
 from core.api import pagination, validation
 from core.api.openapi import PAGE_PARAMETERS, call
 from core.api.problems import Conflict, FieldProblem, Invalid
+from preferences import strategies
 from preferences.api.digest_shapes import check_config, config_shape
 from preferences.api.scopes import CATALOG_READ, CATALOG_WRITE
-from preferences.api.shapes import CategoryBody, CategoryChange, CategoryPage, CategoryShape
-from preferences.choices import Channel, Priority, Purpose
+from preferences.api.shapes import CategoryBody, CategoryChange, CategoryPage, CategoryShape, StepBody
+from preferences.choices import Channel, Priority, Purpose, Strategy
 from preferences.models import Category
 
 _EXAMPLE = {"slug": "orders", "name": "Orders", "channels": ["push", "email"], "default_priority": "normal"}
@@ -86,6 +87,8 @@ class CategoryView(APIView):
 def _columns(body: CategoryBody | CategoryChange) -> dict[str, Any]:
     """What was given, by column."""
     given = {name: value for name, value in msgspec.structs.asdict(body).items() if value is not msgspec.UNSET}
+    if "escalation" in given:
+        given["escalation"] = _escalation(given["escalation"])
     digest = given.pop("digest", None)
     return given if digest is None else {**given, **digest.columns()}
 
@@ -95,6 +98,15 @@ def _channels(given: list[Channel]) -> list[str]:
         if channel in given[:position]:
             raise Invalid([FieldProblem(f"/channels/{position}", "repeated", f"{channel} is named twice.")])
     return [str(channel) for channel in given]
+
+
+def _escalation(given: list[StepBody]) -> list[dict[str, Any]]:
+    """Steps as they are stored; none for the default ones."""
+    try:
+        return strategies.as_json(strategies.steps(msgspec.to_builtins(given))) if given else []
+    except strategies.Refused as refused:
+        faults = [FieldProblem(f"/escalation{one.path}", one.code, one.message) for one in refused.faults]
+        raise Invalid(faults) from None
 
 
 def _category(slug: str) -> Category:
@@ -117,6 +129,9 @@ def _shape(row: Category) -> CategoryShape:
         row.track_clicks,
         row.track_opens,
         row.waits_for_quiet_hours,
+        Strategy(row.strategy),
+        row.fallback_seconds,
+        msgspec.convert(row.escalation, list[StepBody]),
         config_shape(row),
         row.cap_per_day,
         row.cap_per_week,

@@ -7,9 +7,10 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from preferences.api.digest_shapes import DigestConfigBody, DigestConfigShape
-from preferences.choices import Channel, Platform, Priority, Purpose
+from preferences.choices import Channel, Platform, Priority, Purpose, Strategy, Unless
 from preferences.models import MAX_CAP, MAX_DEDUP_SECONDS
 from preferences.services import RecipientInput
+from preferences.strategies import DEFAULT_WAIT, MAX_AFTER, MIN_WAIT
 
 ExternalId = Annotated[str, Meta(min_length=1, max_length=128, description="Your id of the person")]
 _E164 = "With its country code; stored as E.164, for example +4915112345678"
@@ -208,6 +209,17 @@ DedupSeconds = Annotated[
 ]
 
 
+class StepBody(Struct, forbid_unknown_fields=True):
+    """A channel of an escalation: `after` so many seconds from the start, `unless` it was delivered, seen or read by
+    then (read, when left out). The first step goes out at once and takes neither."""
+
+    channel: Channel
+    after: Annotated[int, Meta(ge=0, le=MAX_AFTER)] = 0
+    unless: Unless | None = None
+
+
+FallbackSeconds = Annotated[int, Meta(ge=MIN_WAIT, le=MAX_AFTER, description="How long `first` waits for a channel")]
+Escalation = Annotated[list[StepBody], Meta(max_length=4, description="Steps; empty: in-app, push, email")]
 FrequencyCap = Annotated[int, Meta(ge=1, le=MAX_CAP, description="Notifications to one person; null for no cap")]
 
 
@@ -228,6 +240,9 @@ class CategoryBody(Struct, forbid_unknown_fields=True, kw_only=True):
     track_clicks: bool = True
     track_opens: bool = False
     waits_for_quiet_hours: bool = True
+    strategy: Strategy = Strategy.ALL
+    fallback_seconds: FallbackSeconds = DEFAULT_WAIT
+    escalation: Escalation = []
     digest: DigestConfigBody | UnsetType = UNSET
     cap_per_day: FrequencyCap | None = None
     cap_per_week: FrequencyCap | None = None
@@ -246,6 +261,9 @@ class CategoryChange(Struct, forbid_unknown_fields=True, kw_only=True):
     track_clicks: bool | UnsetType = UNSET
     track_opens: bool | UnsetType = UNSET
     waits_for_quiet_hours: bool | UnsetType = UNSET
+    strategy: Strategy | UnsetType = UNSET
+    fallback_seconds: FallbackSeconds | UnsetType = UNSET
+    escalation: Escalation | UnsetType = UNSET
     digest: DigestConfigBody | UnsetType = UNSET
     cap_per_day: FrequencyCap | UnsetType | None = UNSET
     cap_per_week: FrequencyCap | UnsetType | None = UNSET
@@ -265,6 +283,9 @@ class CategoryShape(Struct):
     track_clicks: bool
     track_opens: bool
     waits_for_quiet_hours: bool
+    strategy: Strategy
+    fallback_seconds: int
+    escalation: list[StepBody]
     digest: DigestConfigShape
     cap_per_day: int | None
     cap_per_week: int | None

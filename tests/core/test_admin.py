@@ -96,6 +96,8 @@ def test_a_history_says_how_long_it_is():
             "default_priority": "low",
             "purpose": "marketing",
             "dedup_seconds": "60",
+            "strategy": "all",
+            "fallback_seconds": "300",
             "digest_mode": "none",
             "digest_window_seconds": "3600",
             "digest_cap_seconds": "14400",

@@ -308,6 +308,8 @@ class TestCategories:
             "default_priority": "low",
             "purpose": "marketing",
             "dedup_seconds": "60",
+            "strategy": "all",
+            "fallback_seconds": "300",
             "digest_mode": "none",
             "digest_window_seconds": "3600",
             "digest_cap_seconds": "14400",
