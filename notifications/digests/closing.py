@@ -72,7 +72,8 @@ def close_some() -> int:
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:
-        log.error("digests.chunk_failed", digests=len(taken), error=type(error).__name__, at=where(error))  # noqa: TRY400
+        at = where(error)
+        log.error("digests.chunk_failed", digests=len(taken), error=type(error).__name__, at=at)  # noqa: TRY400 - its text may quote content
         for id in taken:
             _close_alone(id)
     return len(taken)
@@ -86,7 +87,8 @@ def _close_alone(id: UUID) -> None:
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:
-        log.error("digests.set_aside", digest=str(id), error=type(error).__name__, at=where(error))  # noqa: TRY400
+        at = where(error)
+        log.error("digests.set_aside", digest=str(id), error=type(error).__name__, at=at)  # noqa: TRY400 - its text may quote content
         with transaction.atomic(), direct_cursor() as cursor:
             cursor.execute(_SET_ASIDE, [id, float(SET_ASIDE_SECONDS)])
 

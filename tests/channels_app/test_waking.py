@@ -76,7 +76,7 @@ def test_many_wake_in_batches_in_the_order_of_their_times(
     assert FeedItem.objects.get(title="theirs").seq == 2
 
 
-async def test_it_arrives_live_as_a_new_item_does(tab: Open, person: Recipient) -> None:  # noqa: F811
+async def test_it_arrives_live_as_a_new_item_does(tab: Open, person: Recipient) -> None:  # noqa: F811  the fixture
     await in_db(deliver)(message(person, "first"), message(person, "second"))
     await in_db(put_to_sleep)("first")
     mine = await tab()
@@ -89,7 +89,7 @@ async def test_it_arrives_live_as_a_new_item_does(tab: Open, person: Recipient) 
     assert (counts["counts"]["unseen"], counts["counts"]["unread"]) == (2, 2)
 
 
-async def test_who_was_away_catches_up_on_it_by_number(tab: Open, person: Recipient) -> None:  # noqa: F811
+async def test_who_was_away_catches_up_on_it_by_number(tab: Open, person: Recipient) -> None:  # noqa: F811  the fixture
     await in_db(deliver)(message(person, "first"), message(person, "second"))
     await in_db(put_to_sleep)("second")
     await in_db(deliver)(message(person, "third"))

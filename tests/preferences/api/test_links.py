@@ -21,7 +21,7 @@ def test_it_opens_the_persons_page(settings: Any) -> None:
     answer = Api().post("recipients/a%2Fb/preferences-link/")
 
     assert answer.status_code == 201
-    said = answer.json()  # type: ignore[attr-defined]
+    said = answer.json()  # type: ignore[attr-defined]  # of Django's test client
     assert said["url"].startswith(f"{settings.PUBLIC_URL}/preferences/")
     ends = datetime.fromisoformat(said["expires_at"])
     assert abs(ends - timezone.now() - timedelta(days=7)) < timedelta(minutes=5)
