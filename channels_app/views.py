@@ -14,6 +14,9 @@ from channels_app import identity, live
 from core.content_policy import HEADER, policy
 from preferences.models import Recipient
 
+#: What the page's two elements load by themselves, told of ahead, or each would be found in the one before it.
+_MODULES = ("client", "socket", "dom", "strings", "panel", "list", "rows", "title")
+
 
 @require_GET
 @never_cache
@@ -29,6 +32,7 @@ def inbox(request: HttpRequest) -> HttpResponse:
         "demo": settings.DEMO,
         "demo_recipient": settings.DEMO_RECIPIENT,
         "demo_ready": known,
+        "modules": _MODULES,
         "as_demo": identity.SESSION_KEY in request.session,
     }
     response = render(request, "inbox/inbox.html" if who else "inbox/welcome.html", context)

@@ -86,7 +86,7 @@ MIDDLEWARE = [
     "core.api.middleware.ApiMiddleware",  # outside CommonMiddleware: it also rewords Django's own errors under /api/
     "django.middleware.security.SecurityMiddleware",
     "core.content_policy.ContentPolicyMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "core.static_files.StaticFilesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -131,6 +131,10 @@ def process_env(transactional_db: None) -> dict[str, str]:
 
     Production settings; the database transport unless the test adds BROKER_URL.
     """
+    return environment_of_a_process()
+
+
+def environment_of_a_process() -> dict[str, str]:
     database = connection.settings_dict
     user = quote(database["USER"], safe="") + (
         f":{quote(database['PASSWORD'], safe='')}" if database["PASSWORD"] else ""

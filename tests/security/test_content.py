@@ -102,4 +102,4 @@ def test_markup_is_kept_as_the_text_it_is(person: Recipient) -> None:
 
     kept = clean(message(person, written, body=written))
 
-    assert (kept.title, kept.body) == (written, written)  # shown with textContent: tests/browser/test_inbox.py
+    assert (kept.title, kept.body) == (written, written)  # shown with textContent: tests/browser/inbox/test_inbox.py

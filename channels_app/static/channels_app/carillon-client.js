@@ -1,31 +1,21 @@
 /**
  * The feed without a face: one socket, the REST calls, and lists that stay true. No dependencies.
  *
+ *   import { sharedClient } from "./carillon-client.js";
+ *   import { FeedList } from "./carillon-list.js";
  *   const client = sharedClient({ baseUrl: "https://notify.example.com", token });
  *   const list = new FeedList(client);
  *   list.addEventListener("change", () => render(list.items));
  *   await list.load();
  *
- * Without a token the page's own session is used, which works on the server's own pages only. With one, each socket is
- * opened with a ticket of its own, asked for just before. The server's table is the truth: counts are only ever what the
- * server said, and after every reconnect the lists are read again.
+ * Without a token the page's own session is used, which works on the server's own pages only. The server's table is the
+ * truth: counts are only ever what the server said, and after every reconnect the lists are read again.
  */
 
-const PING_MS = 25_000; // the server drops who is silent for 150 s; hidden tabs get a timer a minute
-const PONG_MS = 10_000; // no answer for so long: the connection is dead, whatever the browser thinks
-const ACK_FRAMES = 100; // answer at least every hundred frames, or the server takes us for a slow reader
-const BACKOFF_MS = 500;
-const BACKOFF_CAP_MS = 30_000;
-const POLL_MS = 15_000; // while there is no socket, the lists are read again this often at most
+import { FeedSocket } from "./carillon-socket.js";
+
 const SEEN_MS = 400; // gather what was seen for so long
 const STATES = ["seen_at", "read_at", "archived_at", "snoozed_until"];
-
-/** Close codes after which trying again cannot help. */
-const FORBIDDEN = 4403;
-const UNAUTHENTICATED = 4401;
-const TOO_MANY = 4429;
-
-export { FeedList, applyTo } from "./carillon-list.js";
 
 export class FeedError extends Error {
   constructor(status, message) {
@@ -39,17 +29,12 @@ export class FeedError extends Error {
  * ("connecting" | "online" | "offline" | "unauthorized" | "forbidden"), `hello`, `resync` (read again).
  */
 export class CarillonClient extends EventTarget {
-  #socket = null;
-  #attempt = 0;
-  #timers = {};
+  #socket;
   #newest = null; // the item with the highest number we know
   #greeted = false;
-  #heard = 0;
-  #polledAt = 0;
   #seen = new Set();
-  #running = false;
+  #seenTimer;
   #asked = false; // whether this socket was asked for what we missed
-  #turn = 0;
   #missedUntil = null; // the id of the last item that came while we were away
 
   /** `getToken`: an async function for a fresh token, asked when the old one has run out. */
@@ -62,31 +47,33 @@ export class CarillonClient extends EventTarget {
     this.status = "connecting";
     this.helloVersion = -1;
     this.catchingUp = false; // whether the item of an `item` event came while we were away
+    this.#socket = new FeedSocket({
+      baseUrl: this.baseUrl,
+      hasToken: () => Boolean(this.token),
+      ticket: async () => (await this.#call("POST", "socket-ticket/")).ticket,
+      since: () => ((this.#asked = this.#newest !== null) ? this.#newest.seq : null),
+      renew: () => this.#renew(),
+      hear: (frame) => this.#hear(frame),
+      setStatus: (status) => this.#setStatus(status),
+      resync: () => this.#emit("resync"), // ask the API instead
+    });
   }
 
   start() {
-    if (this.#running) return;
-    this.#running = true;
-    addEventListener("online", this.#wake);
-    document.addEventListener("visibilitychange", this.#wake);
-    this.#connect();
+    this.#socket.start();
   }
 
   stop() {
-    this.#running = false;
-    removeEventListener("online", this.#wake);
-    document.removeEventListener("visibilitychange", this.#wake);
-    Object.values(this.#timers).forEach(clearTimeout);
-    this.#drop();
+    clearTimeout(this.#seenTimer);
+    this.#seenTimer = undefined;
+    this.#socket.stop();
   }
 
   /** Give a new token, for example after the `unauthorized` status. */
   setToken(token) {
     if (token === this.token) return;
     this.token = token;
-    if (!this.#running) return;
-    this.#attempt = 0;
-    this.#connect();
+    this.#socket.restart();
     this.#emit("resync");
   }
 
@@ -122,7 +109,11 @@ export class CarillonClient extends EventTarget {
   seen(item) {
     if (item.seen_at || this.#seen.has(item.id)) return;
     this.#seen.add(item.id);
-    this.#timers.seen ??= setTimeout(() => this.#flushSeen(), SEEN_MS);
+    this.#soon();
+  }
+
+  #soon() {
+    if (this.#seen.size) this.#seenTimer ??= setTimeout(() => this.#flushSeen(), SEEN_MS);
   }
 
   async #act(action, item, state, body) {
@@ -139,14 +130,14 @@ export class CarillonClient extends EventTarget {
   }
 
   async #flushSeen() {
-    delete this.#timers.seen;
+    this.#seenTimer = undefined;
     const ids = [...this.#seen].slice(0, 100);
     if (!ids.length) return;
     ids.forEach((id) => this.#seen.delete(id));
     this.#emit("update", { items: ids.map((id) => ({ id, seen_at: now() })) });
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#say({ type: "seen", ids });
+    if (this.#socket.isOpen) this.#socket.say({ type: "seen", ids });
     else for (const id of ids) await this.#call("POST", `${id}/seen/`).then((a) => this.#count(a.counts), () => {});
-    if (this.#seen.size) this.#timers.seen ??= setTimeout(() => this.#flushSeen(), SEEN_MS);
+    this.#soon();
   }
 
   async #call(method, path, body, retried = false) {
@@ -183,43 +174,9 @@ export class CarillonClient extends EventTarget {
     }
   }
 
-  // --- the socket ----------------------------------------------------------------------------------------------
-
-  async #connect() {
-    clearTimeout(this.#timers.retry);
-    this.#drop();
-    if (!this.#running) return;
-    const turn = ++this.#turn;
-    let protocols = [];
-    if (this.token) {
-      try {
-        protocols = ["carillon.feed", (await this.#call("POST", "socket-ticket/")).ticket];
-      } catch (error) {
-        if (turn !== this.#turn || !this.#running) return;
-        if (error.status === 401) return this.#setStatus("unauthorized"); // and there was no fresh token to be had
-        return this.#lost(0);
-      }
-      if (turn !== this.#turn || !this.#running) return; // another connect, or a stop, came meanwhile
-    }
-    const url = new URL(`${this.baseUrl.replace(/^http/, "ws")}/ws/feed/`);
-    this.#asked = Boolean(this.#newest);
-    if (this.#newest) url.searchParams.set("since", this.#newest.seq);
-    const socket = new WebSocket(url, protocols);
-    this.#socket = socket;
-    socket.onmessage = (event) => socket === this.#socket && this.#hear(JSON.parse(event.data));
-    socket.onclose = (event) => socket === this.#socket && this.#lost(event.code);
-  }
-
-  #drop() {
-    const socket = this.#socket;
-    this.#socket = null;
-    ["ping", "pong", "stable"].forEach((name) => clearTimeout(this.#timers[name]));
-    socket?.close();
-  }
+  // --- what the socket says ------------------------------------------------------------------------------------
 
   #hear(frame) {
-    clearTimeout(this.#timers.pong);
-    if (++this.#heard % ACK_FRAMES === 0) this.#ping();
     if (frame.type === "hello") this.#welcome(frame);
     else if (frame.type === "item") {
       this.#know(frame.item);
@@ -240,50 +197,7 @@ export class CarillonClient extends EventTarget {
     // A second hello, on this socket or the next, says that something may have been missed.
     if (this.#greeted || frame.reset) this.#emit("resync");
     this.#greeted = true;
-    this.#timers.stable = setTimeout(() => (this.#attempt = 0), PONG_MS);
-    this.#schedulePing();
-    if (this.#seen.size) this.#timers.seen ??= setTimeout(() => this.#flushSeen(), SEEN_MS);
-  }
-
-  async #lost(code) {
-    this.#drop();
-    if (code === FORBIDDEN) return this.#setStatus("forbidden");
-    // With a token the next ticket tells: what ran out may have been the ticket alone.
-    if (code === UNAUTHENTICATED && !this.token && !(await this.#renew())) return this.#setStatus("unauthorized");
-    if (!this.#running) return;
-    this.#setStatus("offline");
-    if (this.#attempt > 0 && Date.now() - this.#polledAt > POLL_MS) {
-      this.#polledAt = Date.now();
-      this.#emit("resync"); // no socket: ask the API instead
-    }
-    const window = Math.min(BACKOFF_CAP_MS, BACKOFF_MS * 2 ** this.#attempt++);
-    const wait = code === TOO_MANY ? BACKOFF_CAP_MS : Math.random() * window; // full jitter
-    this.#timers.retry = setTimeout(() => this.#connect(), wait);
-  }
-
-  #wake = () => {
-    if (document.hidden || this.status === "unauthorized" || this.status === "forbidden") return;
-    if (!this.#socket) this.#connect();
-    else this.#ping();
-  };
-
-  #schedulePing() {
-    clearTimeout(this.#timers.ping);
-    this.#timers.ping = setTimeout(() => {
-      this.#ping();
-      this.#schedulePing();
-    }, PING_MS);
-  }
-
-  #ping() {
-    if (this.#socket?.readyState !== WebSocket.OPEN) return;
-    this.#say({ type: "ping" });
-    clearTimeout(this.#timers.pong);
-    this.#timers.pong = setTimeout(() => this.#lost(0), PONG_MS);
-  }
-
-  #say(frame) {
-    this.#socket.send(JSON.stringify(frame));
+    this.#soon();
   }
 
   #know(item) {

@@ -1,7 +1,8 @@
-// Lists of feed items that stay true: part of carillon-client.js.
+// Lists of feed items that stay true: on top of carillon-client.js.
 
 const PAGE = 25;
 const MAX_PAGE = 100;
+const MAX_PAGES = 4; // read again at once; scrolling brings the rest
 
 /** Whether an item is snoozed just now. */
 export const isAsleep = (item) => Boolean(item.snoozed_until) && new Date(item.snoozed_until) > new Date();
@@ -47,17 +48,24 @@ export class FeedList extends EventTarget {
     this.#changed();
   }
 
-  /** The first page; as much of it as was on the screen before. */
+  /** The first page; and on, until what was on the screen is on it again, so that nothing there goes and comes back. */
   async load() {
     const turn = ++this.#turn;
+    const newest = this.items[0]?.seq ?? Infinity;
+    const found = [];
+    let page = { next_cursor: "" };
     this.#loading = true;
     this.#missed = [];
     if (!this.items.length) this.#changed("loading");
     try {
-      const limit = Math.min(MAX_PAGE, Math.max(PAGE, this.items.length));
-      const page = await this.#client.page({ ...this.#query(), limit });
-      if (turn !== this.#turn) return;
-      this.items = page.results;
+      for (let pages = 0; !pages || (this.#falls(found, newest) && page.next_cursor && pages < MAX_PAGES); pages++) {
+        const limit = Math.min(MAX_PAGE, Math.max(PAGE, this.items.length - found.length));
+        const next = await this.#client.page({ ...this.#query(), limit, ...(pages && { cursor: page.next_cursor }) });
+        if (turn !== this.#turn) return;
+        page = { ...next, counts: page.counts ?? next.counts }; // what the oldest of them is as old as
+        found.push(...next.results);
+      }
+      this.items = found;
       this.#took(page);
       if (page.counts.version < this.#client.helloVersion) return this.load(); // older than the socket's start
     } catch {
@@ -65,6 +73,11 @@ export class FeedList extends EventTarget {
       this.#loading = false;
       this.#changed(this.items.length ? "ready" : "error");
     }
+  }
+
+  /** Whether what was read falls short of what is on the screen. */
+  #falls(found, newest) {
+    return found.length < this.items.length || found.at(-1)?.seq > newest;
   }
 
   /** The next page, if there is one and none is on its way. */

@@ -1,6 +1,6 @@
 // A small menu beside a button, and the moments to snooze until.
 
-import { h } from "./carillon-rows.js";
+import { h } from "./carillon-dom.js";
 
 /** Moments ahead of `now`: in an hour, this evening while it lies ahead, tomorrow morning, Monday morning. */
 export function snoozeTimes(now = new Date()) {

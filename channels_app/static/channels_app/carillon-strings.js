@@ -13,6 +13,7 @@ export const strings = {
   archive: "Archive",
   unarchive: "Move back to inbox",
   snooze: "Snooze",
+  actions: "More actions",
   wake: "Wake now",
   snoozeTimes: { hour: "In an hour", evening: "This evening", tomorrow: "Tomorrow", week: "Next week" },
   until: (moment) => `Until ${moment}`,
@@ -47,6 +48,7 @@ export const ICONS = {
   restore: "M4 5h16v4H4zM5.5 9v10h13V9M12 17v-5M9.5 14l2.5-2.5 2.5 2.5",
   dot: "M12 12h.01",
   clock: "M12 7.5V12l3 2M12 3.5a8.5 8.5 0 1 0 0 17 8.5 8.5 0 0 0 0-17",
+  dots: "M5.5 12h.01M12 12h.01M18.5 12h.01",
   close: "M6.5 6.5l11 11M17.5 6.5l-11 11",
   alert: "M12 8v5M12 16.5v.01M12 3.5 2.5 20h19z",
 };

@@ -1,0 +1,58 @@
+// What <carillon-inbox> is drawn with: elements of text only, icons, and links that lead where a link may lead.
+
+import { ICONS } from "./carillon-strings.js";
+
+/** An element; strings among the children become text nodes, never markup. */
+export function h(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name in element && !name.startsWith("aria")) element[name] = value;
+    else element.setAttribute(name, value);
+  }
+  element.append(...children.filter((child) => child !== null));
+  return element;
+}
+
+const SVG = "http://www.w3.org/2000/svg";
+
+export function icon(name) {
+  const svg = document.createElementNS(SVG, "svg");
+  const path = svg.appendChild(document.createElementNS(SVG, "path"));
+  path.setAttribute("d", ICONS[name]);
+  for (const [key, value] of [["viewBox", "0 0 24 24"], ["class", `icon i-${name}`], ["aria-hidden", "true"]]) svg.setAttribute(key, value);
+  return svg;
+}
+
+/** The server lets nothing else in; this holds even if it did. */
+export function safeLink(link) {
+  if (!link) return null;
+  try {
+    return ["http:", "https:"].includes(new URL(link, location.href).protocol) ? link : null;
+  } catch {
+    return null;
+  }
+}
+
+/** The sender's icon, or the category's first letter. */
+export function face(item) {
+  const letter = label(item.category).slice(0, 1);
+  const source = item.icon.length > 16 || item.icon.startsWith("/") ? safeLink(item.icon) : null;
+  const tone = [...item.category].reduce((sum, char) => (sum * 31 + char.codePointAt(0)) % 6, 0);
+  const disc = h("span", { class: `face tone${tone}`, "aria-hidden": "true" });
+  if (source) disc.append(h("img", { src: source, alt: "", loading: "lazy", referrerPolicy: "no-referrer", onerror: () => (disc.textContent = letter) }));
+  else disc.textContent = item.icon || letter;
+  return disc;
+}
+
+/** Title and body, each running the way its own text runs. */
+export const words = ({ title, body }) => [
+  h("span", { class: "title", dir: "auto" }, title || body),
+  title && body ? h("span", { class: "body", dir: "auto" }, body) : null,
+];
+
+export const label = (slug) => (slug.charAt(0).toUpperCase() + slug.slice(1)).replaceAll("-", " ");
+
+export const language = () => document.documentElement.lang || undefined;
+
+/** A weekday and a time. */
+export const clock = (moment) => moment.toLocaleString(language(), { weekday: "short", hour: "numeric", minute: "2-digit" });
