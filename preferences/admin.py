@@ -16,15 +16,16 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 
-from core.admin import BaseModelAdmin, BaseTabularInline, BigTableAdmin, Question, ReadOnlyMixin, page_action
+from core.admin import BaseTabularInline, BigTableAdmin, Question, ReadOnlyMixin, page_action
 from core.admin_filters import FormFilter, text_field
-from preferences.choices import Changed, Channel, Platform, Purpose, Way
-from preferences.digesting.rules import DIGEST_COLUMNS, digest_rule
-from preferences.digesting.wording import how_often
-from preferences.forms import CategoryForm, LiftForm, RecipientForm, SuppressionForm
-from preferences.models import Category, ChangeRecord, DeviceToken, Preference, Recipient, Suppression
+from preferences.category_admin import CategoryAdmin
+from preferences.choices import Changed, Channel, Platform, Way
+from preferences.forms import LiftForm, RecipientForm, SuppressionForm
+from preferences.models import ChangeRecord, DeviceToken, Preference, Recipient, Suppression
 from preferences.services import PreferencesService, RecipientInput, Trace
 from preferences.signals import recipient_erased
+
+__all__ = ["CategoryAdmin"]
 
 
 def recipient_id(external_id: str) -> UUID | None:
@@ -187,72 +188,6 @@ def _forget_in_the_admin_log(recipient_id: UUID, **_: object) -> None:
     LogEntry.objects.filter(content_type=kind, object_id=str(recipient_id)).update(object_repr="erased recipient")
 
 
-@admin.register(Category)
-class CategoryAdmin(BaseModelAdmin):
-    """Not deleted: notifications on the record belong to it."""
-
-    form = CategoryForm
-    list_display = ("name", "slug", "to", "default_priority", "kind", "window", "gathered", "required", "counted")
-    list_filter = ("purpose", "digest_mode")
-    search_fields = ("slug", "name")
-    fieldsets = (
-        (None, {"fields": ("name", "slug", "description", "channels", ("default_priority", "purpose"), "is_required")}),
-        ("Order of the channels", {"fields": (("strategy", "fallback_seconds"), "escalation")}),
-        ("Repetition and hours", {"fields": ("dedup_seconds", "waits_for_quiet_hours")}),
-        (
-            "Digest",
-            {
-                "description": "Messages to one person that are gathered and leave together, as one. Critical messages"
-                " and categories that cannot be opted out of are never gathered.",
-                "fields": (
-                    "digest_mode",
-                    ("digest_window_seconds", "digest_cap_seconds"),
-                    ("digest_at", "digest_weekdays"),
-                    "digest_first_at_once",
-                    "digest_template",
-                    "digest_channels",
-                ),
-            },
-        ),
-        ("Counting", {"fields": ("track_clicks", "track_opens")}),
-    )
-    prepopulated_fields: ClassVar = {"slug": ["name"]}
-
-    @admin.display(description="Channels")
-    def to(self, category: Category) -> str:
-        return ", ".join(str(Channel(channel).label) for channel in category.channels)
-
-    @admin.display(description="Purpose", ordering="purpose")
-    def kind(self, category: Category) -> str:
-        return str(Purpose(category.purpose).label).partition(":")[0]
-
-    @admin.display(description="Duplicates within", ordering="dedup_seconds")
-    def window(self, category: Category) -> str:
-        return f"{category.dedup_seconds} s" if category.dedup_seconds else "sent every time"
-
-    @admin.display(description="Digest", ordering="digest_mode")
-    def gathered(self, category: Category) -> str:
-        return how_often(digest_rule([getattr(category, name) for name in DIGEST_COLUMNS]))
-
-    @admin.display(description="Opting out")
-    def required(self, category: Category) -> str:
-        return "not possible" if category.is_required else "possible"
-
-    @admin.display(description="Counts")
-    def counted(self, category: Category) -> str:
-        wanted = {"clicks": category.track_clicks, "opens": category.track_opens}
-        return " and ".join(name for name, is_on in wanted.items() if is_on) or "neither clicks nor opens"
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Category | None = None) -> Sequence[str]:
-        return () if obj is None else ("slug",)
-
-    def get_prepopulated_fields(self, request: HttpRequest, obj: Category | None = None) -> dict[str, Sequence[str]]:
-        return dict(self.prepopulated_fields) if obj is None else {}
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-
 @admin.register(Preference)
 class PreferenceAdmin(OfRecipientAdmin):
     """Words people said; they are changed on the recipient's page."""
@@ -269,14 +204,32 @@ class PreferenceAdmin(OfRecipientAdmin):
 class ChangeRecordAdmin(OfRecipientAdmin):
     """Who changed what about whom, and by which way. Written along with each change."""
 
-    list_display = ("id", "of", "about", "channel", "before", "after", "way", "at")
+    list_display = ("at", "of", "about", "change", "way")
     list_select_related = ("recipient", "category")
+    fields = readonly_fields = ("of", "at", "way_shown", "about", "change", "device", "batch")
 
     @admin.display(description="What")
     def about(self, change: ChangeRecord) -> str:
         if change.what != Changed.PREFERENCE:
             return str(Changed(change.what).label)
-        return change.category.name if change.category else "Every category"
+        where = change.category.name if change.category else "Every category"
+        return f"{where}, {Channel(change.channel).label}" if change.channel else where
+
+    @admin.display(description="Change")
+    def change(self, change: ChangeRecord) -> str:
+        """Addresses do not stand here; a word that was not said leaves the wider one to decide."""
+        if not change.before and not change.after:
+            return "changed"
+        nothing = "no word" if change.what == Changed.PREFERENCE else "nothing"
+        return f"{change.before or nothing} → {change.after or nothing}"
+
+    @admin.display(description="By way of")
+    def way_shown(self, change: ChangeRecord) -> str:
+        return str(Way(change.way).label)
+
+    @admin.display(description="Device")
+    def device(self, change: ChangeRecord) -> str:
+        return change.subject or "—"
 
 
 @admin.register(DeviceToken)

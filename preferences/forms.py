@@ -1,6 +1,5 @@
 """Forms of the admin pages: a recipient with their wishes, and an address to be suppressed or lifted."""
 
-import calendar
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import time
@@ -9,20 +8,15 @@ from typing import Any, ClassVar
 from django import forms
 from django.core.exceptions import ValidationError
 from unfold.widgets import (
-    UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminSelectWidget,
-    UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
 )
 
 from preferences.choices import Channel, SuppressionReason
-from preferences.digesting import config
-from preferences.digesting.rules import DIGEST_COLUMNS
 from preferences.errors import ValidationProblem
 from preferences.models import Category, Preference, Recipient, Suppression
 from preferences.services import PreferenceChange
 from preferences.services.addresses import SUPPRESSIBLE
-from preferences.strategies import Refused, as_json, steps
 from preferences.validation import VALIDATORS
 
 #: Categories in the grid of a recipient's page; an installation has dozens.
@@ -153,74 +147,6 @@ class RecipientForm(forms.ModelForm):
             VALIDATORS["quiet_hours"](None if start is None else (start, end))
         except ValidationProblem as problem:
             self.add_error("quiet_end", ValidationError(problem.message, code=problem.code))
-
-
-def _place(path: str) -> str:
-    """`Step 2: ` of the pointer `/1/after`."""
-    number = path.split("/")[1] if path else ""
-    return f"Step {int(number) + 1}: " if number else ""
-
-
-class CategoryForm(forms.ModelForm):
-    """A category, its channels as boxes to tick."""
-
-    channels = forms.MultipleChoiceField(
-        choices=Channel.choices,
-        widget=UnfoldAdminCheckboxSelectMultipleWidget,
-        help_text="Where its messages go when the sender names no channels",
-    )
-    digest_channels = forms.MultipleChoiceField(
-        label="Gathered on",
-        choices=Channel.choices,
-        widget=UnfoldAdminCheckboxSelectMultipleWidget,
-        help_text="On the other channels each message goes out at once",
-    )
-    digest_weekdays = forms.TypedMultipleChoiceField(
-        label="Weekdays",
-        choices=list(enumerate(calendar.day_name)),
-        coerce=int,
-        required=False,
-        widget=UnfoldAdminCheckboxSelectMultipleWidget,
-        help_text="None: every day",
-    )
-
-    class Meta:
-        model = Category
-        fields: ClassVar = [
-            "name",
-            "slug",
-            "description",
-            "channels",
-            "default_priority",
-            "purpose",
-            "is_required",
-            "dedup_seconds",
-            "track_clicks",
-            "track_opens",
-            "waits_for_quiet_hours",
-            "strategy",
-            "fallback_seconds",
-            "escalation",
-            *DIGEST_COLUMNS,
-            "cap_per_day",
-            "cap_per_week",
-        ]
-        widgets: ClassVar = {"description": UnfoldAdminTextareaWidget(attrs={"rows": 3})}
-
-    def clean_escalation(self) -> list[dict[str, Any]]:
-        given = self.cleaned_data["escalation"]
-        try:
-            return as_json(steps(given)) if given else []
-        except Refused as refused:
-            raise ValidationError([f"{_place(one.path)}{one.message}" for one in refused.faults]) from None
-
-    def clean(self) -> dict[str, Any]:
-        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        if not any(name in self.errors for name in (*DIGEST_COLUMNS, "is_required")):
-            values = {name: cleaned[name] for name in (*DIGEST_COLUMNS, "is_required")}
-            for problem in config.problems(Category(**values)):
-                self.add_error(problem.field, ValidationError(problem.message, code=problem.code))
-        return cleaned
 
 
 _SUPPRESSIBLE = [(channel.value, channel.label) for channel in Channel if channel.value in SUPPRESSIBLE]

@@ -240,7 +240,8 @@ class ChangeRecord(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.what}: {self.before or '-'} > {self.after or '-'}"
+        what = str(Changed(self.what).label)
+        return f"{what}: {self.before or 'nothing'} → {self.after or 'nothing'}" if self.before or self.after else what
 
 
 class Suppression(models.Model):

@@ -75,6 +75,11 @@ def channel(value: str) -> SafeString:
     return format_html('<span class="cr-channel">{}{}</span>', symbol(value), lanes.label(value))
 
 
+def long(text: str) -> SafeString:
+    """A name or a key in a list's column, which may be one long word."""
+    return format_html('<span class="cr-long">{}</span>', text)
+
+
 def short_id(id: UUID) -> SafeString:
     """The part of a UUIDv7 that differs between neighbours; the whole when pointed at."""
     return format_html('<code class="cr-nowrap" title="{}">…{}</code>', id, str(id)[-12:])

@@ -15,7 +15,7 @@ from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWi
 from core.admin import BaseModelAdmin
 from notifications.admin import looks
 from notifications.models import ApiKey, RateLimit
-from notifications.models.limits import LimitScope
+from notifications.models.limits import CAP_SPANS, LimitScope, in_words
 from notifications.services.limits import Limit
 from notifications.services.rate_limiter import RateLimiter
 from preferences.models import Category
@@ -24,7 +24,6 @@ from preferences.models import Category
 SUGGESTED = 200
 #: A share of the limit from which on its figure is amber.
 CLOSE = 0.8
-_SPANS = {1: "a second", 60: "a minute", 3600: "an hour", 86_400: "a day", 604_800: "a week"}
 #: What an empty target means.
 _ALL = {
     LimitScope.RECIPIENT: "all categories together",
@@ -51,6 +50,8 @@ class TargetInput(UnfoldAdminTextInputWidget):
 
 
 def _known() -> Iterator[tuple[str, str]]:
+    for name in CAP_SPANS:
+        yield name, "marketing cap"
     for name in sorted(settings.PROVIDERS):
         yield name, "provider"
     for slug in Category.objects.values_list("slug", flat=True)[:SUGGESTED]:
@@ -73,13 +74,12 @@ class RateLimitForm(forms.ModelForm):
             "is_on": "On",
         }
         help_texts: ClassVar = {
-            "target": "A provider's name, an API key's prefix or a category's slug; for a marketing cap day or week."
-            " Empty: for people, all categories"
-            " together; for API keys, each key that has no limit of its own; for all providers always.",
+            "target": "A provider's name, an API key's prefix or a category's slug; for a marketing cap the word day or"
+            " week. Leave it empty to count, for people, all categories together; for API keys, each key that has no"
+            " limit of its own; for all providers always.",
             "max": "No sliding window ever holds more. Of a provider's limit one in ten is left to critical messages.",
-            "per_seconds": "A cap goes by its day or week."
-            " 1 is a second, 60 a minute, 3600 an hour, 86400 a day. A change of this counts anew; a"
-            " change of the number does not.",
+            "per_seconds": "1 is a second, 60 a minute, 3600 an hour, 86400 a day; a marketing cap goes by its day or"
+            " week, whatever stands here. A change of this counts anew; a change of the number does not.",
             "is_on": "Switched off, it limits nothing. Changes are in force everywhere within two seconds.",
             "note": "Why this number: a contract, a complaint, a page of the provider's documentation.",
         }
@@ -98,7 +98,7 @@ class RateLimitAdmin(BaseModelAdmin):
     """Who changed which limit and when is in the history of each."""
 
     form = RateLimitForm
-    list_display = ("of", "rule", "pressure", "state", "note")
+    list_display = ("of", "rule", "pressure", "state", "why")
     list_display_links = ("of",)
     list_filter = ("scope", "is_on")
     search_fields = ("target", "note")
@@ -124,12 +124,12 @@ class RateLimitAdmin(BaseModelAdmin):
     @admin.display(description="Limit", ordering="scope")
     def of(self, row: RateLimit) -> SafeString:
         title, tone = _KINDS[LimitScope(row.scope)]
-        return format_html("{} {}", looks.badge(title, tone), row.target or _ALL.get(LimitScope(row.scope), ""))
+        target = row.target or _ALL.get(LimitScope(row.scope), "")
+        return format_html("{} {}", looks.badge(title, tone), looks.long(target))
 
     @admin.display(description="Rule", ordering="max")
     def rule(self, row: RateLimit) -> str:
-        span = _SPANS.get(row.per_seconds)
-        return f"{row.max:,} {span}" if span else f"{row.max:,} in {row.per_seconds:,} seconds"
+        return in_words(row.max, row.per_seconds)
 
     @admin.display(description="Used now")
     def pressure(self, row: Any) -> SafeString | str:
@@ -148,6 +148,10 @@ class RateLimitAdmin(BaseModelAdmin):
     @admin.display(description="State", ordering="is_on")
     def state(self, row: RateLimit) -> SafeString:
         return looks.badge("on", "green") if row.is_on else looks.badge("off", "grey")
+
+    @admin.display(description="Note")
+    def why(self, row: RateLimit) -> SafeString | str:
+        return format_html('<span class="cr-note">{}</span>', row.note) if row.note else "—"
 
     @admin.display(description="Last changed")
     def changed(self, row: RateLimit) -> str:

@@ -19,6 +19,15 @@ MAX_FOR_A_PERSON = 10_000
 CAP_SPANS = {"day": 24 * 3600, "week": 7 * 24 * 3600}
 
 
+_SPANS = {1: "a second", 60: "a minute", 3600: "an hour", 86_400: "a day", 604_800: "a week"}
+
+
+def in_words(max: int, per_seconds: int) -> str:
+    """`5 a day`, `1,000 in 90 seconds`."""
+    span = _SPANS.get(per_seconds)
+    return f"{max:,} {span}" if span else f"{max:,} in {per_seconds:,} seconds"
+
+
 class LimitScope(TextChoices):
     """What a limit counts, and what happens beyond it."""
 
@@ -53,7 +62,8 @@ class RateLimit(models.Model):
         constraints: ClassVar = [models.UniqueConstraint(fields=["scope", "target"], name="rate_limit_once")]
 
     def __str__(self) -> str:
-        return f"{self.scope} {self.target or 'all'}: {self.max} per {self.per_seconds} s"
+        what = str(LimitScope(self.scope).label).partition(":")[0]
+        return f"{what}{f' ({self.target})' if self.target else ''}: {in_words(self.max, self.per_seconds)}"
 
     def clean(self) -> None:
         """The target is something there is, and the number one that can be kept; raises ValidationError by field."""

@@ -10,6 +10,7 @@ from notifications import explain
 from notifications.digests import closing
 from notifications.drafts import Draft
 from notifications.models import Digest, Notification
+from preferences.models import Category
 from tests import factories
 from tests.admin import page, signed_in
 from tests.api import Api
@@ -87,3 +88,42 @@ def test_an_operator_sees_what_is_open_and_sends_it_now() -> None:
     client.post(page(Digest), {"action": "leave", "_selected_action": [str(digest.pk)]})
 
     assert closing.close_some() == 1
+
+
+def test_the_page_of_an_open_digest_asks_and_sends_it_now() -> None:
+    Api().post("notifications/", BODY)
+    digest = Digest.objects.get()
+    client = signed_in(may="everything")
+    now = page(digest, "now")
+
+    assert now in client.get(page(digest)).content.decode()
+    assert "1 message" in client.get(now).content.decode()
+    client.post(now)
+    assert closing.close_some() == 0, "only asked"
+    client.post(now, {"confirmed": "1"})
+
+    assert closing.close_some() == 1
+    assert now not in client.get(page(digest)).content.decode(), "it has left"
+    assert "only an open digest" in client.post(now, {"confirmed": "1"}, follow=True).content.decode()
+
+
+def test_nobody_without_the_permission_sends_a_digest_now() -> None:
+    Api().post("notifications/", BODY)
+    digest = Digest.objects.get()
+    client = signed_in(may="view")
+
+    assert page(digest, "now") not in client.get(page(digest)).content.decode()
+    assert client.post(page(digest, "now"), {"confirmed": "1"}).status_code == 403
+    assert closing.close_some() == 0
+
+
+def test_the_list_names_people_in_one_query(django_assert_max_num_queries) -> None:
+    client = signed_in(may="view")
+    category = Category.objects.get(slug="comments")
+    for n in range(12):
+        Digest.objects.create(recipient=factories.recipient(f"p-{n}"), category=category, closes_at=timezone.now())
+
+    with django_assert_max_num_queries(12):
+        text = client.get(page(Digest)).content.decode()
+
+    assert all(f"p-{n}" in text for n in range(12))

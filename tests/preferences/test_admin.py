@@ -1,13 +1,15 @@
 """The admin of recipients: searches by index, writes through the service."""
 
 from datetime import time
+from uuid import uuid4
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from preferences.models import Category, DeviceToken, Preference, Recipient, Suppression
+from preferences.choices import Changed, Way
+from preferences.models import Category, ChangeRecord, DeviceToken, Preference, Recipient, Suppression
 from preferences.services import PreferencesService
 from tests import factories
 from tests.admin import big_tables_scanned, counted, page, signed_in
@@ -327,8 +329,16 @@ class TestCategories:
         made = Category.objects.get()
         assert (made.purpose, made.dedup_seconds) == ("marketing", 60)
         listed = client.get(page(Category), {"purpose": "marketing"}).content.decode()
-        assert "60 s" in listed
         assert ">Marketing<" in listed.replace("\n", "").replace(" ", "")
+
+    def test_caps_are_set_and_listed(self):
+        client = signed_in(may="everything")
+
+        client.post(page(Category, "add"), self.given(cap_per_day="3", cap_per_week="10"))
+
+        made = Category.objects.get()
+        assert (made.cap_per_day, made.cap_per_week) == (3, 10)
+        assert "3 a day, 10 a week" in client.get(page(Category)).content.decode()
 
     def test_a_digest_is_set_and_listed(self):
         client = signed_in(may="everything")
@@ -365,3 +375,23 @@ class TestCategories:
         assert response.status_code == 200
         assert list(response.context["adminform"].form.errors) == ["dedup_seconds"]
         assert not Category.objects.exists()
+
+
+class TestChanges:
+    @pytest.mark.parametrize(
+        ("fields", "says"),
+        [
+            ({"what": Changed.PREFERENCE, "channel": "sms", "after": "off"}, ["Every category, SMS", "no word → off"]),
+            ({"what": Changed.LOCALE, "before": "en", "after": "de"}, ["Language", "en → de"]),
+            ({"what": Changed.EMAIL}, ["Email address", "changed"]),
+        ],
+    )
+    def test_a_change_is_told_in_words(self, fields: dict[str, str], says: list[str]):
+        change = ChangeRecord.objects.create(
+            recipient=factories.recipient("ada"), way=Way.KEYWORD, batch=uuid4(), **fields
+        )
+        client = signed_in(may="view")
+
+        for address in (page(ChangeRecord), page(change)):
+            text = client.get(address).content.decode()
+            assert all(word in text for word in (*says, "Text message"))

@@ -13,6 +13,13 @@ document.addEventListener("click", async (event) => {
   }
 });
 
+// What scrolls is a landmark to a screen reader, and two of one name are none: the sidebar's has a name of its own. This
+// listener is registered before the one that makes them scroll.
+document.addEventListener("DOMContentLoaded", () => {
+  const menu = document.querySelector("#nav-sidebar-apps");
+  if (menu) menu.dataset.simplebarAriaLabel = "Pages";
+});
+
 // What moves: data-live names the part of this page to fetch again while somebody looks at it, until it names none.
 const EVERY_MS = 2000;
 setTimeout(async function again() {
