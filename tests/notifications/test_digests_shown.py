@@ -27,7 +27,7 @@ def ann(db: None) -> None:
 
 
 def close() -> Notification:
-    Digest.objects.update(closes_at=timezone.now() - timedelta(seconds=1))
+    Digest.objects.update(closes_at=timezone.now() - timedelta(hours=1))
     closing.close_some()
     return Notification.objects.get(source="digest:comments")
 
