@@ -86,7 +86,7 @@ class CampaignAdmin(BaseModelAdmin):
 
     class Media:
         css: ClassVar = {"all": ["analytics/live.css", "campaigns/campaign.css", "campaigns/wizard.css"]}
-        js = ("campaigns/plan.js", "campaigns/wizard.js")
+        js = ("campaigns/plan.js", "campaigns/values.js", "campaigns/wizard.js")
 
     @display(description="Status", label=_COLOURS)  # type: ignore[untyped-decorator]  # unfold has no types
     def state(self, campaign: Campaign) -> str:

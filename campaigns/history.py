@@ -74,9 +74,20 @@ def _winner(detail: Mapping[str, Any]) -> str:
     return " · ".join([f"wording {detail.get('winner')}", *counted])
 
 
+def _completed(detail: Mapping[str, Any]) -> str:
+    if "accepted" not in detail:  # a series, which hands out nothing itself
+        return ""
+    handed = f"{_WORDS['people'](detail['accepted'])} handed out"
+    return f"{handed} · {intcomma(detail['dropped'])} could not be" if detail.get("dropped") else handed
+
+
 def _name(phase: object) -> str:
     return str(Phase(phase).label) if phase in Phase.values else str(phase)
 
 
 #: Events that say more than their keys do one by one.
-_OWN: Mapping[str, Callable[[Mapping[str, Any]], str]] = {Action.PHASE: _phase, Action.WINNER: _winner}
+_OWN: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    Action.PHASE: _phase,
+    Action.WINNER: _winner,
+    Action.COMPLETED: _completed,
+}

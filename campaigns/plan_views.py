@@ -7,9 +7,11 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_GET, require_POST
 
+from campaigns.asked_values import asked_values
 from campaigns.foresight import planned
 from campaigns.forms import CampaignForm
 from campaigns.models import Campaign, CampaignStatus
+from campaigns.models.variant import LABELS
 from campaigns.services import DraftService
 from campaigns.views import find
 
@@ -32,7 +34,7 @@ def draft_plan(request: HttpRequest, campaign_id: int) -> HttpResponse:
         campaign = find(request, campaign_id) if campaign_id else Campaign()
         if campaign.status != CampaignStatus.DRAFT:
             return JsonResponse({"errors": ["It is no draft any more. Reload the page."]}, headers=_NO_STORE)
-        answer = _asked(request, campaign)
+        answer = {**_asked(request, campaign), "values": _values(request)}
         transaction.set_rollback(True)
     return JsonResponse(answer, headers=_NO_STORE)
 
@@ -50,3 +52,9 @@ def _asked(request: HttpRequest, campaign: Campaign) -> dict[str, Any]:
     kept = DraftService().keep(form.save(commit=False), form.parts, by=None)
     form.save_m2m()
     return planned(kept)
+
+
+def _values(request: HttpRequest) -> list[dict[str, Any]]:
+    """Asked for as soon as a template is chosen, whatever else is still missing."""
+    fields = ("template", *(f"variant_{label.lower()}" for label in LABELS))
+    return asked_values(request.POST.get(field, "") for field in fields)

@@ -77,12 +77,16 @@ def catalog(settings) -> None:
     factories.recipients(30)
 
 
-def fill_in(page: Any) -> None:
+def fill_in_nothing(page: Any) -> None:
     page.click("a[href$='/campaigns/campaign/add/'] >> nth=0")
+
+
+def fill_in(page: Any) -> None:
+    fill_in_nothing(page)
     page.fill("[name=name]", "Week 1")
     page.select_option("[name=template]", label="Summer sale")
     page.select_option("[name=category]", label="News")
-    page.fill("[name=data]", '{"order": "A17"}')
+    page.get_by_label("order", exact=True).fill("A17")
 
 
 def submitted_by_an_author(page: Any, server: str) -> Campaign:
@@ -173,6 +177,29 @@ def test_a_number_leads_to_the_people_and_to_a_file(catalog, manager: Any, live_
     lines = (tmp_path / "sent.csv").read_text("utf-8-sig").splitlines()
     assert lines[0].startswith("recipient,name,language,channel,outcome")
     assert len(lines) == 31
+
+
+def test_each_value_of_the_template_has_a_field_and_the_json_says_the_same(catalog, manager: Any):
+    MessageTemplate.objects.update(variables={"percent": 10, "until": "Sunday", "shops": ["Berlin"]})
+    fill_in_nothing(manager)
+    manager.select_option("[name=template]", label="Summer sale")
+    percent = manager.get_by_label("percent", exact=True)
+    json = manager.locator("[name=data]")
+
+    # What has several parts has no field, and says where it goes
+    expect(manager.get_by_text("given as JSON below: shops.")).to_be_visible()
+    percent.fill("20")
+    manager.get_by_label("until", exact=True).fill("20")
+    expect(json).to_have_value(re.compile(r'"percent": 20,\s+"until": "20"'))
+
+    # Both ways, and what can't be read is not written over
+    json.fill('{"percent": 35, "shops": ["Rome"]}')
+    expect(percent).to_have_value("35")
+    expect(manager.get_by_label("until", exact=True)).to_have_value("")
+    percent.fill("")
+    expect(json).to_have_value(re.compile(r'^\{\s+"shops"'))
+    json.fill("{")
+    expect(manager.locator(".campaign-values")).to_have_attribute("inert", "")
 
 
 def test_a_list_with_unknown_ids_says_so_beside_the_field(catalog, manager: Any):

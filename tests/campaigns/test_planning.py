@@ -12,6 +12,7 @@ from campaigns.foresight import planned, when
 from campaigns.models import Audience, Campaign, CampaignEvent, CampaignVariant, Schedule, Segment
 from campaigns.services import planning
 from core.statements import StatementTooSlow
+from notifications.models import MessageTemplate
 from preferences.services import PreferencesService
 from tests import factories
 from tests.campaigns.conftest import hand_out, make_campaign, start
@@ -186,6 +187,17 @@ class TestForm:
         answer = author.post(reverse("campaign-draft-plan", args=[campaign.pk]), {**given, **fields} if fields else {})
 
         assert said in answer.json()["errors"][0]
+
+    def test_the_values_that_a_template_asks_for_are_told_before_the_rest_is_chosen(self, author, campaign):
+        MessageTemplate.objects.update(variables={"order": "A-1"})
+        other = factories.template("other")
+        MessageTemplate.objects.filter(pk=other.pk).update(variables={"order": "B-2", "shop": "Rome"})
+        fields = {"template": str(campaign.template_id), "variant_b": str(other.pk), "variant_c": "\N{SUPERSCRIPT TWO}"}
+
+        answer = author.post(reverse("campaign-draft-plan", args=[0]), fields).json()
+
+        assert answer["errors"]
+        assert answer["values"] == [{"name": "order", "sample": "A-1"}, {"name": "shop", "sample": "Rome"}]
 
     def test_it_is_for_who_writes_campaigns(self, campaign):
         user = User.objects.create_user("viewer", is_staff=True)

@@ -74,11 +74,11 @@
     const failed = m.failed + m.dead + m.bounced;
     const speed = rate.people > 0 ? `${number(rate.people * 60)} a minute` : "–";
     const seconds = p.waiting && rate.people > 0 && now === "sending" ? p.waiting / rate.people : 0;
-    const end = seconds ? clock(Date.parse(at) + seconds * 1000) : p.waiting ? "–" : "now";
+    const end = seconds ? clock(Date.parse(at) + seconds * 1000) : p.waiting ? "–" : "all";
     const of = m.queued + m.skipped;
     part("tiles").replaceChildren(
       tile("Rate", speed, "people handed out"),
-      tile("Handed out by", end, seconds ? `in about ${duration(seconds)}` : p.waiting ? "not going on at present" : "everyone had their turn"),
+      tile(p.waiting ? "Handed out by" : "Handed out", end, seconds ? `in about ${duration(seconds)}` : p.waiting ? "not going on at present" : "everyone had their turn"),
       tile("On their way", open(number(m.in_flight), { outcome: "waiting" }), "messages"),
       tile("Skipped", open(number(m.skipped), { outcome: "skipped" }), m.skipped ? `${percent(m.skipped, of)} of all, reasons below` : "none"),
       tile("Failed", open(number(failed), { outcome: "failed" }), failed ? `${number(m.bounced)} of them bounced` : "none", failed ? "bad" : ""),

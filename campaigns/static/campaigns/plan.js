@@ -46,6 +46,7 @@ window.CampaignPlan = (() => {
   }
 
   function draw(root, plan) {
+    root.dispatchEvent(new CustomEvent("answered", { detail: plan }));
     part(root, "state").textContent = plan.errors ? "" : "as it stands now";
     part(root, "hint").hidden = !plan.errors;
     part(root, "hint").textContent = plan.errors ? plan.errors.join(" ") : "";
