@@ -73,13 +73,14 @@ def test_two_runners_that_are_killed_in_turns_and_a_campaign_that_pauses_and_res
 
 @pytest.mark.django_db(transaction=True)
 def test_a_pause_stops_what_is_queued_within_five_seconds_and_a_resume_sends_all_of_it(process_env: dict[str, str]):
-    # Given thousands of queued messages and workers at them
+    # Given thousands of queued messages and workers at them, 2,000 in a second: more than leaves before they hear of it
     factories.recipients(12_000)
     campaign = make_campaign(channels=["email"])
     CampaignService().send(campaign.pk)
     hand_out(campaign)
-    quick = {"SIMULATOR_LATENCY_MS": "0", "SIMULATOR_SUCCESS_RATE": "1", "SIMULATOR_TEMPORARY_RATE": "0"}
-    environment = {**process_env, **quick, "SIMULATOR_INVALID_RATE": "0", "SIMULATOR_RECEIPTS": "0"}
+    pace = {"WORKER_THREADS": "2", "SIMULATOR_LATENCY_MS": "1000", "SIMULATOR_LATENCY_SIGMA": "0"}
+    calm = {"SIMULATOR_SUCCESS_RATE": "1", "SIMULATOR_TEMPORARY_RATE": "0", "SIMULATOR_INVALID_RATE": "0"}
+    environment = {**process_env, **pace, **calm, "SIMULATOR_RECEIPTS": "0"}
     command = [sys.executable, "manage.py", "run_worker", "--channel", "email", "--processes", "2"]
     worker = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
     sent = Delivery.objects.exclude(sent_at=None)
