@@ -96,6 +96,7 @@ class HoldReason(TextChoices):
     UNAVAILABLE = "unavailable", "The provider could not be asked"
     QUIET_HOURS = "quiet_hours", "Quiet hours of the recipient"
     ITS_TURN = "its_turn", "Another channel comes first"
+    NOT_YET = "not_yet", "Its time to be sent has not come"
 
 
 class MachineKind(TextChoices):

@@ -27,6 +27,7 @@ from notifications import bulk, erasure, messaging
 from notifications.errors import BrokerUnavailable
 from notifications.models import MaintenanceState
 from notifications.models.outbox import MAX_DELIVERIES
+from notifications.services import tracking_sql as sql
 from notifications.services.tracking import DeliveryTracker
 
 log = structlog.get_logger(__name__)
@@ -140,9 +141,12 @@ class Reconciler:
     def _put_back(self, cursor: CursorWrapper, rows: list[Any]) -> None:
         if not rows:
             return
+        # Due at its time to be sent, else now: quiet hours and the steps of a plan are asked about again at the claim.
+        to_come = sql.of_record(cursor, sql.TO_COME, {row[3] for row in rows})
         schedule = bulk.Schedule(MAX_DELIVERIES)
-        for id, channel, priority, _ in rows:
-            schedule.add(channel, priority, id)
+        for id, channel, priority, notification in rows:
+            send_at = to_come[notification][1] if notification in to_come else None
+            schedule.add(channel, priority, id, due_at=send_at)
         schedule.write()
         DeliveryTracker().rescued(cursor, [(id, notification, channel) for id, channel, _, notification in rows])
         log.warning("reconciler.rescued", deliveries=len(rows))

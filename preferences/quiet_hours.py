@@ -81,6 +81,19 @@ def quiet_until(hours: QuietHours, now: datetime) -> datetime | None:
     return at
 
 
+def quiet_ended(hours: QuietHours, now: datetime) -> datetime | None:
+    """When it was quiet last before `now`, at which it is not: the end of that window. None where clocks were put
+    forward past all of it, and past the one before."""
+    place = zone(hours.timezone)
+    today = now.astimezone(place).date()
+    for days in range(3):  # one that began yesterday may have ended today
+        day = datetime.combine(today - timedelta(days=days), time(*divmod(hours.start, 60)), tzinfo=place)
+        ended = quiet_until(hours, day.astimezone(UTC))
+        if ended is not None and ended <= now:
+            return ended
+    return None
+
+
 def _left(hours: QuietHours, at: datetime, place: tzinfo) -> int:
     """Seconds until the end of the window by the clock on the wall; 0 outside it."""
     second = _second(at, place)

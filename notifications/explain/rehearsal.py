@@ -143,7 +143,7 @@ class _Way:
         claims = [claim for trial in went.trials.values() for claim in trial.claims]
         if not claims:
             return
-        results, _ = Gates(self.preferences, self.limiter).check(claims, mind_quiet=False)
+        results, _ = Gates(self.preferences, self.limiter).check(claims, mind_time=False)
         stopped = {result.claim.id: result for result in results}
         terms = item.admitted.terms
         went.had = self.limiter.had(item.admitted.reach.id, terms.category.slug)

@@ -26,13 +26,14 @@ class Claim:
     `wanted_at` is when it was to be sent: at acceptance, or at its later `send_at`. Latency counts from there.
 
     `plan` is None for what goes out by every channel at once.
-    `cancelled` and `expired` are as of the claim, by the database's clock. `recipient_known` is False after an erasure.
+    `cancelled`, `expired` and `early` (its `send_at` is yet to come) are as of the claim, by the database's clock.
+    `recipient_known` is False after an erasure.
     `address` is empty when there is none (any more); `platform` is set for push.
     """
 
     __slots__ = (
         "address", "attempt", "attributes", "cancelled", "category_id", "channel", "claimed_at", "content",
-        "created_at", "data", "device_id", "doubts", "expired", "expires_at", "external_id", "holds", "id",
+        "created_at", "data", "device_id", "doubts", "early", "expired", "expires_at", "external_id", "holds", "id",
         "is_test", "locale", "metadata", "name", "notification_id", "number", "plan", "platform",
         "preferences_changed_at", "priority", "quiet_end", "quiet_start", "recipient_id",
         "recipient_known", "source", "timezone", "version_id", "wanted_at",
@@ -53,6 +54,7 @@ class Claim:
     is_test: bool
     cancelled: bool
     expired: bool
+    early: bool
     expires_at: datetime | None
     external_id: str
     name: str
@@ -85,6 +87,7 @@ class Claim:
             self.cancelled, self.expires_at, plan,
         ) = row  # fmt: skip
         self.expired = self.expires_at is not None and self.expires_at <= self.claimed_at
+        self.early = send_at is not None and send_at > self.claimed_at
         self.plan = None if plan is None else decode(plan)
         self.wanted_at = self.created_at if send_at is None else max(self.created_at, send_at)
         self.content: Mapping[str, Mapping[str, str]] | None = None if content is None else orjson.loads(content)

@@ -37,9 +37,9 @@ class Gates:
         self.limiter = limiter
         self.caps = FrequencyCaps(limiter)
 
-    def check(self, claims: Sequence[Claim], *, mind_quiet: bool = True) -> tuple[list[Result], list[Claim]]:
-        """The results of those that go no further, and the claims that do. Unless `mind_quiet`, quiet hours hold
-        nothing."""
+    def check(self, claims: Sequence[Claim], *, mind_time: bool = True) -> tuple[list[Result], list[Claim]]:
+        """The results of those that go no further, and the claims that do. Unless `mind_time`, neither a time to send
+        that is yet to come nor quiet hours hold anything."""
         categories = self.preferences.categories_by_id({claim.category_id for claim in claims})
         refused = self._refused(claims, categories)
         cancelled = holds.cancelled()
@@ -54,14 +54,18 @@ class Gates:
                 reason = refused[claim.id]
             elif not claim.address:
                 reason = SkipReason.NO_ADDRESS.value
+            elif claim.early and mind_time:  # a row of the outbox was lost, and another took its place
+                wait = (claim.wanted_at - claim.claimed_at).total_seconds()
+                results.append(Result(claim, EventType.HELD, code=HoldReason.NOT_YET.value, retry_in=wait))
+                continue
             else:
                 passed.append(claim)
                 continue
             results.append(Result(claim, EventType.SKIPPED, code=reason))
-        if stopped := turns.check(passed):
+        if stopped := turns.check(passed, categories):
             results += stopped.values()
             passed = [claim for claim in passed if claim.id not in stopped]
-        if mind_quiet and (held := held_back(passed, categories)):
+        if mind_time and (held := held_back(passed, categories)):
             results += held.values()
             passed = [claim for claim in passed if claim.id not in held]
         stopped = self._stopped(passed, categories)

@@ -92,6 +92,9 @@ NOTIFICATIONS = f"""
       FROM notifications_notification WHERE {_by_id(1)}
 """
 
+#: Which of these notifications have a time to be sent that is yet to come. Read by `of_record`.
+TO_COME = f"SELECT id, send_at FROM notifications_notification WHERE {_by_id(1)} AND send_at > now()"
+
 #: Read by `by_id`, as the next.
 RECIPIENTS = """
     SELECT id, external_id, name, email, phone, locale, timezone, attributes::text, preferences_changed_at,

@@ -10,6 +10,7 @@ from django.db.models import TextChoices
 from core.ids import Key
 from notifications.attention import Attention
 from notifications.choices import Channel, Status, Unless
+from notifications.strategies.lulls import Lull
 from notifications.strategies.plan import Plan
 
 #: A step is due this much sooner than planned: what was accepted and what was sent is set down at moments of its own.
@@ -19,6 +20,8 @@ SLACK_SECONDS = 5.0
 PATIENCE_SECONDS = 120.0
 #: How often it looks while it waits for that.
 LOOK_SECONDS = 15.0
+#: Quiet hours move a step by this at most: one night. Who is not free for as long as a step waits gets it the next.
+LULL_SHIFT = timedelta(hours=26)
 #: A channel finds a later one being sent at this moment: whoever is in the provider's hands must answer first.
 BLINK_SECONDS = 3.0
 
@@ -72,23 +75,56 @@ class Decision(NamedTuple):
 _GO = Decision()
 
 
+class Times(NamedTuple):
+    """`start`: when the first step was due. `lull`: quiet hours since then, whose end brings several steps at once.
+    `holds`: how often this one was held already."""
+
+    start: datetime
+    now: datetime
+    lull: Lull | None
+    holds: int
+
+
 def decide(
-    plan: Plan, channel: str, legs: Sequence[Leg], inbox: Mapping[Key, Attention], *, start: datetime, now: datetime
+    plan: Plan,
+    channel: str,
+    legs: Sequence[Leg],
+    inbox: Mapping[Key, Attention],
+    times: Times,
 ) -> Decision:
     """For the step of `channel`: `legs` are all deliveries of the notification, `inbox` what is known of those in the
-    feed, `start` when its first step was due."""
+    feed."""
     if plan.is_first:
-        return _of_first(plan, channel, legs, inbox, start, now)
+        return _of_first(plan, channel, legs, inbox, times)
     position = plan.position(channel)
     if not position:
         return _GO
     step, before = plan.steps[position], plan.steps[:position]
     if found := reached(step.unless, [leg for leg in legs if leg.channel != channel], inbox):
         return Decision(found=found)
-    due = start + timedelta(seconds=step.after)
-    if now >= due - timedelta(seconds=SLACK_SECONDS) or is_hopeless({one.channel for one in before}, legs):
+    planned = times.start + timedelta(seconds=step.after)
+    due = max(planned, min(_after_lull(plan, position, legs, times), planned + LULL_SHIFT))
+    if times.now >= due - timedelta(seconds=SLACK_SECONDS) or is_hopeless({one.channel for one in before}, legs):
         return _GO
     return Decision(until=due)
+
+
+def _after_lull(plan: Plan, position: int, legs: Sequence[Leg], times: Times) -> datetime:
+    """When a step of an escalation is due whose time lay in quiet hours: as long after the one before it as planned,
+    where those held that back as well. Else both would come at once, and nobody could see the one in time to be spared
+    the other."""
+    if times.lull is None:
+        return times.start
+    for before in reversed(plan.steps[:position]):
+        alive = [leg for leg in legs if leg.channel == before.channel and leg.status not in _UNREACHED]
+        if not alive or before.channel == _IN_APP:  # the feed makes no noise, and waits for no hours
+            continue
+        gap = timedelta(seconds=plan.steps[position].after - before.after)
+        if any(leg.status in _UNSETTLED for leg in alive):
+            return times.lull.cleared + gap
+        sent = max(leg.sent_at or times.start for leg in alive)
+        return sent + gap if sent >= times.lull.ended else times.start
+    return times.start
 
 
 def is_hopeless(channels: Collection[str], legs: Iterable[Leg]) -> bool:
@@ -117,38 +153,43 @@ def _add(found: list[Found], sign: Sign, leg: Leg, at: datetime | None) -> None:
         found.append(Found(sign, leg.channel, at))
 
 
-def _of_first(
-    plan: Plan, channel: str, legs: Sequence[Leg], inbox: Mapping[Key, Attention], start: datetime, now: datetime
-) -> Decision:
+def _of_first(plan: Plan, channel: str, legs: Sequence[Leg], inbox: Mapping[Key, Attention], times: Times) -> Decision:
     others = [leg for leg in legs if leg.channel != channel]
     if found := reached(Unless.DELIVERED.value, others, inbox) or _taken(leg for leg in others if not leg.reports):
         return Decision(found=found)
     position = plan.position(channel)
     later = [leg for leg in others if plan.position(leg.channel) > position]
     if any(leg.status == _SENDING for leg in later):
-        return Decision(until=now + timedelta(seconds=BLINK_SECONDS))
+        return Decision(until=times.now + timedelta(seconds=BLINK_SECONDS))
     if found := _taken(later):
         return Decision(found=found)
     earlier = [leg for leg in others if plan.position(leg.channel) < position and leg.status not in _UNREACHED]
-    until = _turn(plan, earlier, legs, start, now) if earlier else now
-    return Decision(until=until) if until > now else _GO
+    until = _turn(plan, earlier, legs, times) if earlier else times.now
+    return Decision(until=until) if until > times.now else _GO
 
 
 def _taken(legs: Iterable[Leg]) -> Found | None:
     return next((Found(Sign.TAKEN, leg.channel, leg.sent_at) for leg in legs if leg.status == _SENT), None)
 
 
-def _turn(plan: Plan, earlier: Sequence[Leg], legs: Sequence[Leg], start: datetime, now: datetime) -> datetime:
+def _turn(plan: Plan, earlier: Sequence[Leg], legs: Sequence[Leg], times: Times) -> datetime:
     """When the next channel goes out, while earlier ones may still deliver: a moment past means now."""
+    start, now = times.start, times.now
     wait = timedelta(seconds=plan.wait)
     slack = timedelta(seconds=min(SLACK_SECONDS, plan.wait / 2))
-    if not any(leg.status in _UNSETTLED for leg in earlier):
+    unsettled = {leg.channel for leg in earlier if leg.status in _UNSETTLED}
+    if not unsettled:
         until = max(leg.sent_at or start for leg in earlier) + wait
         return until if until - slack > now else now
     last = max(plan.position(leg.channel) for leg in earlier)
     tried = {leg.channel for leg in legs if plan.position(leg.channel) <= last and leg.status != Status.SKIPPED}
     due = start + len(tried) * wait
+    if times.lull is not None:  # what it held back is given its time from there
+        due = max(due, min(times.lull.cleared + len(unsettled) * wait, due + LULL_SHIFT))
     if due - slack > now:
         return due
-    patience = max(wait, timedelta(seconds=PATIENCE_SECONDS))
-    return min(now + timedelta(seconds=LOOK_SECONDS), max(now, due + patience))
+    least = timedelta(seconds=PATIENCE_SECONDS)
+    over = due + max(wait, least)
+    if over <= now and not times.holds:
+        return now + least  # all of it comes late: held with its source, or behind a backlog
+    return min(now + timedelta(seconds=LOOK_SECONDS), max(now, over))

@@ -9,10 +9,14 @@ from django.db.models.functions import Now
 
 from notifications.choices import Channel, Status, Unless
 from notifications.models import Delivery, Notification
+from notifications.services.quiet import waits
 from notifications.strategies import standing
-from notifications.strategies.deciding import Decision, Found, Leg, Sign, decide, is_hopeless
+from notifications.strategies.deciding import Decision, Found, Leg, Sign, Times, decide, is_hopeless
+from notifications.strategies.lulls import Lull, lull_between
 from notifications.strategies.plan import Plan, of_json
 from notifications.wording import day, listed, soon
+from preferences.models import Recipient
+from preferences.services import PreferencesService, quiet_of
 
 
 class Outlook(NamedTuple):
@@ -66,13 +70,22 @@ def outlook(notification: Notification, deliveries: Sequence[Delivery]) -> Mappi
         return {}
     start = max(notification.created_at, notification.send_at or notification.created_at)
     legs = [_leg(one) for one in deliveries]
-    inbox = standing.inbox(legs)
+    inbox, lull = standing.inbox(legs), _lull(notification, start, now)
     found = {}
     for one in waiting:
-        decision = decide(plan, one.channel, legs, inbox, start=start, now=now)
+        decision = decide(plan, one.channel, legs, inbox, Times(start, now, lull, one.holds))
         if (told := _outlook(plan, one.channel, legs, decision, now)) is not None:
             found[one.pk] = told
     return found
+
+
+def _lull(notification: Notification, start: datetime, now: datetime) -> Lull | None:
+    category = PreferencesService().categories_by_id({notification.category_id}).get(notification.category_id)
+    if category is None or not waits(category, notification.priority, is_test=notification.is_test):
+        return None
+    found = Recipient.objects.filter(pk=notification.recipient_id).values_list("quiet_start", "quiet_end", "timezone")
+    person = found.first()
+    return None if person is None else lull_between(quiet_of(*person), start, now)
 
 
 def _outlook(plan: Plan, channel: str, legs: Sequence[Leg], decision: Decision, now: datetime) -> Outlook | None:

@@ -11,11 +11,14 @@ from notifications import bulk
 from notifications.choices import EventType, HoldReason, SkipReason, Status
 from notifications.models.outbox import MAX_DELIVERIES
 from notifications.services.claims import Claim, Result
+from notifications.services.quiet import waits
 from notifications.strategies import standing
-from notifications.strategies.deciding import Decision, decide, is_hopeless
+from notifications.strategies.deciding import Decision, Times, decide, is_hopeless
+from notifications.strategies.lulls import Lull, lull_between
 from notifications.strategies.plan import Plan
 from notifications.strategies.standing import Standing
 from notifications.strategies.telling import says
+from preferences.services import CategoryInfo, quiet_of
 
 #: Ways to end without having reached anybody.
 _IN_VAIN = frozenset({EventType.FAILED, EventType.DEAD, EventType.BOUNCED, EventType.SKIPPED})
@@ -23,7 +26,7 @@ _IN_VAIN = frozenset({EventType.FAILED, EventType.DEAD, EventType.BOUNCED, Event
 _NOTHING_FOLLOWS = frozenset({SkipReason.NOT_NEEDED.value, SkipReason.CANCELLED.value})
 
 
-def check(claims: Sequence[Claim]) -> dict[Key, Result]:
+def check(claims: Sequence[Claim], categories: Mapping[int, CategoryInfo]) -> dict[Key, Result]:
     """Which of these are not sent, or not yet. Costs nothing where none has a plan; two queries for a batch with any.
     Raises django.db.Error."""
     planned = [(claim, claim.plan) for claim in claims if claim.plan is not None]
@@ -39,10 +42,19 @@ def check(claims: Sequence[Claim]) -> dict[Key, Result]:
     stopped: dict[Key, Result] = {}
     for claim, plan in asking:
         legs = found[claim.notification_id].legs
-        decision = decide(plan, claim.channel, legs, inbox, start=claim.wanted_at, now=claim.claimed_at)
+        times = Times(claim.wanted_at, claim.claimed_at, _lull(claim, categories), claim.holds)
+        decision = decide(plan, claim.channel, legs, inbox, times)
         if (result := _result(claim, decision, claim.claimed_at)) is not None:
             stopped[claim.id] = result
     return stopped
+
+
+def _lull(claim: Claim, categories: Mapping[int, CategoryInfo]) -> Lull | None:
+    category = categories.get(claim.category_id)
+    if category is None or not waits(category, claim.priority, is_test=claim.is_test):
+        return None
+    hours = quiet_of(claim.quiet_start, claim.quiet_end, claim.timezone)
+    return lull_between(hours, claim.wanted_at, claim.claimed_at)
 
 
 def _result(claim: Claim, decision: Decision, now: datetime) -> Result | None:

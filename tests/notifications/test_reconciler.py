@@ -55,6 +55,15 @@ def test_a_second_sweep_finds_nothing_more(old):
     assert Reconciler().step().rescued == 0
 
 
+def test_a_scheduled_send_whose_row_was_lost_is_due_at_its_time(old):
+    at = timezone.now() + timedelta(hours=3)
+    Notification.objects.update(send_at=at)
+
+    Reconciler().step()
+
+    assert set(OutboxMessage.objects.values_list("due_at", flat=True)) == {at}
+
+
 def test_what_waits_in_the_outbox_is_left_alone(old):
     for delivery in old:
         OutboxMessage.objects.create(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from notifications.attention import Attention
 from notifications.choices import Status
-from notifications.strategies.deciding import Leg, decide
+from notifications.strategies.deciding import Leg, Times, decide
 from notifications.strategies.plan import Plan, decode, delays, encode
 from preferences.strategies import DEFAULT_STEPS, Refused, Step, as_json, asked, steps
 
@@ -69,10 +69,10 @@ def test_under_first_two_channels_never_wait_for_each_other(push, sms, sent, now
     legs = [leg("push", push, sent=sent), leg("sms", sms, sent=sent), leg("email", "queued")]
     at = START + timedelta(seconds=now)
 
-    decisions = [decide(IN_TURN, one, legs, {}, start=START, now=at) for one in ("push", "sms", "email")]
+    decisions = [decide(IN_TURN, one, legs, {}, Times(START, at, None, 1)) for one in ("push", "sms", "email")]
 
     assert all(one.until is None or one.until > at for one in decisions)
-    later = decide(IN_TURN, "email", legs, {}, start=START, now=START + timedelta(hours=1))
+    later = decide(IN_TURN, "email", legs, {}, Times(START, START + timedelta(hours=1), None, 1))
     assert later.until is None  # whatever the others do, it comes to an end
 
 
@@ -81,9 +81,8 @@ def test_a_later_step_never_goes_out_before_its_time_while_somebody_may_yet_see(
     legs = [leg("in_app", first), leg("push", "queued"), leg("email", "queued")]
     attention = Attention(START if seen else None, START if read else None)
 
-    decision = decide(
-        ESCALATION, "push", legs, {legs[0].id: attention}, start=START, now=START + timedelta(seconds=now)
-    )  # fmt: skip
+    times = Times(START, START + timedelta(seconds=now), None, 0)
+    decision = decide(ESCALATION, "push", legs, {legs[0].id: attention}, times)
 
     if seen or read:
         assert decision.found is not None
