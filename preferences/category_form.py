@@ -77,8 +77,9 @@ class CategoryForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        if not any(name in self.errors for name in (*DIGEST_COLUMNS, "is_required")):
-            values = {name: cleaned[name] for name in (*DIGEST_COLUMNS, "is_required")}
+        asked = (*DIGEST_COLUMNS, "is_required", "channels", "strategy", "escalation")
+        if not any(name in self.errors for name in asked):
+            values = {name: cleaned[name] for name in asked}
             for problem in config.problems(Category(**values)):
                 self.add_error(problem.field, ValidationError(problem.message, code=problem.code))
         return cleaned

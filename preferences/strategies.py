@@ -116,6 +116,17 @@ def steps(value: object) -> tuple[Step, ...]:
     return tuple(found)
 
 
+def escalation_of(stored: object) -> tuple[Step, ...]:
+    """A category's steps. Without any, or written past the checks and wrong: the default ones, so that its messages
+    still go out."""
+    if not stored:
+        return DEFAULT_STEPS
+    try:
+        return steps(stored)
+    except Refused:
+        return DEFAULT_STEPS
+
+
 def _step_faults(step: Step, position: int, before: Sequence[Step]) -> list[Fault]:
     faults = []
     if not isinstance(step.channel, str) or step.channel not in _CHANNELS:

@@ -1,29 +1,19 @@
 """From what was gathered to the draft of one message: the count and the items, rendered for their person. No writes."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any, NamedTuple
-from uuid import UUID
+from typing import Any
 
-from django.db.backends.utils import CursorWrapper
-
-from core import ids
-from core.ids import Key
 from notifications.choices import Channel, Priority
+from notifications.digests.reading import Bundle, Due
 from notifications.digests.wordings import fallback
 from notifications.drafts import Draft
 from notifications.errors import RenderError
-from notifications.services import tracking_sql as sql
 from notifications.services.claims import Claim
-from notifications.services.holds import holds
 from notifications.services.json_objects import dumps
 from notifications.services.messages import content_of
 from notifications.services.templates import catalogue
-from notifications.services.tracking_sql import by_id, of_record
 from preferences.services import CategoryInfo
 
-#: Items that a digest shows, the newest first; `more` says how many there were besides.
-MAX_ITEMS = 20
 #: Bytes of all that a template gets; the bound of a notification's data is above (drafts.MAX_JSON_BYTES).
 MAX_BYTES = 24 * 1024
 MAX_TITLE, MAX_BODY, MAX_LINK, MAX_DATA = 200, 400, 1000, 600
@@ -36,59 +26,11 @@ _WORDS = {
 }
 
 
-class Due(NamedTuple):
-    """A digest that is due, locked."""
-
-    id: UUID
-    recipient_id: UUID
-    category_id: int
-    is_test: bool
-    channels: Sequence[str]
-    closes_at: datetime
-
-    @property
-    def dedup_key(self) -> str:
-        """Nothing else says the same."""
-        return f"digest:{self.id}"
-
-    @property
-    def notification(self) -> Key:
-        """What it is sent as: the same however often it is tried."""
-        return ids.deterministic_key(self.closes_at, ("digest", self.id))
-
-
-def claims_of(
-    cursor: CursorWrapper, due: Sequence[Due], items: Mapping[UUID, Sequence[Key]]
-) -> dict[UUID, list[Claim]]:
-    """What is left of each digest's items, oldest first: without the cancelled, the expired and the erased."""
-    wanted = {key for keys in items.values() for key in keys}
-    notifications = of_record(cursor, sql.NOTIFICATIONS, wanted)
-    recipients = by_id(cursor, sql.RECIPIENTS, {one.recipient_id.bytes for one in due})
-    cancelled = holds.cancelled()
-    found: dict[UUID, list[Claim]] = {}
-    for one in due:
-        person = one.recipient_id.bytes
-        moment = one.closes_at
-        made = [
-            Claim(
-                ("", Priority.NORMAL.value), (key, key, person, None, 1, 0, ids.made_at(key), moment),
-                notifications.get(key), recipients.get(person), None,
-            )
-            for key in sorted(items.get(one.id, ()))
-        ]  # fmt: skip
-        found[one.id] = [
-            claim
-            for claim in made
-            if claim.recipient_known
-            and not (claim.cancelled or claim.expired or claim.source in cancelled)
-            and (claim.version_id is not None or claim.content is not None)
-        ]
-    return found
-
-
-def draft_of(due: Due, claims: Sequence[Claim], category: CategoryInfo, *, plain: bool = False) -> Draft:
+def draft_of(due: Due, bundle: Bundle, category: CategoryInfo, *, plain: bool = False) -> Draft:
     """The message that says what was gathered; a single item goes as itself. `plain`: in the built-in wording."""
-    own = claims[0]
+    own = bundle.newest[0]
+    # In the category's order, which is that of `first`.
+    channels = sorted(due.channels, key=lambda one: (*category.channels, one).index(one))
     common: dict[str, Any] = {
         "id": due.notification,
         "recipient": own.external_id,
@@ -96,41 +38,41 @@ def draft_of(due: Due, claims: Sequence[Claim], category: CategoryInfo, *, plain
         "priority": Priority.HIGH.value if category.default_priority == Priority.CRITICAL else None,
         "dedup_key": due.dedup_key,
     }
-    if len(claims) == 1 and not plain and (alone := _alone(due, own)) is not None:
+    if bundle.total == 1 and not plain and (alone := _alone(channels, own)) is not None:
         return Draft(**common, **alone)
-    data = data_of(claims)
+    data = data_of(bundle)
     template = "" if plain else category.digest.template
     published = catalogue.published(template) if template else None
-    if published is not None and published.channels >= set(due.channels):
-        return Draft(**common, template=template, data=data, channels=list(due.channels))
-    return Draft(**common, content=fallback(data, category), data=data, channels=list(due.channels))
+    if published is not None and published.channels >= set(channels):
+        return Draft(**common, template=template, data=data, channels=channels)
+    return Draft(**common, content=fallback(data, category), data=data, channels=channels)
 
 
-def _alone(due: Due, claim: Claim) -> dict[str, Any] | None:
+def _alone(waited: Sequence[str], claim: Claim) -> dict[str, Any] | None:
     """What a single item says, on the channels where it waited."""
     if claim.content is not None:
-        channels = [one for one in due.channels if one in claim.content]
+        channels = [one for one in waited if one in claim.content]
         said: dict[str, Any] = {"content": claim.content}
     else:
         pinned = catalogue.pinned_many({claim.version_id or 0}).get(claim.version_id or 0)
         if pinned is None:
             return None
-        channels = [one for one in due.channels if one in pinned.channels]
+        channels = [one for one in waited if one in pinned.channels]
         said = {"template": pinned.slug, "template_version": claim.version_id, "data": claim.data}
     return {**said, "metadata": claim.metadata, "channels": channels} if channels else None
 
 
-def data_of(claims: Sequence[Claim]) -> dict[str, Any]:
+def data_of(bundle: Bundle) -> dict[str, Any]:
     """What a digest's template gets: `count`, `items` (the newest first: title, body, link, at, data), `more` and
     `since`. However much it was, it fits: the oldest are left out first."""
-    newest = [item_of(claim) for claim in reversed(claims[-MAX_ITEMS:])]
+    newest = [item_of(claim) for claim in reversed(bundle.newest)]
     while len(newest) > 1 and len(dumps({"items": newest})) > MAX_BYTES:
         newest.pop()
     return {
-        "count": len(claims),
+        "count": bundle.total,
         "items": newest,
-        "more": len(claims) - len(newest),
-        "since": claims[0].created_at.isoformat(timespec="seconds"),
+        "more": bundle.total - len(newest),
+        "since": bundle.since.isoformat(timespec="seconds"),
     }
 
 

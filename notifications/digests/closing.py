@@ -16,9 +16,9 @@ from core import ids
 from core.faults import where
 from core.ids import Key
 from core.postgresql.direct import KeyArray, direct_cursor
-from notifications.digests.bundles import Due, claims_of, draft_of
+from notifications.digests.bundles import draft_of
+from notifications.digests.reading import Bundle, Due, bundles_of
 from notifications.errors import DraftsRejected
-from notifications.services.claims import Claim
 from notifications.services.notification import NotificationService
 from preferences.services import CategoryInfo, PreferencesService
 
@@ -38,7 +38,6 @@ _ONE = """
     SELECT id, recipient_id, category_id, is_test, channels, closes_at FROM notifications_digest
      WHERE state = 'open' AND closes_at <= now() AND id = $1 FOR UPDATE SKIP LOCKED
 """
-_ITEMS = "SELECT digest_id, notification_id FROM notifications_digestitem WHERE digest_id = ANY($1::uuid[])"
 _CLOSE = """
     UPDATE notifications_digest
        SET state = CASE WHEN sent.notification_id IS NULL THEN 'empty' ELSE 'sent' END,
@@ -103,16 +102,12 @@ def _read(cursor: CursorWrapper) -> list[Due]:
 def _close(cursor: CursorWrapper, due: Sequence[Due]) -> None:
     if not due:
         return
-    cursor.execute(_ITEMS, [KeyArray.of([one.id.bytes for one in due])])
-    items: dict[UUID, list[Key]] = defaultdict(list)
-    for digest, notification in cursor.fetchall():
-        items[ids.uuid(digest)].append(notification)
     categories = PreferencesService().categories_by_id({one.category_id for one in due})
-    claims = claims_of(cursor, due, items)
-    told = [one for one in due if claims[one.id]]
+    bundles = bundles_of(cursor, due)
+    told = [one for one in due if one.id in bundles]
     sent: dict[UUID, Key] = {}
     for (category_id, is_test), group in _alike(told).items():
-        _send(group, claims, categories[category_id], is_test=is_test)
+        _send(group, bundles, categories[category_id], is_test=is_test)
         sent.update((one.id, one.notification) for one in group)
     cursor.execute(
         _CLOSE,
@@ -127,16 +122,14 @@ def _alike(told: Sequence[Due]) -> Mapping[tuple[int, bool], list[Due]]:
     return found
 
 
-def _send(
-    group: Sequence[Due], claims: Mapping[UUID, Sequence[Claim]], category: CategoryInfo, *, is_test: bool
-) -> None:
+def _send(group: Sequence[Due], bundles: Mapping[UUID, Bundle], category: CategoryInfo, *, is_test: bool) -> None:
     """One message for each. What a template or an item has that is refused is said in the built-in wording instead."""
     service, source = NotificationService(), f"{SOURCE}{category.slug}"[:64]
-    drafts = [draft_of(one, claims[one.id], category) for one in group]
+    drafts = [draft_of(one, bundles[one.id], category) for one in group]
     try:
         service.send(drafts, source=source, is_test=is_test, gather=False)
     except DraftsRejected as rejected:
         log.warning("digests.reworded", category=category.slug, digests=len(rejected.errors))
         for index in rejected.errors:
-            drafts[index] = draft_of(group[index], claims[group[index].id], category, plain=True)
+            drafts[index] = draft_of(group[index], bundles[group[index].id], category, plain=True)
         service.send(drafts, source=source, is_test=is_test, gather=False)

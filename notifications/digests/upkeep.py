@@ -4,9 +4,10 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.postgres.functions import TransactionNow
-from django.db import connection
+from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.db.models import Q
+from django.db.models.functions import Collate
 
 from core import ids
 from core.ids import Key
@@ -45,7 +46,12 @@ def take_out(cursor: CursorWrapper, notification_id: UUID) -> list[tuple[Key, Ke
 
 def send_now(which: Q) -> int:
     """Have these digests leave now, whatever their moment; how many were open."""
-    return Digest.objects.filter(which, state=DigestState.OPEN).update(closes_at=TransactionNow(), latest_at=None)
+    with transaction.atomic():
+        # Locked in the order in which acceptance locks them, so that neither can deadlock with the other.
+        order = "recipient_id", "category_id", Collate("key", "C")
+        some = Digest.objects.filter(which, state=DigestState.OPEN).order_by(*order).select_for_update()
+        found = list(some.values_list("pk", flat=True))
+        return Digest.objects.filter(pk__in=found).update(closes_at=TransactionNow(), latest_at=None)
 
 
 def leave_now(*, recipient_id: UUID, category_ids: frozenset[int] | None, **_: object) -> None:

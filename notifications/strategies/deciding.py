@@ -132,6 +132,17 @@ def is_hopeless(channels: Collection[str], legs: Iterable[Leg]) -> bool:
     return all(leg.status in _UNREACHED for leg in legs if leg.channel in channels)
 
 
+def is_needless(plan: Plan, channels: Collection[str], legs: Sequence[Leg], inbox: Mapping[Key, Attention]) -> bool:
+    """Whether a message that waits on these channels, gathered with others, need not be told there any more: by what
+    became of it on the channels where it did not wait."""
+    told = [leg for leg in legs if leg.channel not in channels]
+    if plan.is_first:
+        taken = _taken(one for one in told if not one.reports)
+        return taken is not None or reached(Unless.DELIVERED.value, told, inbox) is not None
+    gathered = [step for step in plan.steps if step.channel in channels]
+    return bool(gathered) and all(step.unless and reached(step.unless, told, inbox) for step in gathered)
+
+
 def reached(unless: str, legs: Iterable[Leg], inbox: Mapping[Key, Attention]) -> Found | None:
     """The first sign of what `unless` names, or of more: who has read it has seen it, and who has seen it was
     delivered to."""

@@ -19,6 +19,8 @@ from preferences.api.shapes import CategoryBody, CategoryChange, CategoryPage, C
 from preferences.choices import Channel, Priority, Purpose, Strategy
 from preferences.models import Category
 
+#: Fields that a digest must go with.
+_DIGEST_DEPENDS_ON = frozenset({"is_required", "channels", "strategy", "escalation"})
 _EXAMPLE = {"slug": "orders", "name": "Orders", "channels": ["push", "email"], "default_priority": "normal"}
 
 
@@ -77,7 +79,7 @@ class CategoryView(APIView):
         category = _category(slug)
         for name, value in changes.items():
             setattr(category, name, value)
-        if body.digest is not msgspec.UNSET or "is_required" in changes:
+        if body.digest is not msgspec.UNSET or not _DIGEST_DEPENDS_ON.isdisjoint(changes):
             check_config(category)
         if changes:
             category.save(update_fields=list(changes))

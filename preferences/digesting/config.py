@@ -6,10 +6,11 @@ from typing import cast
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from preferences.choices import Channel, DigestMode
+from preferences.choices import Channel, DigestMode, Strategy
 from preferences.digesting.models import MAX_WINDOW_SECONDS
 from preferences.errors import Problem
 from preferences.models import Category
+from preferences.strategies import escalation_of
 
 
 def problems(category: Category) -> list[Problem]:
@@ -40,5 +41,27 @@ def _problems(category: Category) -> Iterator[Problem]:
     channels = category.digest_channels
     if not channels or len(set(channels)) < len(channels) or not set(channels) <= set(Channel.values):
         yield Problem("digest_channels", "invalid", "One or more channels, each once.")
+    elif category.digest_mode != DigestMode.NONE and (late := _told_late(category)):
+        before, after = late
+        says = f"{after} follows {before}, and would go before it: gather on both, or only on what comes last."
+        yield Problem("digest_channels", "order", says)
     elif category.digest_template and (says := template_problem(category.digest_template, channels)):
         yield Problem("digest_template", "template", says)
+
+
+def _told_late(category: Category) -> tuple[str, str] | None:
+    """A gathered channel and one that follows it, and that would be told at once: nobody has a chance to be spared it.
+    The feed disturbs nobody, and may."""
+    if category.strategy == Strategy.FIRST:
+        order = list(category.channels)
+    elif category.strategy == Strategy.ESCALATE:
+        order = [step.channel for step in escalation_of(category.escalation)]
+    else:
+        return None
+    gathered = ""
+    for channel in order:
+        if channel in category.digest_channels:
+            gathered = channel
+        elif gathered and channel != Channel.IN_APP:
+            return str(Channel(gathered).label), str(Channel(channel).label)
+    return None

@@ -8,7 +8,7 @@ import msgspec
 from preferences.choices import Purpose
 from preferences.digesting.rules import DIGEST_COLUMNS, NO_DIGEST, DigestRule, digest_rule
 from preferences.models import Category
-from preferences.strategies import DEFAULT_STEPS, DEFAULT_WAIT, Refused, Step, steps
+from preferences.strategies import DEFAULT_STEPS, DEFAULT_WAIT, Step, escalation_of
 
 #: A change in the admin is in force everywhere after this long, and costs one query a process.
 KEEP_SECONDS = 5.0
@@ -92,16 +92,6 @@ def _info(row: Category) -> CategoryInfo:
         cap_per_week=row.cap_per_week,
         strategy=row.strategy,
         fallback_seconds=row.fallback_seconds,
-        escalation=_escalation(row.escalation),
+        escalation=escalation_of(row.escalation),
         digest=digest_rule([getattr(row, name) for name in DIGEST_COLUMNS]),
     )
-
-
-def _escalation(stored: object) -> tuple[Step, ...]:
-    """A category's steps. Written past the checks, and wrong: the default ones, so that its messages still go out."""
-    if not stored:
-        return DEFAULT_STEPS
-    try:
-        return steps(stored)
-    except Refused:
-        return DEFAULT_STEPS

@@ -5,11 +5,12 @@ from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.db import connection, transaction
-from django.db.models import F
+from django.db import OperationalError, connection, transaction
+from django.db.models import F, Q
 from django.utils import timezone
 from hypothesis import example, given
 from hypothesis import strategies as st
+from psycopg import errors
 
 from core import ids
 from notifications.digests import closing, upkeep
@@ -18,6 +19,7 @@ from notifications.drafts import Draft
 from notifications.errors import AlreadyLeft
 from notifications.models import Delivery, Digest, DigestItem, Notification
 from notifications.models.digest import DigestState
+from notifications.services import notify
 from notifications.services.notification import NotificationService
 from preferences.digesting import DigestRule
 from preferences.models import Category
@@ -333,10 +335,10 @@ class TestClosing:
         come_due()
         real = closing.draft_of
 
-        def bad(due, claims, category, **options):
-            if claims[0].external_id == "ann":
+        def bad(due, bundle, category, **options):
+            if bundle.newest[0].external_id == "ann":
                 raise RuntimeError
-            return real(due, claims, category, **options)
+            return real(due, bundle, category, **options)
 
         monkeypatch.setattr(closing, "draft_of", bad)
         closing.close_some()
@@ -403,6 +405,34 @@ class TestAtOnce:
         assert set(Digest.objects.values_list("count", flat=True)) == {30}
         assert DigestItem.objects.count() == 1200
 
+    def test_hosts_that_tell_two_people_in_opposite_orders_and_try_again_lose_nothing(self, transactional_db):
+        # Given transactions that each call notify() twice, so that each waits for the other
+        factories.category("comments", digest_mode="fixed", digest_window_seconds=600)
+        names = [one.external_id for one in factories.recipients(2)]
+        PreferencesService().reach(names)
+        meeting, ended = threading.Barrier(2), []
+
+        def tell(order: list[str]) -> None:
+            first = True
+            while True:
+                try:
+                    with transaction.atomic():
+                        for n, name in enumerate(order):
+                            notify(recipient=name, category="comments", content={"title": "x", "body": f"{n}{order}"})
+                            if first and n == 0:
+                                meeting.wait(20)
+                except OperationalError as error:
+                    ended.append(error.__cause__)
+                    first = False
+                else:
+                    return
+
+        together(lambda: tell(names), lambda: tell(names[::-1]))
+
+        assert [type(one) for one in ended] == [errors.DeadlockDetected]
+        assert set(Digest.objects.values_list("count", flat=True)) == {2}
+        assert DigestItem.objects.count() == 4
+
     def test_closers_and_batches_at_once_put_every_item_into_exactly_one_digest(self, transactional_db):
         factories.category("comments", digest_mode="fixed", digest_window_seconds=1)
         names = [one.external_id for one in factories.recipients(20)]
@@ -417,7 +447,7 @@ class TestAtOnce:
 
         def close() -> None:
             while not done.is_set():
-                Digest.objects.filter(state="open", count__gt=2).update(closes_at=timezone.now())
+                upkeep.send_now(Q(count__gt=2))
                 closing.close_some()
 
         together(accept, close, close)

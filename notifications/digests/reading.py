@@ -1,0 +1,147 @@
+"""What was gathered, read without holding all of it: counted page by page, and kept are the newest that are shown."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+from django.db.backends.utils import CursorWrapper
+
+from core import ids
+from core.ids import Key
+from core.postgresql.direct import KeyArray
+from notifications.choices import Priority
+from notifications.services import tracking_sql as sql
+from notifications.services.claims import Claim
+from notifications.services.holds import holds
+from notifications.services.tracking_sql import Row, by_id, of_record
+from notifications.strategies import standing
+from notifications.strategies.deciding import is_needless
+from notifications.strategies.plan import decode
+
+#: Items that a digest shows, the newest first; `more` says how many there were besides.
+MAX_ITEMS = 20
+#: Items looked at at a time, of all digests that are being closed.
+PAGE = 2000
+
+#: The newest first. Read with a cursor of the server's, so that they are sorted once, however many there are.
+_ITEMS = """
+    DECLARE digest_items NO SCROLL CURSOR FOR
+     SELECT digest_id, notification_id FROM notifications_digestitem
+      WHERE digest_id = ANY($1::uuid[]) ORDER BY notification_id DESC
+"""
+_NEXT = f"FETCH {PAGE} FROM digest_items"
+_END = "CLOSE digest_items"
+#: Nothing of what they say. Read by `of_record`.
+_STATE = """
+    SELECT id, source, cancelled_at IS NOT NULL, expires_at, template_version_id IS NOT NULL OR content IS NOT NULL,
+           plan::text
+      FROM notifications_notification WHERE id = ANY($1::uuid[]) AND id BETWEEN $2 AND $3
+"""
+
+
+class Due(NamedTuple):
+    """A digest that is due, locked."""
+
+    id: UUID
+    recipient_id: UUID
+    category_id: int
+    is_test: bool
+    channels: Sequence[str]
+    closes_at: datetime
+
+    @property
+    def dedup_key(self) -> str:
+        """Nothing else says the same."""
+        return f"digest:{self.id}"
+
+    @property
+    def notification(self) -> Key:
+        """What it is sent as: the same however often it is tried."""
+        return ids.deterministic_key(self.closes_at, ("digest", self.id))
+
+
+class Bundle(NamedTuple):
+    """What is left of a digest's items: how many, since when, and the newest MAX_ITEMS of them, oldest first."""
+
+    total: int
+    since: datetime
+    newest: Sequence[Claim]
+
+
+class _Tally(msgspec.Struct):
+    count: int = 0
+    oldest: Key = b""
+    newest: list[Key] = []
+
+
+def bundles_of(cursor: CursorWrapper, due: Sequence[Due]) -> dict[UUID, Bundle]:
+    """Of those of which anything is left: without the cancelled, the expired and the erased, and without what the
+    person knows already by a step that was not gathered."""
+    recipients = by_id(cursor, sql.RECIPIENTS, {one.recipient_id.bytes for one in due})
+    by_digest = {one.id.bytes: one for one in due if one.recipient_id.bytes in recipients}
+    tallies = {digest: _Tally() for digest in by_digest}
+    cancelled = holds.cancelled()
+    for page in _pages(cursor, by_digest):
+        states = of_record(cursor, _STATE, [key for _, key in page])
+        left = [
+            (digest, key)
+            for digest, key in page
+            if (state := states.get(key)) is not None and _is_left(state, by_digest[digest], cancelled)
+        ]
+        needless = _needless(cursor, left, states, by_digest)
+        for digest, key in left:
+            if key not in needless:
+                tally = tallies[digest]
+                tally.count, tally.oldest = tally.count + 1, key
+                if len(tally.newest) < MAX_ITEMS:
+                    tally.newest.append(key)
+    shown = of_record(cursor, sql.NOTIFICATIONS, [key for tally in tallies.values() for key in tally.newest])
+    return {
+        by_digest[digest].id: Bundle(
+            tally.count,
+            ids.made_at(tally.oldest),
+            [_claim(key, by_digest[digest], shown, recipients) for key in reversed(tally.newest)],
+        )
+        for digest, tally in tallies.items()
+        if tally.count
+    }
+
+
+def _pages(cursor: CursorWrapper, digests: Collection[Key]) -> Iterator[list[tuple[Key, Key]]]:
+    """(digest, notification) of all items."""
+    if not digests:
+        return
+    cursor.execute(_ITEMS, [KeyArray.of(digests)])
+    while True:
+        cursor.execute(_NEXT)
+        if page := cursor.fetchall():
+            yield page
+        if len(page) < PAGE:
+            break
+    cursor.execute(_END)
+
+
+def _is_left(state: Row, due: Due, cancelled: Collection[str]) -> bool:
+    _, source, is_cancelled, expires_at, has_words, _ = state
+    is_expired = expires_at is not None and expires_at <= due.closes_at
+    return has_words and not (is_cancelled or is_expired or source in cancelled)
+
+
+def _needless(
+    cursor: CursorWrapper, items: Sequence[tuple[Key, Key]], states: Mapping[Key, Row], by_digest: Mapping[Key, Due]
+) -> set[Key]:
+    """Of items with a plan: those that need not be told on the gathered channels any more."""
+    planned = {key: (decode(states[key][5]), by_digest[digest]) for digest, key in items if states[key][5] is not None}
+    if not planned:
+        return set()
+    found = standing.of(cursor, planned, planned)
+    inbox = standing.inbox([leg for one in found.values() for leg in one.legs])
+    return {key for key, (plan, due) in planned.items() if is_needless(plan, due.channels, found[key].legs, inbox)}
+
+
+def _claim(key: Key, due: Due, notifications: Mapping[Key, Row], recipients: Mapping[Key, Row]) -> Claim:
+    person = due.recipient_id.bytes
+    row = (key, key, person, None, 1, 0, ids.made_at(key), due.closes_at)
+    return Claim(("", Priority.NORMAL.value), row, notifications.get(key), recipients.get(person), None)
