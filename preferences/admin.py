@@ -210,9 +210,12 @@ class ChangeRecordAdmin(OfRecipientAdmin):
 
     @admin.display(description="What")
     def about(self, change: ChangeRecord) -> str:
-        if change.what != Changed.PREFERENCE:
-            return str(Changed(change.what).label)
+        label = str(Changed(change.what).label)
+        if change.what not in (Changed.PREFERENCE, Changed.DIGEST):
+            return label
         where = change.category.name if change.category else "Every category"
+        if change.what == Changed.DIGEST:
+            return f"{where}: {label.lower()}"
         return f"{where}, {Channel(change.channel).label}" if change.channel else where
 
     @admin.display(description="Change")
@@ -220,7 +223,7 @@ class ChangeRecordAdmin(OfRecipientAdmin):
         """Addresses do not stand here; a word that was not said leaves the wider one to decide."""
         if not change.before and not change.after:
             return "changed"
-        nothing = "no word" if change.what == Changed.PREFERENCE else "nothing"
+        nothing = "no word" if change.what in (Changed.PREFERENCE, Changed.DIGEST) else "nothing"
         return f"{change.before or nothing} → {change.after or nothing}"
 
     @admin.display(description="By way of")

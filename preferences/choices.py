@@ -99,6 +99,7 @@ class Changed(TextChoices):
     """What of a person was changed."""
 
     PREFERENCE = "preference", "What is wanted"
+    DIGEST = "digest", "How often"
     LOCALE = "locale", "Language"
     TIMEZONE = "timezone", "Time zone"
     QUIET_HOURS = "quiet_hours", "Quiet hours"

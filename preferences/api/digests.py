@@ -15,12 +15,12 @@ from preferences.api.digest_shapes import CategoryDigest, DigestsBody, DigestSet
 from preferences.api.faults import recipient_of, reported
 from preferences.api.preferences import MAX_CATEGORIES
 from preferences.api.scopes import RECIPIENTS_READ, RECIPIENTS_WRITE
-from preferences.choices import DigestRhythm
+from preferences.choices import DigestRhythm, Way
 from preferences.digesting.rules import DIGEST_COLUMNS, NO_DIGEST, DigestWord, digest_rule, in_force
 from preferences.digesting.wording import how_often
 from preferences.digesting.words import said_by
 from preferences.models import Category, Recipient
-from preferences.services import MAX_BATCH, DigestChange, PreferencesService
+from preferences.services import MAX_BATCH, DigestChange, PreferencesService, Trace
 
 _EXAMPLE = {
     "digests": [
@@ -52,7 +52,7 @@ class DigestsView(APIView):
         changes = _changes(request)
         recipient = recipient_of(external_id)
         with reported("digests"):
-            PreferencesService().set_digests(external_id, changes)
+            PreferencesService().set_digests(external_id, changes, Trace(Way.API))
         return Response(_shown(recipient))
 
     @call(
@@ -70,11 +70,11 @@ class DigestsView(APIView):
             given = {change.category_slug for change in changes}
             rows = Category.objects.filter(id__in=[id for id in said_by(recipient) if id is not None])
             gone = [slug for slug in rows.values_list("slug", flat=True) if slug not in given]
-            service = PreferencesService()
-            service.set_digests(external_id, changes)
+            service, trace = PreferencesService(), Trace(Way.API)
+            service.set_digests(external_id, changes, trace)
             back = [DigestChange(slug, None) for slug in (*gone, *(() if None in given else (None,)))]
             for start in range(0, len(back), MAX_BATCH):
-                service.set_digests(external_id, back[start : start + MAX_BATCH])
+                service.set_digests(external_id, back[start : start + MAX_BATCH], trace)
         return Response(_shown(recipient))
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db.models.functions import Now
 from django.http import QueryDict
 
-from preferences.centre import words
+from preferences.centre import rhythms, words
 from preferences.centre.visitors import Visitor
 from preferences.models import ChangeRecord, DeviceToken
 from preferences.services import BatchRejected, PreferencesService, RecipientInput, Trace
@@ -58,6 +58,17 @@ def say_words(visitor: Visitor, sent: QueryDict, trace: Trace) -> None:
         raise Refused("words", next(iter(rejected.errors.values()))[0].message) from None
 
 
+def say_rhythms(visitor: Visitor, sent: QueryDict, trace: Trace) -> None:
+    try:
+        changes = rhythms.changes(sent.getlist("shown"), sent.getlist("rhythm"))
+        if changes:
+            PreferencesService().set_digests(visitor.recipient.external_id, changes, trace)
+    except BatchRejected as rejected:
+        raise Refused("rhythms", next(iter(rejected.errors.values()))[0].message) from None
+    except ValueError as error:
+        raise Refused("rhythms", str(error)) from None
+
+
 def set_language_and_zone(visitor: Visitor, sent: QueryDict, trace: Trace) -> None:
     given: dict[str, Any] = {name: sent[name] for name in ("locale", "timezone") if name in sent}
     try:
@@ -105,6 +116,7 @@ def _uuid(text: str) -> UUID | None:
 
 ACTIONS: Mapping[str, Action] = {
     "words": say_words,
+    "rhythms": say_rhythms,
     "about": set_language_and_zone,
     "quiet": set_quiet_hours,
     "device": remove_device,

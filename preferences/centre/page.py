@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
-from preferences.centre import locales, words
+from preferences.centre import locales, rhythms, words
 from preferences.centre.visitors import Visitor
 from preferences.choices import Changed, Channel, Platform, SuppressionReason, Way
 from preferences.models import ChangeRecord, DeviceToken, Recipient, Suppression
@@ -53,11 +53,13 @@ class HistoryLine:
 def context(visitor: Visitor, *, saved: UUID | None = None, undone: bool = False) -> dict[str, object]:
     """Everything the page shows of this person."""
     recipient = visitor.recipient
+    table = words.table(recipient)
     zone = ZoneInfo(recipient.timezone or "UTC")
     return {
         "visitor": visitor,
         "recipient": recipient,
-        "table": words.table(recipient),
+        "table": table,
+        "rhythms": rhythms.offered(recipient, [row.category for row in table.rows]),
         "languages": locales.languages(recipient.locale),
         "zones": locales.zones(recipient.timezone),
         "quiet_default": settings.QUIET_HOURS,
@@ -140,6 +142,9 @@ def _said(change: ChangeRecord) -> str:
             about = change.category.name if change.category else "Everything"
             word = {"on": "on", "off": "off"}.get(change.after, "as usual")
             return f"{about} {BY[change.channel]}: {word}"
+        case Changed.DIGEST.value:
+            about = change.category.name if change.category else "Everything"
+            return f"{about}, how often: {rhythms.said(change.after)}"
         case Changed.LOCALE.value | Changed.TIMEZONE.value | Changed.QUIET_HOURS.value:
             return f"{Changed(change.what).label}: {change.before or 'none'} → {change.after or 'none'}"
         case Changed.DEVICE.value:

@@ -43,6 +43,13 @@ class Row:
     category: Category
     switches: list[Switch]
 
+    @property
+    def at_most(self) -> str:
+        """`At most 2 a day and 5 a week.` What is required comes however much it is."""
+        caps = ((self.category.cap_per_day, "a day"), (self.category.cap_per_week, "a week"))
+        says = " and ".join(f"{cap:,} {span}" for cap, span in caps if cap)
+        return f"At most {says}." if says and not self.category.is_required else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Table:

@@ -56,6 +56,22 @@ class DigestWord(msgspec.Struct, frozen=True):
     weekday: int | None = None
 
 
+def spelled(word: DigestWord | None) -> str:
+    """`daily:1830:` or `weekly:0800:6`: the rhythm, hours and minutes, weekday; empty for no word."""
+    if word is None:
+        return ""
+    at = "" if word.at is None else f"{word.at:%H%M}"
+    return f"{word.rhythm}:{at}:{'' if word.weekday is None else word.weekday}"
+
+
+def read_word(text: str) -> DigestWord | None:
+    """What `spelled` wrote. Raises ValueError for what it cannot have written."""
+    if not text:
+        return None
+    rhythm, at, weekday = text.split(":")
+    return DigestWord(rhythm, time(int(at[:2]), int(at[2:])) if at else None, int(weekday) if weekday else None)
+
+
 class _Reach(Protocol):
     @property
     def digests(self) -> tuple[str, ...]: ...
@@ -107,7 +123,4 @@ def word_of(said: Iterable[str], category_id: int) -> DigestWord | None:
             break
         if word.startswith(wide):
             found = word
-    if not found:
-        return None
-    _, rhythm, at, weekday = found.split(":")
-    return DigestWord(rhythm, time(int(at[:2]), int(at[2:])) if at else None, int(weekday) if weekday else None)
+    return read_word(found.partition(":")[2])

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import time
+from typing import Self
 from uuid import UUID
 
 from django.db.models import Q
@@ -11,9 +12,10 @@ from django.db.models.functions import Now
 from preferences.choices import DigestRhythm
 from preferences.digesting.models import DigestChoice
 from preferences.digesting.rules import DigestWord
-from preferences.errors import BatchRejected, Problem
+from preferences.errors import Problem
 from preferences.models import Category, Recipient
-from preferences.services.inputs import MAX_BATCH
+from preferences.services import history, subjects
+from preferences.services.inputs import Trace
 from preferences.signals import digests_changed
 
 _WHENS = {DigestRhythm.DAILY: frozenset({"at"}), DigestRhythm.WEEKLY: frozenset({"at", "weekday"})}
@@ -33,6 +35,11 @@ class DigestChange:
     at: time | None = None
     weekday: int | None = None
 
+    @classmethod
+    def of(cls, category_slug: str | None, word: DigestWord | None) -> Self:
+        """The change that makes this the word on a category."""
+        return cls(category_slug, None) if word is None else cls(category_slug, word.rhythm, word.at, word.weekday)
+
 
 def said_by(recipient: Recipient) -> dict[int | None, DigestWord]:
     """A recipient's words by category; None is the word on all of them."""
@@ -40,27 +47,22 @@ def said_by(recipient: Recipient) -> dict[int | None, DigestWord]:
     return {category_id: DigestWord(rhythm, at, weekday) for category_id, rhythm, at, weekday in rows}
 
 
-def apply(external_id: str, changes: Sequence[DigestChange]) -> None:
+def apply(external_id: str, changes: Sequence[DigestChange], trace: Trace) -> None:
     """Write these in a constant number of statements; a later word on the same thing wins.
 
     What was gathered by a rhythm that is changed here leaves at once (see `digests_changed`). Raises
     Recipient.DoesNotExist, and BatchRejected for what is unknown, or for gathering a required category.
     """
-    if len(changes) > MAX_BATCH:
-        raise ValueError(f"At most {MAX_BATCH} words in one call; {len(changes)} given.")
-    slugs = {change.category_slug for change in changes if change.category_slug is not None}
-    categories = {one.slug: one for one in Category.objects.filter(slug__in=slugs).only("slug", "is_required")}
-    errors = {n: [found] for n, change in enumerate(changes) if (found := _problem(change, categories))}
-    if errors:
-        raise BatchRejected(errors)
+    categories = subjects.named(changes, _problem)
     wanted: dict[int | None, DigestWord | None] = {}
     for change in changes:
         category_id = None if change.category_slug is None else categories[change.category_slug].id
         wanted[category_id] = _word(change)
-    recipient = Recipient.objects.select_for_update(no_key=True).only("id").get(external_id=external_id)
+    recipient = subjects.held(external_id)
     said = said_by(recipient)
     news = {category_id: word for category_id, word in wanted.items() if word != said.get(category_id)}
     if news:
+        history.note_digests(recipient.pk, said, news, trace)
         _write(recipient, news)
         _tell(recipient.id, news)
 

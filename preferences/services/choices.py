@@ -6,28 +6,23 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from preferences.choices import Channel
-from preferences.errors import BatchRejected, Problem
+from preferences.errors import Problem
 from preferences.models import Category, Preference, Recipient
-from preferences.services import history
-from preferences.services.inputs import MAX_BATCH, PreferenceChange, Trace
+from preferences.services import history, subjects
+from preferences.services.inputs import PreferenceChange, Trace
 
 
 def apply(external_id: str, changes: Sequence[PreferenceChange], trace: Trace) -> None:
     """Write these, in a constant number of statements; a later word on the same thing wins.
 
-    Raises Recipient.DoesNotExist, and BatchRejected for an unknown category or channel or a required category. The
-    categories are read afresh: a cached one may be gone, a new one not yet cached.
+    Raises Recipient.DoesNotExist, and BatchRejected for an unknown category or channel or a required category.
     """
-    if len(changes) > MAX_BATCH:
-        raise ValueError(f"At most {MAX_BATCH} preferences in one call; {len(changes)} given.")
-    slugs = {change.category_slug for change in changes if change.category_slug is not None}
-    categories = {one.slug: one for one in Category.objects.filter(slug__in=slugs).only("slug", "is_required")}
-    _refuse(changes, categories)
+    categories = subjects.named(changes, _problem)
     words: dict[tuple[int | None, str], bool | None] = {}
     for change in changes:
         category = categories[change.category_slug] if change.category_slug is not None else None
         words[category.id if category else None, change.channel] = change.enabled
-    recipient = Recipient.objects.select_for_update(no_key=True).only("id").get(external_id=external_id)
+    recipient = subjects.held(external_id)
     history.note_words(recipient.pk, words, trace)
     _take_back(recipient, [key for key, enabled in words.items() if enabled is None])
     Preference.objects.bulk_create(
@@ -41,15 +36,6 @@ def apply(external_id: str, changes: Sequence[PreferenceChange], trace: Trace) -
         update_fields=["enabled", "updated_at"],
     )
     Recipient.objects.filter(pk=recipient.pk).update(preferences_changed_at=Now())
-
-
-def _refuse(changes: Sequence[PreferenceChange], categories: Mapping[str, Category]) -> None:
-    errors: dict[int, list[Problem]] = {}
-    for index, change in enumerate(changes):
-        if problem := _problem(change, categories):
-            errors[index] = [problem]
-    if errors:
-        raise BatchRejected(errors)
 
 
 def _problem(change: PreferenceChange, categories: Mapping[str, Category]) -> Problem | None:

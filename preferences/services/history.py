@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from preferences.choices import Changed
+from preferences.digesting.rules import DigestWord, spelled
 from preferences.models import ChangeRecord, Preference
 from preferences.services.inputs import Trace
 
@@ -33,6 +34,29 @@ def note_words(recipient_id: UUID, words: Words, trace: Trace) -> None:
             )
             for (category_id, channel), enabled in words.items()
             if said.get((category_id, channel)) is not enabled
+        ]
+    )
+
+
+def note_digests(
+    recipient_id: UUID,
+    said: Mapping[int | None, DigestWord],
+    news: Mapping[int | None, DigestWord | None],
+    trace: Trace,
+) -> None:
+    """What is said about digests, each as `digesting.rules.spelled` writes it."""
+    ChangeRecord.objects.bulk_create(
+        [
+            ChangeRecord(
+                recipient_id=recipient_id,
+                batch=trace.batch,
+                way=trace.way,
+                what=Changed.DIGEST,
+                category_id=category_id,
+                before=spelled(said.get(category_id)),
+                after=spelled(word),
+            )
+            for category_id, word in news.items()
         ]
     )
 

@@ -103,11 +103,11 @@ class PreferencesService:
             Recipient.objects.select_for_update(no_key=True).only("id").get(external_id=external_id)
             self.upsert([RecipientInput(external_id=external_id, quiet_hours=quiet_hours, timezone=timezone)], trace)
 
-    def set_digests(self, external_id: str, changes: Sequence[DigestChange]) -> None:
+    def set_digests(self, external_id: str, changes: Sequence[DigestChange], trace: Trace | None = None) -> None:
         """Write what a person says about digests. What was gathered by a rhythm they change leaves at once. Raises
         Recipient.DoesNotExist, and BatchRejected for what is unknown or for gathering a required category."""
         with transaction.atomic():
-            words.apply(external_id, changes)
+            words.apply(external_id, changes, trace or Trace())
             self._drop([external_id])
 
     def undo(self, external_id: str, batch: UUID, trace: Trace | None = None) -> bool:

@@ -9,6 +9,8 @@ from django.db.models.functions import Now
 
 from preferences import quiet_hours
 from preferences.choices import Changed
+from preferences.digesting.rules import read_word, spelled
+from preferences.digesting.words import DigestChange, said_by
 from preferences.models import Category, ChangeRecord, DeviceToken, Preference, Recipient
 from preferences.services.history import ENABLED
 from preferences.services.inputs import PreferenceChange, RecipientInput, Trace
@@ -42,12 +44,15 @@ def undo(service: "PreferencesService", external_id: str, batch: UUID, trace: Tr
     for change in changes:
         if change.what == Changed.QUIET_HOURS and _window_of(recipient) == change.after:
             fields["quiet_hours"] = _window(change.before)
+    rhythms = _rhythms(recipient, [change for change in changes if change.what == Changed.DIGEST])
     devices = [change.subject for change in changes if change.what == Changed.DEVICE and change.after == "removed"]
     if words:
         service.set_preferences(external_id, words, trace)
+    if rhythms:
+        service.set_digests(external_id, rhythms, trace)
     if fields:
         service.upsert([RecipientInput(external_id=external_id, **fields)], trace)
-    return bool(words or fields or (devices and _restore(recipient, devices, trace)))
+    return bool(words or rhythms or fields or (devices and _restore(recipient, devices, trace)))
 
 
 def _window_of(recipient: Recipient) -> str:
@@ -78,6 +83,19 @@ def _words(recipient: Recipient, changes: Sequence[ChangeRecord]) -> list[Prefer
         if said.get((change.category_id, change.channel)) is ENABLED[change.after]
         and not (change.category_id in required and change.before == "off")
     ]
+
+
+def _rhythms(recipient: Recipient, changes: Sequence[ChangeRecord]) -> list[DigestChange]:
+    """What was said about digests, where the word is still the one that was given then."""
+    said = said_by(recipient)
+    back = []
+    for change in changes:
+        before = read_word(change.before)
+        is_free = before is None or change.category is None or not change.category.is_required
+        if is_free and spelled(said.get(change.category_id)) == change.after:
+            slug = change.category.slug if change.category else None
+            back.append(DigestChange.of(slug, before))
+    return back
 
 
 def _restore(recipient: Recipient, device_ids: Sequence[str], trace: Trace) -> bool:

@@ -1,0 +1,97 @@
+"""How often each kind of message comes: what may be chosen on the page, and what a form of it changes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from preferences.centre.words import MAX_CATEGORIES
+from preferences.choices import DigestRhythm
+from preferences.digesting.rules import (
+    DIGEST_COLUMNS,
+    DigestRule,
+    DigestWord,
+    digest_rule,
+    in_force,
+    read_word,
+    spelled,
+)
+from preferences.digesting.wording import how_often
+from preferences.digesting.words import said_by
+from preferences.models import Category, Recipient
+from preferences.services import DigestChange
+
+_OFFERED = (DigestRhythm.AS_IT_COMES, DigestRhythm.HOURLY, DigestRhythm.DAILY, DigestRhythm.WEEKLY)
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """`value` is `<slug>=<word>`, the word as `digesting.rules.spelled` writes it."""
+
+    value: str
+    label: str
+    is_chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """A category whose messages may be gathered, and what may be chosen: what was said among it, whatever it is."""
+
+    category: Category
+    options: list[Option]
+
+    @property
+    def shown(self) -> str:
+        return next(option.value for option in self.options if option.is_chosen)
+
+
+def offered(recipient: Recipient, categories: Sequence[Category]) -> list[Rhythm]:
+    """One for each category that may be gathered on a channel it uses."""
+    said = said_by(recipient)
+    return [
+        Rhythm(category, _options(category, said.get(category.pk), said.get(None)))
+        for category in categories
+        if not category.is_required and set(category.channels) & set(category.digest_channels)
+    ]
+
+
+def _options(category: Category, own: DigestWord | None, wide: DigestWord | None) -> list[Option]:
+    rule = digest_rule([getattr(category, name) for name in DIGEST_COLUMNS])
+    words = [None, *(DigestWord(rhythm.value) for rhythm in _OFFERED)]
+    if own not in words:
+        words.append(own)
+    return [
+        Option(f"{category.slug}={spelled(word)}", _label(rule, word, wide), is_chosen=word == own) for word in words
+    ]
+
+
+def _label(rule: DigestRule, word: DigestWord | None, wide: DigestWord | None) -> str:
+    says = how_often(in_force(rule, word or wide, is_required=False))
+    if word is None:
+        return f"As usual: {says[:1].lower()}{says[1:]}"
+    return "Every hour" if word.rhythm == DigestRhythm.HOURLY else says
+
+
+def changes(shown: Sequence[str], chosen: Sequence[str]) -> list[DigestChange]:
+    """What somebody chose who was shown these: only what differs, as for the switches. Raises ValueError for what this
+    page cannot have sent."""
+    if max(len(shown), len(chosen)) > MAX_CATEGORIES:
+        raise ValueError("That are more choices than this page has.")
+    seen = set(shown)
+    found = []
+    for one in chosen:
+        if one in seen:
+            continue
+        slug, _, text = one.partition("=")
+        try:
+            found.append(DigestChange.of(slug, read_word(text)))
+        except ValueError:
+            raise ValueError("This is no choice of the page.") from None
+    return found
+
+
+def said(text: str) -> str:
+    """A word of the history in words."""
+    word = read_word(text)
+    if word is None or word.rhythm == DigestRhythm.DEFAULT:
+        return "as usual"
+    says = how_often(in_force(DigestRule(), word, is_required=False)) if word.at else DigestRhythm(word.rhythm).label
+    return f"{says[:1].lower()}{says[1:]}"
