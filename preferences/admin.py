@@ -112,7 +112,7 @@ class RecipientAdmin(BigTableAdmin):
                     "name",
                     ("email", "phone"),
                     ("locale", "timezone"),
-                    ("quiet_start", "quiet_end"),
+                    ("quiet_start", "quiet_end", "quiet_never"),
                 )
             },
         ),
@@ -143,7 +143,7 @@ class RecipientAdmin(BigTableAdmin):
         given = {name: form.cleaned_data[name] for name in form.cleaned_data if name != "external_id"}
         given["attributes"] = given.get("attributes") or {}
         start, end = given.pop("quiet_start"), given.pop("quiet_end")
-        given["quiet_hours"] = None if start is None else (start, end)
+        given["quiet_hours"] = "none" if given.pop("quiet_never") else None if start is None else (start, end)
         service, trace = PreferencesService(), Trace(Way.ADMIN)
         service.upsert([RecipientInput(external_id=obj.external_id, **given)], trace)
         if changes := form.words.changes():

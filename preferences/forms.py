@@ -113,6 +113,7 @@ class RecipientForm(forms.ModelForm):
             "timezone",
             "quiet_start",
             "quiet_end",
+            "quiet_never",
             "attributes",
         ]
 
@@ -139,6 +140,9 @@ class RecipientForm(forms.ModelForm):
         if not {"quiet_start", "quiet_end"} <= cleaned.keys():
             return
         start, end = cleaned["quiet_start"], cleaned["quiet_end"]
+        if cleaned.get("quiet_never") and (start or end):
+            self.add_error("quiet_never", ValidationError("Clear both times, or untick this.", code="both"))
+            return
         for name, value in (("quiet_start", start), ("quiet_end", end)):
             if value is None and (start, end) != (None, None):
                 self.add_error(name, ValidationError("Give both times, or neither.", code="required"))

@@ -43,6 +43,12 @@ class Recipient(models.Model):
     timezone = models.CharField(max_length=64, default="UTC", help_text="IANA, for example Europe/Berlin")
     quiet_start = models.TimeField("quiet from", null=True, blank=True, help_text="In their time zone; both or neither")
     quiet_end = models.TimeField("quiet until", null=True, blank=True, help_text="Before the start: of the next day")
+    quiet_never = models.BooleanField(
+        "no quiet hours",
+        default=False,
+        db_default=False,
+        help_text="Messages come at any time, whatever the installation's quiet hours are",
+    )
     attributes = models.JSONField(default=dict, blank=True)
     preferences_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -57,6 +63,11 @@ class Recipient(models.Model):
                 | Q(quiet_start__isnull=False, quiet_end__isnull=False) & ~Q(quiet_start=F("quiet_end")),
                 name="recipient_quiet_hours",
                 violation_error_message="Quiet hours have a start and an end, and the two differ.",
+            ),
+            models.CheckConstraint(
+                condition=Q(quiet_never=False) | Q(quiet_start=None),
+                name="recipient_quiet_never",
+                violation_error_message="Who never wants quiet hours has none.",
             ),
         ]
         indexes: ClassVar = [

@@ -30,8 +30,10 @@ MAX_ATTRIBUTES_DEPTH: Final = 5
 MAX_ATTRIBUTE_KEY: Final = 64
 MAX_TOKEN: Final = 4096  # a Web Push subscription is the longest, well under 1 KB
 MAX_LABEL: Final = 100
-#: Where quiet hours are text: there are none. An empty one leaves what is there.
+#: Where quiet hours are text, beside `22:00-07:30`: none for this person, whatever the installation's are; and those of
+#: the installation, which is to say nothing. An empty text leaves what is there.
 NO_QUIET_HOURS: Final = "none"
+DEFAULT_QUIET_HOURS: Final = "default"
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
@@ -116,14 +118,17 @@ def timezone(value: object) -> str:
 
 
 def quiet_hours(value: object) -> str:
-    """Two times of day as `22:00-07:30`, or `none` for None: they differ, and a start after the end passes midnight."""
+    """Two times of day as `22:00-07:30`, which differ, and a start after the end passes midnight; `none` stays, and
+    None is `default`."""
     if value is None:
+        return DEFAULT_QUIET_HOURS
+    if value == NO_QUIET_HOURS:
         return NO_QUIET_HOURS
     match value:
         case (time() as start, time() as end):
             pass
         case _:
-            raise ValidationProblem("not_a_window", "This must be two times of day, or null.")
+            raise ValidationProblem("not_a_window", "This must be two times of day, none, or null.")
     if any(at.second or at.microsecond or at.tzinfo for at in (start, end)):
         raise ValidationProblem("not_a_minute", "Whole minutes only, as 22:00.")
     if start == end:
@@ -132,12 +137,12 @@ def quiet_hours(value: object) -> str:
 
 
 def quiet_hours_text(text: str) -> str:
-    """The same, written as `22:00-07:30` or `none`. Empty stays empty."""
+    """The same, written as `22:00-07:30`, `none` or `default`. Empty stays empty."""
     said = text.strip()
-    if not said or said.lower() == NO_QUIET_HOURS:
+    if not said or said.lower() in (NO_QUIET_HOURS, DEFAULT_QUIET_HOURS):
         return said.lower()
     if (window := windows.parsed(said)) is None:
-        raise ValidationProblem("invalid_quiet_hours", "Quiet hours are two different times as 22:00-07:30, or none.")
+        raise ValidationProblem("invalid_quiet_hours", "Two different times as 22:00-07:30, or none, or default.")
     return windows.written(*window)
 
 

@@ -186,7 +186,8 @@ def quiet_hours(case: Case) -> Check:
     sources = [Source(Store.POSTGRESQL, "preferences_recipient", str(person.pk))]
     hours = case.reach.quiet
     if hours is None:
-        return _passed("quiet_hours", "They have no quiet hours.", {}, sources)
+        says = "They want no quiet hours." if person.quiet_never else "They have no quiet hours."
+        return _passed("quiet_hours", says, {}, sources)
     if person.quiet_start is None:
         sources = [Source(Store.SETTINGS, "QUIET_HOURS")]
     seen = {"Quiet hours": str(hours)}

@@ -35,7 +35,7 @@ class Claim:
         "address", "attempt", "attributes", "cancelled", "category_id", "channel", "claimed_at", "content",
         "created_at", "data", "device_id", "doubts", "early", "expired", "expires_at", "external_id", "holds", "id",
         "is_test", "locale", "metadata", "name", "notification_id", "number", "plan", "platform",
-        "preferences_changed_at", "priority", "quiet_end", "quiet_start", "recipient_id",
+        "preferences_changed_at", "priority", "quiet_end", "quiet_never", "quiet_start", "recipient_id",
         "recipient_known", "source", "timezone", "version_id", "wanted_at",
     )  # fmt: skip
 
@@ -63,6 +63,7 @@ class Claim:
     preferences_changed_at: datetime | None
     quiet_start: time | None
     quiet_end: time | None
+    quiet_never: bool
     address: str
     plan: Plan | None
 
@@ -98,7 +99,7 @@ class Claim:
         self.recipient_known = row is not None
         (
             _, self.external_id, self.name, email, phone, self.locale, self.timezone, attributes,
-            self.preferences_changed_at, self.quiet_start, self.quiet_end,
+            self.preferences_changed_at, self.quiet_start, self.quiet_end, self.quiet_never,
         ) = row or _NO_RECIPIENT  # fmt: skip
         self.attributes: dict[str, Any] = {} if attributes == "{}" else orjson.loads(attributes)
         self.platform = ""
@@ -113,7 +114,7 @@ class Claim:
 
 
 _NO_NOTIFICATION: Row = (None, "", 0, None, None, "{}", "{}", False, None, True, None, None)
-_NO_RECIPIENT: Row = (None, "", "", "", "", "", "UTC", "{}", None, None, None)
+_NO_RECIPIENT: Row = (None, "", "", "", "", "", "UTC", "{}", None, None, None, False)
 
 
 class Result(msgspec.Struct, frozen=True):

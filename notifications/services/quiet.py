@@ -76,7 +76,7 @@ def held_back(claims: Sequence[Claim], categories: Mapping[int, CategoryInfo]) -
 
 def _result(claim: Claim, categories: Mapping[int, CategoryInfo], now: datetime, part: float) -> Result | None:
     category = categories.get(claim.category_id)
-    hours = quiet_of(claim.quiet_start, claim.quiet_end, claim.timezone)
+    hours = quiet_of(claim.quiet_start, claim.quiet_end, claim.timezone, never=claim.quiet_never)
     if hours is None or category is None or not waits(category, claim.priority, is_test=claim.is_test):
         return None
     quiet = hold(hours, now, claim.expires_at, part)

@@ -98,7 +98,7 @@ TO_COME = f"SELECT id, send_at FROM notifications_notification WHERE {_by_id(1)}
 #: Read by `by_id`, as the next.
 RECIPIENTS = """
     SELECT id, external_id, name, email, phone, locale, timezone, attributes::text, preferences_changed_at,
-           quiet_start, quiet_end
+           quiet_start, quiet_end, quiet_never
       FROM preferences_recipient WHERE id = ANY($1::uuid[])
 """
 

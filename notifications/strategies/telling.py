@@ -83,9 +83,11 @@ def _lull(notification: Notification, start: datetime, now: datetime) -> Lull | 
     category = PreferencesService().categories_by_id({notification.category_id}).get(notification.category_id)
     if category is None or not waits(category, notification.priority, is_test=notification.is_test):
         return None
-    found = Recipient.objects.filter(pk=notification.recipient_id).values_list("quiet_start", "quiet_end", "timezone")
-    person = found.first()
-    return None if person is None else lull_between(quiet_of(*person), start, now)
+    person = Recipient.objects.filter(pk=notification.recipient_id).first()
+    if person is None:
+        return None
+    hours = quiet_of(person.quiet_start, person.quiet_end, person.timezone, never=person.quiet_never)
+    return lull_between(hours, start, now)
 
 
 def _outlook(plan: Plan, channel: str, legs: Sequence[Leg], decision: Decision, now: datetime) -> Outlook | None:

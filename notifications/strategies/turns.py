@@ -53,7 +53,7 @@ def _lull(claim: Claim, categories: Mapping[int, CategoryInfo]) -> Lull | None:
     category = categories.get(claim.category_id)
     if category is None or not waits(category, claim.priority, is_test=claim.is_test):
         return None
-    hours = quiet_of(claim.quiet_start, claim.quiet_end, claim.timezone)
+    hours = quiet_of(claim.quiet_start, claim.quiet_end, claim.timezone, never=claim.quiet_never)
     return lull_between(hours, claim.wanted_at, claim.claimed_at)
 
 

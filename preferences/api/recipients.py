@@ -22,6 +22,7 @@ from preferences.api.shapes import (
     BulkRecipient,
     BulkRecipientsBody,
     BulkResult,
+    QuietHours,
     QuietHoursShape,
     RecipientBody,
     RecipientPage,
@@ -168,9 +169,9 @@ def _matching(asked: _Query) -> QuerySet[Recipient]:
     return rows
 
 
-def _quiet_hours(row: Recipient) -> QuietHoursShape | None:
+def _quiet_hours(row: Recipient) -> QuietHours | None:
     if row.quiet_start is None or row.quiet_end is None:
-        return None
+        return "none" if row.quiet_never else None
     return QuietHoursShape(f"{row.quiet_start:%H:%M}", f"{row.quiet_end:%H:%M}")
 
 

@@ -1,7 +1,7 @@
 """What the calls about recipients read and answer with. The OpenAPI document is made from these."""
 
 from datetime import datetime, time
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -10,6 +10,7 @@ from preferences.api.digest_shapes import DigestConfigBody, DigestConfigShape
 from preferences.choices import Channel, Platform, Priority, Purpose, Strategy, Unless
 from preferences.models import MAX_CAP, MAX_DEDUP_SECONDS
 from preferences.services import RecipientInput
+from preferences.services.inputs import Window
 from preferences.strategies import DEFAULT_WAIT, MAX_AFTER, MIN_WAIT
 
 ExternalId = Annotated[str, Meta(min_length=1, max_length=128, description="Your id of the person")]
@@ -27,6 +28,10 @@ class QuietHoursShape(Struct, forbid_unknown_fields=True):
     end: Clock
 
 
+#: "none" wants no quiet hours, not even those of the installation; null leaves them to it.
+QuietHours = QuietHoursShape | Literal["none"]
+
+
 class RecipientBody(Struct, kw_only=True, forbid_unknown_fields=True):
     """A person. `null` clears a field. What is left out stays as it is, or with PUT takes its default."""
 
@@ -35,7 +40,7 @@ class RecipientBody(Struct, kw_only=True, forbid_unknown_fields=True):
     phone: Annotated[str, Meta(max_length=40, description=_E164)] | UnsetType | None = UNSET
     locale: Annotated[str, Meta(max_length=35, description="BCP 47, for example pt-BR")] | UnsetType | None = UNSET
     timezone: Annotated[str, Meta(max_length=64, description="IANA, as Europe/Berlin")] | UnsetType | None = UNSET
-    quiet_hours: QuietHoursShape | UnsetType | None = UNSET
+    quiet_hours: QuietHours | UnsetType | None = UNSET
     attributes: Annotated[dict[str, Any], Meta(description="Yours, for templates; 16 KB")] | UnsetType | None = UNSET
 
     def changes(self, external_id: str) -> RecipientInput:
@@ -70,7 +75,7 @@ def _given(value: Any, cleared: Any) -> Any:
     return cleared if value is None else value
 
 
-def _window(value: QuietHoursShape | UnsetType | None) -> tuple[time, time] | UnsetType | None:
+def _window(value: QuietHours | UnsetType | None) -> Window | UnsetType | None:
     if isinstance(value, QuietHoursShape):
         return time.fromisoformat(value.start), time.fromisoformat(value.end)
     return value
@@ -109,7 +114,7 @@ class RecipientShape(Struct):
     phone: str
     locale: str
     timezone: str
-    quiet_hours: QuietHoursShape | None
+    quiet_hours: QuietHours | None
     attributes: dict[str, Any]
     created_at: datetime
     updated_at: datetime

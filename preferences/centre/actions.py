@@ -13,6 +13,7 @@ from preferences.centre.visitors import Visitor
 from preferences.models import ChangeRecord, DeviceToken
 from preferences.services import BatchRejected, PreferencesService, RecipientInput, Trace
 from preferences.services.undoing import REMOVED
+from preferences.validation import NO_QUIET_HOURS
 
 #: Changes one person may make in a minute, so that nobody fills the history by a script. People make a handful.
 MAX_A_MINUTE = 300
@@ -79,7 +80,10 @@ def set_language_and_zone(visitor: Visitor, sent: QueryDict, trace: Trace) -> No
 
 
 def set_quiet_hours(visitor: Visitor, sent: QueryDict, trace: Trace) -> None:
-    """Both times, or neither for no quiet hours of their own."""
+    """Both times, or neither for no quiet hours of their own; `quiet` says none at all."""
+    if sent.get("quiet") == NO_QUIET_HOURS:
+        PreferencesService().set_quiet_hours(visitor.recipient.external_id, "none", trace=trace)
+        return
     start, end = (sent.get(name, "").strip() for name in ("quiet_start", "quiet_end"))
     if bool(start) != bool(end):
         raise Refused("quiet_hours", "Give both times, or clear both for no quiet hours.")

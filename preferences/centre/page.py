@@ -13,6 +13,7 @@ from preferences.centre.visitors import Visitor
 from preferences.choices import Changed, Channel, Platform, SuppressionReason, Way
 from preferences.models import ChangeRecord, DeviceToken, Recipient, Suppression
 from preferences.services import history, undoing
+from preferences.validation import DEFAULT_QUIET_HOURS
 
 #: Changes shown; the page is not an archive.
 MAX_HISTORY = 30
@@ -146,7 +147,11 @@ def _said(change: ChangeRecord) -> str:
             about = change.category.name if change.category else "Everything"
             return f"{about}, how often: {rhythms.said(change.after)}"
         case Changed.LOCALE.value | Changed.TIMEZONE.value | Changed.QUIET_HOURS.value:
-            return f"{Changed(change.what).label}: {change.before or 'none'} → {change.after or 'none'}"
+            usual = "as usual" if settings.QUIET_HOURS else "none"
+            before, after = (
+                usual if said == DEFAULT_QUIET_HOURS else said or "none" for said in (change.before, change.after)
+            )
+            return f"{Changed(change.what).label}: {before} → {after}"
         case Changed.DEVICE.value:
             return f"Device {'added' if change.after in ('added', 'in use') else 'removed'}"
         case Changed.SUPPRESSION.value:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import time
-from typing import Final
+from typing import Final, Literal
 from uuid import UUID
 
 from msgspec import UNSET, UnsetType
@@ -11,16 +11,20 @@ from msgspec import UNSET, UnsetType
 from core.ids import uuid7
 from preferences.choices import Way
 
-__all__ = ["MAX_BATCH", "UNSET", "PreferenceChange", "RecipientInput", "Trace", "UnsetType", "UpsertResult"]
+__all__ = ["MAX_BATCH", "UNSET", "PreferenceChange", "RecipientInput", "Trace", "UnsetType", "UpsertResult", "Window"]
 
 #: Items in one call of upsert, set_preferences or suppress_all: the bound of the bulk API.
 MAX_BATCH: Final = 1000
+
+#: Quiet hours from and until, or none for this person.
+Window = tuple[time, time] | Literal["none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipientInput:
     """A recipient to be created or changed. A field that is UNSET stays as it is (and takes its default on a new
-    recipient); an empty string, and None for the quiet hours, clears it. `attributes` replaces the whole object."""
+    recipient); an empty string, and None for the quiet hours, clears it: "none" wants no quiet hours, not even those
+    of the installation. `attributes` replaces the whole object."""
 
     external_id: str
     name: str | UnsetType = UNSET
@@ -28,7 +32,7 @@ class RecipientInput:
     phone: str | UnsetType = UNSET
     locale: str | UnsetType = UNSET
     timezone: str | UnsetType = UNSET
-    quiet_hours: tuple[time, time] | UnsetType | None = UNSET
+    quiet_hours: Window | UnsetType | None = UNSET
     attributes: Mapping[str, object] | UnsetType = UNSET
 
 

@@ -8,8 +8,11 @@ from django.conf import settings
 from preferences.quiet_hours import QuietHours, minutes, parsed
 
 
-def quiet_of(start: time | None, end: time | None, timezone: str) -> QuietHours | None:
-    """The quiet hours of somebody with these of their own, both or neither given, in this time zone; None without."""
+def quiet_of(start: time | None, end: time | None, timezone: str, *, never: bool) -> QuietHours | None:
+    """The quiet hours of somebody with these of their own, both or neither given, in this time zone; None without, and
+    for who `never` wants any."""
+    if never:
+        return None
     if start is not None and end is not None:
         return QuietHours(minutes(start), minutes(end), timezone)
     window = of_everybody()

@@ -21,7 +21,7 @@ _SELECT = f"""
 SELECT r.id, r.external_id, r.email, r.phone,
        (SELECT (array_agg(t.id ORDER BY t.registered_at DESC))[1:{MAX_DEVICES}]
           FROM preferences_devicetoken t WHERE t.recipient_id = r.id AND t.retired_at IS NULL),
-       said.off, said.on, r.quiet_start, r.quiet_end, r.timezone,
+       said.off, said.on, r.quiet_start, r.quiet_end, r.quiet_never, r.timezone,
        (SELECT array_agg(concat_ws(':', coalesce(c.category_id::text, '*'), c.rhythm,
                                    coalesce(to_char(c.at, 'HH24MI'), ''), coalesce(c.weekday::text, '')))
           FROM preferences_digestchoice c WHERE c.recipient_id = r.id)
@@ -99,7 +99,7 @@ def _load(sql: str, wanted: TextArray | KeyArray) -> list[Reach]:
 
 
 def _reach(row: tuple[Any, ...], addresses: list[tuple[str, str]], suppressed: frozenset[tuple[str, str]]) -> Reach:
-    id, external_id, email, phone, devices, off, on, quiet_start, quiet_end, timezone, digests = row
+    id, external_id, email, phone, devices, off, on, quiet_start, quiet_end, quiet_never, timezone, digests = row
     return Reach(
         id=id,
         external_id=external_id,
@@ -109,7 +109,7 @@ def _reach(row: tuple[Any, ...], addresses: list[tuple[str, str]], suppressed: f
         off=tuple(off or ()),
         on=tuple(on or ()),
         suppressed=tuple(key[0] for key in addresses if key in suppressed) if suppressed else (),
-        quiet=quiet_of(quiet_start, quiet_end, timezone),
+        quiet=quiet_of(quiet_start, quiet_end, timezone, never=quiet_never),
         digests=tuple(digests or ()),
     )
 

@@ -11,7 +11,7 @@ from preferences.errors import BatchRejected, Problem, ValidationProblem
 from preferences.models import Recipient
 from preferences.services.inputs import MAX_BATCH, UNSET, RecipientInput, Trace, UpsertResult
 from preferences.signals import recipient_erased
-from preferences.validation import NO_QUIET_HOURS, VALIDATORS
+from preferences.validation import DEFAULT_QUIET_HOURS, NO_QUIET_HOURS, VALIDATORS
 
 #: A batch as rows: null means "leave as it is". `attributes` is JSON text.
 _INPUT = (
@@ -21,11 +21,15 @@ _INPUT = (
 )
 _TEXTS = ("name", "email", "phone", "locale", "timezone")
 _FIELDS = (*_TEXTS, "quiet_hours", "attributes")
-#: `i.quiet_hours` is null for what stays, NO_QUIET_HOURS for none, or as 22:00-07:30.
-_WINDOW = f"nullif(i.quiet_hours, '{NO_QUIET_HOURS}')"
+#: `i.quiet_hours` is null for what stays, NO_QUIET_HOURS, DEFAULT_QUIET_HOURS, or as 22:00-07:30.
+_WINDOW = f"nullif(nullif(i.quiet_hours, '{NO_QUIET_HOURS}'), '{DEFAULT_QUIET_HOURS}')"
+_NEVER = f"(i.quiet_hours = '{NO_QUIET_HOURS}')"
 _START, _END = (f"split_part({_WINDOW}, '-', {part})::time" for part in (1, 2))
 #: What a recipient has, in the same form.
-_QUIET = f"coalesce(left(r.quiet_start::text, 5) || '-' || left(r.quiet_end::text, 5), '{NO_QUIET_HOURS}')"
+_QUIET = (
+    "coalesce(left(r.quiet_start::text, 5) || '-' || left(r.quiet_end::text, 5),"
+    f" CASE WHEN r.quiet_never THEN '{NO_QUIET_HOURS}' ELSE '{DEFAULT_QUIET_HOURS}' END)"
+)
 _QUIET_DIFFERS = f"(i.quiet_hours IS NOT NULL AND i.quiet_hours <> {_QUIET})"
 #: Where the zone decides something: only of who has quiet hours.
 _ZONE_DIFFERS = "(r.quiet_start IS NOT NULL AND coalesce(i.timezone, r.timezone) <> r.timezone)"
@@ -37,10 +41,11 @@ def insert_new(source: str) -> str:
     return f"""
         WITH made AS (
             INSERT INTO preferences_recipient
-                   (id, external_id, name, email, phone, locale, timezone, quiet_start, quiet_end, attributes)
+                   (id, external_id, name, email, phone, locale, timezone, quiet_start, quiet_end, quiet_never,
+                    attributes)
             SELECT i.id, i.external_id, coalesce(i.name, ''), coalesce(i.email, ''), coalesce(i.phone, ''),
                    coalesce(i.locale, ''), coalesce(i.timezone, 'UTC'), {_START}, {_END},
-                   coalesce(i.attributes::jsonb, '{{}}')
+                   coalesce({_NEVER}, FALSE), coalesce(i.attributes::jsonb, '{{}}')
               FROM {source} ORDER BY i.external_id COLLATE "C"
             ON CONFLICT (external_id) DO NOTHING RETURNING 1
         ) SELECT count(*) FROM made"""
@@ -84,6 +89,7 @@ def update_changed(source: str, attributes: str) -> str:
                timezone = coalesce(i.timezone, r.timezone), attributes = {attributes},
                quiet_start = CASE WHEN i.quiet_hours IS NULL THEN r.quiet_start ELSE {_START} END,
                quiet_end = CASE WHEN i.quiet_hours IS NULL THEN r.quiet_end ELSE {_END} END,
+               quiet_never = coalesce({_NEVER}, r.quiet_never),
                updated_at = clock_timestamp(),
                preferences_changed_at = CASE
                    WHEN coalesce(i.email, r.email) <> r.email OR coalesce(i.phone, r.phone) <> r.phone

@@ -1,7 +1,7 @@
 """PreferencesService: the one door to recipients, their wishes and their addresses."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime, time
+from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from preferences.models import DeviceToken, Recipient
 from preferences.services import addresses, choices, reach, recipients, undoing
 from preferences.services.cache import ReachCache
 from preferences.services.categories import CategoryCache, CategoryInfo
-from preferences.services.inputs import UNSET, PreferenceChange, RecipientInput, Trace, UnsetType, UpsertResult
+from preferences.services.inputs import UNSET, PreferenceChange, RecipientInput, Trace, UnsetType, UpsertResult, Window
 from preferences.services.reach import Reach
 from preferences.validation import is_external_id
 
@@ -92,13 +92,14 @@ class PreferencesService:
     def set_quiet_hours(
         self,
         external_id: str,
-        quiet_hours: tuple[time, time] | None,
+        quiet_hours: Window | None,
         *,
         timezone: str | UnsetType = UNSET,
         trace: Trace | None = None,
     ) -> None:
-        """Their quiet hours, None for none of their own, and if given the time zone they are in. What is held already
-        leaves when the hold ends that it was given. Raises Recipient.DoesNotExist and BatchRejected."""
+        """Their quiet hours, "none" for none at all, None for those of the installation, and if given the time zone
+        they are in. What is held already leaves when the hold ends that it was given. Raises Recipient.DoesNotExist
+        and BatchRejected."""
         with transaction.atomic():
             Recipient.objects.select_for_update(no_key=True).only("id").get(external_id=external_id)
             self.upsert([RecipientInput(external_id=external_id, quiet_hours=quiet_hours, timezone=timezone)], trace)

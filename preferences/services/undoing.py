@@ -13,8 +13,8 @@ from preferences.digesting.rules import read_word, spelled
 from preferences.digesting.words import DigestChange, said_by
 from preferences.models import Category, ChangeRecord, DeviceToken, Preference, Recipient
 from preferences.services.history import ENABLED
-from preferences.services.inputs import PreferenceChange, RecipientInput, Trace
-from preferences.validation import NO_QUIET_HOURS
+from preferences.services.inputs import PreferenceChange, RecipientInput, Trace, Window
+from preferences.validation import DEFAULT_QUIET_HOURS, NO_QUIET_HOURS
 
 if TYPE_CHECKING:
     from preferences.services.service import PreferencesService
@@ -58,12 +58,14 @@ def undo(service: "PreferencesService", external_id: str, batch: UUID, trace: Tr
 def _window_of(recipient: Recipient) -> str:
     """Their quiet hours as the history writes them."""
     if recipient.quiet_start is None or recipient.quiet_end is None:
-        return NO_QUIET_HOURS
+        return NO_QUIET_HOURS if recipient.quiet_never else DEFAULT_QUIET_HOURS
     return quiet_hours.written(quiet_hours.minutes(recipient.quiet_start), quiet_hours.minutes(recipient.quiet_end))
 
 
-def _window(text: str) -> tuple[time, time] | None:
+def _window(text: str) -> Window | None:
     if text == NO_QUIET_HOURS:
+        return "none"
+    if text == DEFAULT_QUIET_HOURS:
         return None
     start, end = text.split("-")
     return time.fromisoformat(start), time.fromisoformat(end)

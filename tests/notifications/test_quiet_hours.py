@@ -209,6 +209,16 @@ class TestClaim:
 
         assert events() == [("held", "", "quiet_hours")]
 
+    def test_those_of_the_installation_do_not_hold_who_wants_none(self, provider, settings):
+        factories.recipient("ann", quiet_never=True)
+        settings.QUIET_HOURS = "{quiet_start:%H:%M}-{quiet_end:%H:%M}".format(**around())
+        accept("ann")
+        assert not DeliveryEvent.objects.filter(type="held").exists()
+
+        work(Worker())
+
+        assert Delivery.objects.get().status == Status.SENT
+
     def test_the_clock_of_the_database_decides(self, provider, monkeypatch):
         factories.recipient("ann")
         accept("ann")

@@ -207,14 +207,22 @@ class TestQuietHours:
         assert (person.quiet_start, person.quiet_end) == (time(22), time(7, 30))
         assert 'value="07:30"' in client.get(address).content.decode()
 
+        client.post(address, saved(quiet_never="on"))
+        person.refresh_from_db()
+        assert (person.quiet_start, person.quiet_end, person.quiet_never) == (None, None, True)
+
         client.post(address, saved())
         person.refresh_from_db()
-        assert (person.quiet_start, person.quiet_end) == (None, None)
+        assert (person.quiet_start, person.quiet_end, person.quiet_never) == (None, None, False)
 
     @pytest.mark.parametrize(
         ("given", "said"),
         [
             ({"quiet_start": "22:00"}, "Give both times, or neither."),
+            (
+                {"quiet_start": "22:00", "quiet_end": "07:00", "quiet_never": "on"},
+                "Clear both times, or untick this.",
+            ),
             ({"quiet_start": "22:00", "quiet_end": "22:00"}, "Start and end must differ."),
             ({"quiet_start": "late", "quiet_end": "07:00"}, "Enter a valid time."),
         ],
@@ -225,7 +233,7 @@ class TestQuietHours:
         response = signed_in(may="everything").post(f"/admin/preferences/recipient/{person.pk}/change/", saved(**given))
 
         errors = response.context["adminform"].form.errors
-        assert [said] in [list(errors[name]) for name in ("quiet_start", "quiet_end") if name in errors]
+        assert [said] in [list(errors[name]) for name in ("quiet_start", "quiet_end", "quiet_never") if name in errors]
         assert Recipient.objects.get().quiet_start is None
 
 

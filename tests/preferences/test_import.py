@@ -295,3 +295,9 @@ class TestQuietHours:
         assert rejected == []
         assert (number(report, "updated"), number(report, "unchanged")) == (2, 1)
         assert list(rows) == [("ann", None, None), ("cid", time(22), time(6)), ("dee", time(21), time(6))]
+        assert Recipient.objects.get(quiet_never=True).external_id == "ann"
+
+        run("id,quiet_hours\nann,\ncid,none\n")
+        assert set(Recipient.objects.filter(quiet_never=True).values_list("external_id", flat=True)) == {"ann", "cid"}
+        run("id,quiet_hours\nann,Default\ncid,22:00-06:00\n")
+        assert not Recipient.objects.filter(quiet_never=True).exists()

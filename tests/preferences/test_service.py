@@ -507,6 +507,24 @@ class TestQuietHours:
         assert found["ann"].quiet == QuietHours(22 * 60, 7 * 60 + 30, "UTC")
         assert found["bob"].quiet == QuietHours(21 * 60, 8 * 60, "Asia/Tokyo")
 
+    def test_who_wants_none_has_none_whatever_the_installations_are(self, service, settings):
+        settings.QUIET_HOURS = "21:00-08:00"
+        ann = factories.recipient("ann")
+        assert service.reach(["ann"])["ann"].quiet is not None
+
+        service.set_quiet_hours("ann", "none")
+
+        assert service.reach(["ann"])["ann"].quiet is None
+        assert service.reach_fresh([ann.pk])[ann.pk].quiet is None
+        assert changed_at("ann") is not None
+
+        service.set_quiet_hours("ann", (time(22), time(7)))
+        assert service.reach_fresh([ann.pk])[ann.pk].quiet == QuietHours(22 * 60, 7 * 60, "UTC")
+
+        service.set_quiet_hours("ann", "none")
+        service.set_quiet_hours("ann", None)
+        assert service.reach_fresh([ann.pk])[ann.pk].quiet == QuietHours(21 * 60, 8 * 60, "UTC")
+
     def test_a_new_zone_is_a_change_of_preferences_where_it_moves_quiet_hours(self, service):
         factories.recipient("ann", quiet_start=time(22), quiet_end=time(7))
         factories.recipient("bob")

@@ -189,6 +189,15 @@ def test_quiet_hours_hold_and_say_until_when(shop: None) -> None:
     assert (late.outcome, gate(late, "quiet_hours").code) == ("skip", "expired")
 
 
+def test_who_wants_no_quiet_hours_is_told_so(shop: None, settings: Any) -> None:
+    settings.QUIET_HOURS = "{quiet_start:%H:%M}-{quiet_end:%H:%M}".format(**asleep())
+    factories.recipient("ann", quiet_never=True)
+
+    found = gate(explain(draft(), source="api:test"), "quiet_hours")
+
+    assert (found.verdict, found.says) == ("pass", "They want no quiet hours.")
+
+
 def test_the_past_tells_of_a_hold_for_quiet_hours(shop: None) -> None:
     person = factories.recipient("ann", **asleep())
     [accepted] = NotificationService().send([draft()], source="api:test")

@@ -199,6 +199,11 @@ class TestQuietHours:
         api.patch("recipients/user-42/", {"quiet_hours": NIGHT})
         assert api.put("recipients/user-42/", {}).json()["quiet_hours"] is None
 
+    def test_none_at_all_is_another_answer_than_none_of_their_own(self, api: Api) -> None:
+        assert api.put("recipients/user-42/", {"quiet_hours": "none"}).json()["quiet_hours"] == "none"
+        assert api.patch("recipients/user-42/", {"name": "Ada"}).json()["quiet_hours"] == "none"
+        assert api.patch("recipients/user-42/", {"quiet_hours": None}).json()["quiet_hours"] is None
+
     def test_are_taken_in_bulk(self, api: Api) -> None:
         items = [{"external_id": "a", "quiet_hours": NIGHT}, {"external_id": "b"}]
 

@@ -287,6 +287,28 @@ class TestTheRest:
         ada.refresh_from_db()
         assert ada.quiet_start is None
 
+    def test_no_quiet_hours_for_me_where_everybody_has_some(self, link: str, ada: Recipient, settings: Any) -> None:
+        assert "No quiet hours for me" not in Client().get(link).content.decode()
+        settings.QUIET_HOURS = "21:00-08:00"
+        assert "No quiet hours for me" in Client().get(link).content.decode()
+
+        page = post(Client(), link, action="quiet", quiet="none")
+        ada.refresh_from_db()
+        assert ada.quiet_never
+        shown = page.content.decode()
+        assert "You want none" in shown
+        assert "as usual → none" in shown
+        assert "Use the usual hours, 21:00-08:00" in shown
+
+        undo(Client(), link, page)
+        ada.refresh_from_db()
+        assert not ada.quiet_never
+
+        post(Client(), link, action="quiet", quiet="none")
+        post(Client(), link, action="quiet")
+        ada.refresh_from_db()
+        assert not ada.quiet_never
+
     @pytest.mark.parametrize(
         ("start", "end"), [("22:00", ""), ("", "07:00"), ("25:00", "07:00"), ("8:00", "x"), ("07:00", "07:00")]
     )
