@@ -37,6 +37,7 @@ def draft_of(due: Due, bundle: Bundle, category: CategoryInfo, *, plain: bool = 
         "category": category.slug,
         "priority": Priority.HIGH.value if category.default_priority == Priority.CRITICAL else None,
         "dedup_key": due.dedup_key,
+        "expires_at": own.expires_at if bundle.total == 1 else None,
     }
     if bundle.total == 1 and not plain and (alone := _alone(channels, own)) is not None:
         return Draft(**common, **alone)

@@ -33,10 +33,10 @@ _ITEMS = """
 """
 _NEXT = f"FETCH {PAGE} FROM digest_items"
 _END = "CLOSE digest_items"
-#: Nothing of what they say. Read by `of_record`.
+#: Nothing of what they say. What has expired by now is out, however late the digest is. Read by `of_record`.
 _STATE = """
-    SELECT id, source, cancelled_at IS NOT NULL, expires_at, template_version_id IS NOT NULL OR content IS NOT NULL,
-           plan::text
+    SELECT id, source, cancelled_at IS NOT NULL OR coalesce(expires_at <= now(), FALSE),
+           template_version_id IS NOT NULL OR content IS NOT NULL, plan::text
       FROM notifications_notification WHERE id = ANY($1::uuid[]) AND id BETWEEN $2 AND $3
 """
 
@@ -88,7 +88,7 @@ def bundles_of(cursor: CursorWrapper, due: Sequence[Due]) -> dict[UUID, Bundle]:
         left = [
             (digest, key)
             for digest, key in page
-            if (state := states.get(key)) is not None and _is_left(state, by_digest[digest], cancelled)
+            if (state := states.get(key)) is not None and _is_left(state, cancelled)
         ]
         needless = _needless(cursor, left, states, by_digest)
         for digest, key in left:
@@ -123,17 +123,16 @@ def _pages(cursor: CursorWrapper, digests: Collection[Key]) -> Iterator[list[tup
     cursor.execute(_END)
 
 
-def _is_left(state: Row, due: Due, cancelled: Collection[str]) -> bool:
-    _, source, is_cancelled, expires_at, has_words, _ = state
-    is_expired = expires_at is not None and expires_at <= due.closes_at
-    return has_words and not (is_cancelled or is_expired or source in cancelled)
+def _is_left(state: Row, cancelled: Collection[str]) -> bool:
+    _, source, is_over, has_words, _ = state
+    return has_words and not (is_over or source in cancelled)
 
 
 def _needless(
     cursor: CursorWrapper, items: Sequence[tuple[Key, Key]], states: Mapping[Key, Row], by_digest: Mapping[Key, Due]
 ) -> set[Key]:
     """Of items with a plan: those that need not be told on the gathered channels any more."""
-    planned = {key: (decode(states[key][5]), by_digest[digest]) for digest, key in items if states[key][5] is not None}
+    planned = {key: (decode(states[key][4]), by_digest[digest]) for digest, key in items if states[key][4] is not None}
     if not planned:
         return set()
     found = standing.of(cursor, planned, planned)

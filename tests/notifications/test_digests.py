@@ -290,6 +290,27 @@ class TestClosing:
         assert reasons(cancelled.id)["email"] == "cancelled"
         assert {kept.id, also.id} <= set(DigestItem.objects.values_list("notification_id", flat=True))
 
+    def test_what_expires_while_its_digest_is_late_is_left_out(self, comments):
+        factories.recipient("ann")
+        now = timezone.now()
+        send(draft(1, expires_at=now + timedelta(hours=1)))
+        Digest.objects.update(closes_at=now - timedelta(hours=1))
+        Notification.objects.update(expires_at=now - timedelta(minutes=1))
+
+        closing.close_some()
+
+        assert sent() == []
+
+    def test_an_item_that_goes_as_itself_still_expires(self, comments):
+        factories.recipient("ann")
+        expires_at = timezone.now() + timedelta(hours=1)
+        send(draft(1, expires_at=expires_at))
+        come_due()
+
+        closing.close_some()
+
+        assert [one.expires_at for one in sent()] == [expires_at]
+
     def test_what_went_with_a_digest_cannot_be_cancelled(self, comments):
         factories.recipient("ann")
         factories.category("comments", digest_mode="fixed", channels=["email"])
