@@ -225,7 +225,7 @@ class DeliveryTracker:
             if not cursor.rowcount:
                 raise Notification.DoesNotExist(notification_id)
             cursor.execute(sql.CANCEL_DELIVERIES, [notification_id])
-            rows = cursor.fetchall() + upkeep.take_out(cursor, notification_id)
+            rows = cursor.fetchall() + upkeep.take_out(cursor, [notification_id.bytes])
             cursor.execute(sql.UNFINISHED, [KeyArray.of([notification_id.bytes])])
             if not rows and not cursor.fetchall():
                 raise too_late
@@ -236,7 +236,7 @@ class DeliveryTracker:
         return len(rows)
 
     def cancel_range(self, source: str, low: UUID, high: UUID, *, limit: int = 1000) -> tuple[int, UUID | None]:
-        """Cancel what is still queued of `limit` notifications of `source` with ids in [low, high).
+        """Cancel what is queued or waits in a digest of `limit` notifications of `source` with ids in [low, high).
 
         Returns how many deliveries were stopped and the id to go on from, None at the end. What is with a provider at
         this moment and comes back to be tried again is stopped by its next claim.
@@ -248,13 +248,14 @@ class DeliveryTracker:
                 return 0, None
             cursor.execute(sql.UNFINISHED, [KeyArray.of(page)])
             unfinished = cursor.fetchall()
+            cancelled = upkeep.take_out(cursor, page)
+            if unfinished or cancelled:
+                cursor.execute(sql.CANCEL_NOTIFICATIONS, sql.within({row[1] for row in (*unfinished, *cancelled)}))
             if unfinished:
-                cursor.execute(sql.CANCEL_NOTIFICATIONS, sql.within({row[1] for row in unfinished}))
                 cursor.execute(sql.CANCEL_QUEUED, sql.within([row[0] for row in unfinished]))
-                cancelled = cursor.fetchall()
+                cancelled += cursor.fetchall()
+            if cancelled:
                 self._record_cancelled(cursor, cancelled)
-            else:
-                cancelled = []
         return len(cancelled), UUID(int=ids.uuid(page[-1]).int + 1) if len(page) == limit else None
 
     def _record_cancelled(self, cursor: CursorWrapper, rows: Sequence[tuple[Key, Key, str]]) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 from datetime import UTC, datetime, time, timedelta
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -21,6 +22,7 @@ from notifications.models import Delivery, Digest, DigestItem, Notification
 from notifications.models.digest import DigestState
 from notifications.services import notify
 from notifications.services.notification import NotificationService
+from notifications.services.tracking import DeliveryTracker
 from preferences.digesting import DigestRule
 from preferences.models import Category
 from preferences.services import DigestChange, PreferenceChange, PreferencesService
@@ -28,6 +30,7 @@ from tests import factories
 
 HERE = {"title": "{n}", "body": "Comment {n}", "link": "https://example.com/{n}"}
 NAMES = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"]
+BY_EMAIL = {"channels": ["email"]}
 zones = st.sampled_from(NAMES).map(ZoneInfo)
 #: Six years, by the second.
 moments = st.integers(0, 6 * 366 * 86_400).map(lambda n: datetime(2024, 1, 1, tzinfo=UTC) + timedelta(seconds=n))
@@ -80,6 +83,10 @@ def draft(n: int, recipient: str = "ann", **fields) -> Draft:
 
 def send(*drafts: Draft, **options):
     return NotificationService().send(list(drafts), source="test", **options)
+
+
+def send_as(source: str, one: Draft):
+    return NotificationService().send([one], source=source)[0]
 
 
 def come_due() -> None:
@@ -289,6 +296,21 @@ class TestClosing:
         assert one.data["count"] == 2
         assert reasons(cancelled.id)["email"] == "cancelled"
         assert {kept.id, also.id} <= set(DigestItem.objects.values_list("notification_id", flat=True))
+
+    def test_what_its_source_takes_back_is_left_out_for_good(self, comments):
+        factories.recipient("ann")
+        [kept], back = send(draft(1, **BY_EMAIL)), send_as("campaign:7", draft(2, **BY_EMAIL))
+
+        stopped, _ = DeliveryTracker().cancel_range("campaign:7", UUID(int=0), UUID(int=(1 << 128) - 1))
+
+        assert stopped == 1
+        assert reasons(back.id) == {"email": "cancelled"}
+        assert Notification.objects.get(pk=back.id).cancelled_at is not None
+        assert Digest.objects.get().count == 1
+        come_due()
+        closing.close_some()
+        assert [one.content["email"]["subject"] for one in sent()] == ["1"]
+        assert [one.notification_id for one in DigestItem.objects.all()] == [kept.id]
 
     def test_what_expires_while_its_digest_is_late_is_left_out(self, comments):
         factories.recipient("ann")
