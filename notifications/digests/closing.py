@@ -5,7 +5,7 @@ was; a committed digest is closed and its message on the record, both or neither
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from uuid import UUID
 
 import structlog
@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 #: Digests in one transaction.
 CHUNK = 100
-#: One that cannot be sent is tried again after this, so that it does not hold up the others.
+#: One that cannot be sent, or not yet, is tried again after this, so that it does not hold up the others.
 SET_ASIDE_SECONDS = 600
 SOURCE = "digest:"
 
@@ -48,7 +48,7 @@ _CLOSE = """
 """
 _SET_ASIDE = """
     UPDATE notifications_digest SET closes_at = now() + $2::float8 * interval '1 second', latest_at = NULL
-     WHERE id = $1 AND state = 'open'
+     WHERE id = ANY($1::uuid[]) AND state = 'open'
 """
 _NONE: Key = bytes(16)
 
@@ -89,7 +89,11 @@ def _close_alone(id: UUID) -> None:
         at = where(error)
         log.error("digests.set_aside", digest=str(id), error=type(error).__name__, at=at)  # noqa: TRY400 - its text may quote content
         with transaction.atomic(), direct_cursor() as cursor:
-            cursor.execute(_SET_ASIDE, [id, float(SET_ASIDE_SECONDS)])
+            _set_aside(cursor, [id])
+
+
+def _set_aside(cursor: CursorWrapper, digests: Collection[UUID]) -> None:
+    cursor.execute(_SET_ASIDE, [KeyArray.of([id.bytes for id in digests]), float(SET_ASIDE_SECONDS)])
 
 
 def _read(cursor: CursorWrapper) -> list[Due]:
@@ -104,6 +108,9 @@ def _close(cursor: CursorWrapper, due: Sequence[Due]) -> None:
         return
     categories = PreferencesService().categories_by_id({one.category_id for one in due})
     bundles = bundles_of(cursor, due)
+    if waiting := {id for id, bundle in bundles.items() if bundle.is_held}:
+        _set_aside(cursor, waiting)
+        due = [one for one in due if one.id not in waiting]
     told = [one for one in due if one.id in bundles]
     sent: dict[UUID, Key] = {}
     for (category_id, is_test), group in _alike(told).items():

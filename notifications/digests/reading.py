@@ -63,17 +63,20 @@ class Due(NamedTuple):
 
 
 class Bundle(NamedTuple):
-    """What is left of a digest's items: how many, since when, and the newest MAX_ITEMS of them, oldest first."""
+    """What is left of a digest's items: how many, since when, and the newest MAX_ITEMS of them, oldest first. `is_held`:
+    one is of a paused campaign. All wait then, as an item goes with this digest only."""
 
     total: int
     since: datetime
     newest: Sequence[Claim]
+    is_held: bool
 
 
 class _Tally(msgspec.Struct):
     count: int = 0
     oldest: Key = b""
     newest: list[Key] = []
+    is_held: bool = False
 
 
 def bundles_of(cursor: CursorWrapper, due: Sequence[Due]) -> dict[UUID, Bundle]:
@@ -82,7 +85,7 @@ def bundles_of(cursor: CursorWrapper, due: Sequence[Due]) -> dict[UUID, Bundle]:
     recipients = by_id(cursor, sql.RECIPIENTS, {one.recipient_id.bytes for one in due})
     by_digest = {one.id.bytes: one for one in due if one.recipient_id.bytes in recipients}
     tallies = {digest: _Tally() for digest in by_digest}
-    cancelled = holds.cancelled()
+    cancelled, held = holds.cancelled(), holds.held()
     for page in _pages(cursor, by_digest):
         states = of_record(cursor, _STATE, [key for _, key in page])
         left = [
@@ -95,6 +98,7 @@ def bundles_of(cursor: CursorWrapper, due: Sequence[Due]) -> dict[UUID, Bundle]:
             if key not in needless:
                 tally = tallies[digest]
                 tally.count, tally.oldest = tally.count + 1, key
+                tally.is_held = tally.is_held or states[key][1] in held
                 if len(tally.newest) < MAX_ITEMS:
                     tally.newest.append(key)
     shown = of_record(cursor, sql.NOTIFICATIONS, [key for tally in tallies.values() for key in tally.newest])
@@ -103,6 +107,7 @@ def bundles_of(cursor: CursorWrapper, due: Sequence[Due]) -> dict[UUID, Bundle]:
             tally.count,
             ids.made_at(tally.oldest),
             [_claim(key, by_digest[digest], shown, recipients) for key in reversed(tally.newest)],
+            tally.is_held,
         )
         for digest, tally in tallies.items()
         if tally.count

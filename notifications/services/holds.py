@@ -57,13 +57,17 @@ class Holds:
         """The sources of which nothing is sent any more."""
         return frozenset(source for source, kind in self.kinds().items() if kind == HoldKind.CANCELLED)
 
+    def held(self) -> frozenset[str]:
+        """The sources of which nothing is sent for now."""
+        return frozenset(source for source, kind in self.kinds().items() if kind == HoldKind.HELD)
+
     def forget(self) -> None:
         """Read again at the next call."""
         self._read_at = float("-inf")
 
     def park(self, deliveries: Sequence[Key], lane: tuple[str, str], *, alone: bool = False) -> Sequence[Key]:
         """Put back what belongs to held sources; the deliveries that may go on. `lane` is (channel, priority)."""
-        held = [source for source, kind in self.kinds().items() if kind == HoldKind.HELD]
+        held = self.held()
         if not held:
             return deliveries
         with transaction.atomic(), direct_cursor() as cursor:

@@ -18,9 +18,10 @@ from notifications.digests import closing, upkeep
 from notifications.digests.moments import closes_at
 from notifications.drafts import Draft
 from notifications.errors import AlreadyLeft
-from notifications.models import Delivery, Digest, DigestItem, Notification
+from notifications.models import Delivery, Digest, DigestItem, HoldKind, Notification
 from notifications.models.digest import DigestState
 from notifications.services import notify
+from notifications.services.holds import hold, holds, release
 from notifications.services.notification import NotificationService
 from notifications.services.tracking import DeliveryTracker
 from preferences.digesting import DigestRule
@@ -311,6 +312,26 @@ class TestClosing:
         closing.close_some()
         assert [one.content["email"]["subject"] for one in sent()] == ["1"]
         assert [one.notification_id for one in DigestItem.objects.all()] == [kept.id]
+
+    def test_a_digest_waits_while_the_source_of_an_item_is_held(self, comments):
+        factories.recipient("ann")
+        factories.recipient("ben")
+        send_as("campaign:7", draft(1))
+        send_as("campaign:8", draft(2, "ben"))
+        hold("campaign:7", HoldKind.HELD)
+        holds.forget()
+        come_due()
+
+        closing.close_some()
+
+        assert [one.content["email"]["subject"] for one in sent()] == ["2"]
+        [waiting] = Digest.objects.filter(state="open")
+        assert waiting.closes_at > timezone.now()
+        release("campaign:7")
+        holds.forget()
+        come_due()
+        closing.close_some()
+        assert [one.content["email"]["subject"] for one in sent()] == ["2", "1"]
 
     def test_what_expires_while_its_digest_is_late_is_left_out(self, comments):
         factories.recipient("ann")
