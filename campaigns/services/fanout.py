@@ -127,9 +127,10 @@ class FanOut:
         return moment if moment > database_now() else None
 
     def _wording(self, campaign: Campaign, variants: Sequence[CampaignVariant], person: Person) -> Wording:
-        if person.variant is not None:
-            return variants[person.variant]
-        return campaign.winner or campaign
+        """Once there is a winner everybody gets it: one who is chosen while the test goes out ends the test."""
+        if campaign.winner is not None:
+            return campaign.winner
+        return campaign if person.variant is None else variants[person.variant]
 
     def _draft(self, campaign: Campaign, person: Person, wording: Wording, send_at: datetime | None) -> Draft:
         assert campaign.started_at is not None  # noqa: S101  the database's own constraint for a started campaign

@@ -147,6 +147,19 @@ class TestVariants:
         with pytest.raises(WrongState):
             choose_winner(campaign.pk, "A")
 
+    def test_a_choice_while_the_test_goes_out_ends_it(self, make):
+        campaign = make(winner_metric="none")
+        while not Notification.objects.exists():
+            FanOut(campaign.pk).step()
+        had = self.by_variant(campaign)
+
+        choose_winner(campaign.pk, "A")
+        hand_out(campaign)
+
+        assert fresh(campaign).status == S.COMPLETED
+        assert had["B"] > 0
+        assert self.by_variant(campaign) == {"A": 120 - had["B"], "B": had["B"]}
+
     def test_all_of_it_may_be_the_test(self, make):
         campaign = make(test_percent=100)
         hand_out(campaign)
