@@ -23,6 +23,16 @@ def begin(campaign_id: int) -> bool:
     """Start what is scheduled and due: the campaign itself, or the occurrence of a recurring one. False when another
     runner did, or when it can't; then its page says why."""
     service = CampaignService()
+    try:
+        return _begin(service, campaign_id)
+    except WrongState:  # another runner was here
+        return False
+    except NotReady as refused:  # mostly it is in review already, and this says nothing more
+        service.unfit(campaign_id, str(refused))
+        return False
+
+
+def _begin(service: CampaignService, campaign_id: int) -> bool:
     with transaction.atomic():
         due = Campaign.objects.filter(pk=campaign_id, status=CampaignStatus.SCHEDULED)
         campaign = due.select_for_update(skip_locked=True, of=("self",)).select_related("template", "category").first()
@@ -30,10 +40,7 @@ def begin(campaign_id: int) -> bool:
             return False
         if campaign.schedule == Schedule.RECURRING:
             return _occur(campaign)
-    try:
-        service.start(campaign_id)
-    except (WrongState, NotReady):  # the first: another runner was here; the second put it back into review
-        return False
+    service.start(campaign_id)
     return True
 
 

@@ -1,5 +1,6 @@
 """From a draft to an approval: who made it does not check it, unless it goes to few people."""
 
+import contextlib
 from typing import Any
 
 from django.conf import settings
@@ -80,6 +81,14 @@ class Review(Steps):
             starts_at=None, review_note="Something was changed after the approval.", **_UNCHECKED,
         )  # fmt: skip
         return True
+
+    def unfit(self, campaign_id: int, why: str) -> None:
+        """In review again, as it can't start the way it is; nothing where it is elsewhere by now."""
+        with contextlib.suppress(WrongState):
+            self.move(
+                campaign_id, Action.CHANGED, _S.IN_REVIEW, (_S.SCHEDULED,),
+                detail={"problem": why}, starts_at=None, review_note=why, **_UNCHECKED,
+            )  # fmt: skip
 
     def may_approve(self, campaign: Campaign, by: User) -> bool:
         """Whether `approve` would let them, by the size it was submitted with."""

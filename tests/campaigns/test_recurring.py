@@ -7,7 +7,8 @@ from django.utils import timezone
 
 from campaigns.models import Action, Campaign, CampaignEvent, CampaignStatus
 from campaigns.runner import Runner
-from campaigns.services import AudienceService, CampaignService
+from campaigns.segments.models import Segment
+from campaigns.services import AudienceService, CampaignService, DraftService
 from notifications.models import Notification
 from tests import factories
 from tests.campaigns.conftest import make_campaign
@@ -94,6 +95,27 @@ def test_a_change_after_the_approval_stops_it_and_asks_for_a_review():
 
     parent.refresh_from_db()
     assert (parent.status, parent.occurrences.count()) == (S.IN_REVIEW, 0)
+
+
+@pytest.mark.parametrize("schedule", ["recurring", "at"])
+def test_one_whose_segment_means_nothing_any_more_goes_back_to_review_and_says_why(schedule):
+    factories.recipients(2)
+    draft = make_campaign("Never sent", template=factories.template("other"))
+    missed = {"all": [{"field": "opened", "op": "not_within_days", "value": {"days": 9, "campaign": draft.pk}}]}
+    segment = Segment.objects.create(name="Did not open", definition=missed)
+    if schedule == "recurring":
+        campaign = daily(audience="segment", segment=segment)
+    else:
+        later = timezone.now() + timedelta(hours=1)
+        made = make_campaign(audience="segment", segment=segment, schedule="at", send_at=later)
+        campaign = CampaignService().send(made.pk)
+    DraftService().delete(draft.pk)
+
+    come(campaign)
+
+    campaign.refresh_from_db()
+    assert (campaign.status, campaign.occurrences.count()) == (S.IN_REVIEW, 0)
+    assert "has to be put right first" in campaign.review_note
 
 
 def test_a_cancelled_one_occurs_no_more():
