@@ -1,6 +1,7 @@
 """What was approved, as a hash: the same for the same campaign, another when anything that people receive differs."""
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -31,15 +32,27 @@ def _described(campaign: Campaign) -> dict[str, Any]:
 
 
 def _people(campaign: Campaign) -> dict[str, object]:
-    """Of a segment its definition, of a list its identity and size, of a pasted one its members; everyone is whoever
-    there is at the start."""
+    """Of a segment its definition, of a list, saved or pasted, its members; everyone is whoever there is at the
+    start."""
     return {
         "segment": campaign.segment and campaign.segment.definition,
-        "saved_list": campaign.saved_list and (campaign.saved_list_id, campaign.saved_list.size),
+        "saved_list": _on_lists([campaign.saved_list_id]) if campaign.saved_list_id else None,
         "exclude_segments": list(campaign.exclude_segments.order_by("pk").values_list("pk", "definition")),
-        "exclude_lists": list(campaign.exclude_lists.order_by("pk").values_list("pk", "size")),
+        "exclude_lists": _on_lists(campaign.exclude_lists.values_list("pk", flat=True)),
         "pasted": _pasted(campaign) if campaign.audience == Audience.LIST else None,
     }
+
+
+def _on_lists(lists: Iterable[int]) -> object:
+    """The lists, and of each the number of its members and the sum of their hashes: the same in whatever order."""
+    named = sorted(lists)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT list_id, count(*), sum(uuid_hash_extended(recipient_id, list_id))::text"
+            "  FROM campaigns_recipientlistmember WHERE list_id = ANY(%s) GROUP BY list_id ORDER BY list_id",
+            [named],
+        )
+        return named, cursor.fetchall()
 
 
 def _pasted(campaign: Campaign) -> object:

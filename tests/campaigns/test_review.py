@@ -19,6 +19,7 @@ from campaigns.models import (
     Schedule,
     Segment,
 )
+from campaigns.segments.lists import ListService
 from campaigns.services import AudienceService, CampaignService
 from notifications.models import TemplateVersion
 from tests import factories
@@ -183,6 +184,21 @@ class TestApproval:
         campaign.refresh_from_db()
         assert (campaign.status, campaign.approved_by, campaign.approved_hash) == (S.IN_REVIEW, None, "")
         assert trail(campaign)[-1] == (Action.CHANGED, "")
+
+    @pytest.mark.parametrize("field", ["saved_list", "exclude_lists"])
+    def test_other_people_on_a_saved_list_of_the_same_size_send_it_back_to_review(self, people, field):
+        some = ListService().create("Some", by=None)
+        ListService().add(some.pk, [people[0].external_id])
+        campaign = make_campaign(**({"audience": "saved_list", "saved_list": some} if field == "saved_list" else {}))
+        if field == "exclude_lists":
+            campaign.exclude_lists.add(some)
+        service.submit(campaign.pk)
+        service.approve(campaign.pk)
+        ListService().remove(some.pk, [people[0].external_id])
+        ListService().add(some.pk, [people[1].external_id])
+
+        with pytest.raises(NotReady, match="changed after the approval"):
+            service.schedule_or_start(campaign.pk)
 
     def test_a_segment_that_changes_afterwards_sends_it_back_to_review(self, people):
         segment = Segment.objects.create(name="All", definition={})
