@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 import msgspec
 from django.db.backends.utils import CursorWrapper
@@ -16,6 +15,7 @@ from notifications.services.acceptance import Gathered, Item
 from notifications.services.tracking_sql import by_id
 from preferences.choices import DigestMode
 from preferences.digesting import DigestRule, rule_of
+from preferences.quiet_hours import zone
 
 _CRITICAL = Priority.CRITICAL.value
 _ZONES = "SELECT id, timezone FROM preferences_recipient WHERE id = ANY($1::uuid[])"
@@ -109,7 +109,7 @@ def _open(cursor: CursorWrapper, piles: Mapping[_Which, _Pile], now: datetime, i
     local = {which[0] for which, pile in piles.items() if pile.rule.mode == DigestMode.LOCAL_TIME}
     zones = by_id(cursor, _ZONES, local)
     moments = [
-        closes_at(pile.rule, now, ZoneInfo(zones[which[0]][1] if which[0] in zones else "UTC"))
+        closes_at(pile.rule, now, zone(zones[which[0]][1] if which[0] in zones else "UTC"))
         for which, pile in piles.items()
     ]
     cursor.execute(

@@ -1,13 +1,12 @@
 """When a digest closes. Pure: a rule, a moment and a time zone in, moments out."""
 
-from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from preferences.choices import DigestMode
 from preferences.digesting import DigestRule
 
 
-def closes_at(rule: DigestRule, now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime | None]:
+def closes_at(rule: DigestRule, now: datetime, zone: tzinfo) -> tuple[datetime, datetime | None]:
     """When a digest with an item at `now` closes, and for a sliding window the latest moment if it opens now."""
     if rule.mode == DigestMode.LOCAL_TIME:
         return next_local(rule, now, zone), None
@@ -18,7 +17,7 @@ def closes_at(rule: DigestRule, now: datetime, zone: ZoneInfo) -> tuple[datetime
     return now + window, None
 
 
-def next_local(rule: DigestRule, now: datetime, zone: ZoneInfo) -> datetime:
+def next_local(rule: DigestRule, now: datetime, zone: tzinfo) -> datetime:
     """The first moment after `now` at which a clock there shows the time, on a day of the rule. A time that the clock
     jumps over is taken as late as the jump is long; of one that comes twice, the first counts."""
     today = now.astimezone(zone).date()

@@ -192,6 +192,14 @@ class TestGathering:
         digest = Digest.objects.get()
         assert digest.closes_at.astimezone(ZoneInfo("Asia/Tokyo")).time() == time(18, 30)
 
+    def test_a_zone_that_this_machine_does_not_know_is_utc(self, comments):
+        Category.objects.filter(pk=comments.pk).update(digest_mode="local_time", digest_at=time(9))
+        factories.recipient("ann", timezone="Mars/Olympus_Mons")
+
+        send(draft(1))
+
+        assert Digest.objects.get().closes_at.astimezone(UTC).time() == time(9)
+
     def test_what_was_gathered_leaves_when_its_person_changes_the_rhythm(self, comments):
         factories.recipient("ann")
         send(draft(1), draft(2))
