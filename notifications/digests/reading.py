@@ -63,8 +63,8 @@ class Due(NamedTuple):
 
 
 class Bundle(NamedTuple):
-    """What is left of a digest's items: how many, since when, and the newest MAX_ITEMS of them, oldest first. `is_held`:
-    one is of a paused campaign. All wait then, as an item goes with this digest only."""
+    """What is left of a digest's items: how many, since when, and the newest MAX_ITEMS of them, oldest first.
+    `is_held`: one is of a paused campaign. All wait then, as an item goes with this digest only."""
 
     total: int
     since: datetime

@@ -18,8 +18,8 @@ from notifications.services.tracking_sql import brothers_range
 #: Rows of closed digests that are removed at a time.
 PURGE = 2000
 
-#: First the digests are locked, as closing does and in the order of gathering: whoever comes second finds one closed, or
-#: the item gone.
+#: First the digests are locked, as closing does and in the order of gathering: whoever comes second finds one closed,
+#: or the item gone.
 _HELD_ITEMS = """
     SELECT i.notification_id, d.id FROM notifications_digestitem i JOIN notifications_digest d ON d.id = i.digest_id
      WHERE i.notification_id = ANY($1::uuid[]) AND d.state = 'open'

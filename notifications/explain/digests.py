@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from notifications.choices import Priority, SkipReason
+from notifications.digests.closing import SOURCE
 from notifications.digests.moments import closes_at
 from notifications.explain.personal import Case
 from notifications.explain.verdicts import Check, Source, Store, Verdict
@@ -14,6 +14,7 @@ from notifications.models import Digest, DigestState
 from notifications.services.acceptance import digest_in
 from preferences.digesting import DigestRule, rule_of
 from preferences.digesting.wording import how_often
+from preferences.quiet_hours import zone
 
 
 def digest(case: Case) -> Check | None:
@@ -32,7 +33,7 @@ def digest(case: Case) -> Check | None:
     if waiting is None and rule.first_at_once:
         says = "It is the first of its kind for a while: it goes at once, and what follows is gathered."
         return Check(gate="digest", verdict=Verdict.PASS, says=says, seen=seen, sources=sources)
-    until = waiting.closes_at if waiting else _closes_at(case, rule)
+    until = _closes_at(case, rule, waiting)
     if waiting:
         seen["Waits with"] = f"{waiting.count:,} others" if waiting.count != 1 else "1 other"
     says = f"It would be gathered into a digest that is sent on {day(until)}."
@@ -61,7 +62,7 @@ def _goes_at_once(case: Case) -> str:
         return "A critical message never waits for a digest."
     if draft.send_at is not None and draft.send_at > now:
         return "It has a time of its own and does not wait for a digest."
-    return "It is a digest itself." if draft.dedup_key.startswith("digest:") else ""
+    return "It is a digest itself." if case.went.source.startswith(SOURCE) else ""
 
 
 def _open(case: Case) -> Digest | None:
@@ -71,5 +72,11 @@ def _open(case: Case) -> Digest | None:
     ).first()  # fmt: skip
 
 
-def _closes_at(case: Case, rule: DigestRule) -> datetime:
-    return closes_at(rule, case.went.now, ZoneInfo(case.person.recipient.timezone or "UTC"))[0]
+def _closes_at(case: Case, rule: DigestRule, waiting: Digest | None) -> datetime:
+    """When the digest would leave with this in it: a sliding window goes on."""
+    alone, latest = closes_at(rule, case.went.now, zone(case.person.recipient.timezone))
+    if waiting is None:
+        return alone
+    if latest is None or waiting.latest_at is None:
+        return waiting.closes_at
+    return max(waiting.closes_at, min(alone, waiting.latest_at))

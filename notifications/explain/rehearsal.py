@@ -66,6 +66,7 @@ class Rehearsal:
     recipient where acceptance went by the cache. `is_said_now`: somebody is saying the same at this very moment."""
 
     draft: Draft
+    source: str
     is_test: bool
     now: datetime
     faults: list[FieldError] = field(default_factory=list)
@@ -99,7 +100,7 @@ class _Way:
     def go(self) -> Rehearsal:
         with direct_cursor() as cursor:
             cursor.execute("SELECT now()")
-            went = Rehearsal(self.draft, self.is_test, cursor.fetchone()[0])
+            went = Rehearsal(self.draft, self.source, self.is_test, cursor.fetchone()[0])
         if self.source.startswith("api:"):  # nobody else is refused for it
             try:
                 overload.admit([self.draft], self.preferences)

@@ -59,6 +59,21 @@ def test_a_dry_run_says_when_the_digest_leaves() -> None:
     assert not Digest.objects.exists()
 
 
+def test_a_dry_run_says_that_a_sliding_window_goes_on() -> None:
+    factories.category("comments", digest_mode="sliding", digest_window_seconds=600, digest_cap_seconds=3600)
+    draft = Draft(recipient="ann", category="comments", content=HERE, dedup_key="digest:of-mine")
+    Api().post("notifications/", BODY)
+    Digest.objects.update(closes_at=timezone.now() + timedelta(seconds=60))
+
+    found = explain.explain(draft, source="api:x")
+
+    [until] = [way.until for way in found.ways if way.channel == "email"]
+    assert until == found.at + timedelta(seconds=600)
+    Digest.objects.update(latest_at=timezone.now() + timedelta(seconds=90))
+    [way] = [way for way in explain.explain(draft, source="api:x").ways if way.channel == "email"]
+    assert way.until == Digest.objects.get().latest_at
+
+
 def test_a_dry_run_of_a_critical_one_says_that_it_does_not_wait() -> None:
     draft = Draft(recipient="ann", category="comments", content=HERE, priority="critical", channels=["email"])
 
