@@ -264,6 +264,12 @@ COUNTS_TEN_MINUTES_DAYS = env.int("COUNTS_TEN_MINUTES_DAYS", default=15)
 COUNTS_MINUTES_DAYS = env.int("COUNTS_MINUTES_DAYS", default=3)
 #: Of the app that owns the templates: why one cannot be used for a digest on these channels, or an empty string.
 DIGEST_TEMPLATE_CHECK = "notifications.digests.wordings.problem"
+#: What apps keep about a person, for the copy that people may take along: by name, a function of a recipient's id that
+#: gives lists of JSON objects.
+PERSONAL_DATA = {
+    "notifications": "notifications.personal.notifications",
+    "inbox": "channels_app.personal.inbox",
+}
 #: What apps above the pipeline have `run_maintenance` do: a function without arguments, and its rhythm in seconds.
 MAINTENANCE_TASKS = {
     "channels_app.retention.purge": 3600.0,

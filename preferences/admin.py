@@ -116,9 +116,15 @@ class RecipientAdmin(BigTableAdmin):
                 )
             },
         ),
-        ("More", {"fields": ("attributes", "created_at", "updated_at"), "classes": ("collapse",)}),
+        (
+            "More",
+            {
+                "fields": ("attributes", ("email_verified_at", "phone_verified_at"), "created_at", "updated_at"),
+                "classes": ("collapse",),
+            },
+        ),
     )
-    readonly_fields = ("created_at", "updated_at")
+    readonly_fields = ("email_verified_at", "phone_verified_at", "created_at", "updated_at")
     actions_detail = ("erase",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Recipient]:

@@ -95,6 +95,13 @@ class Way(TextChoices):
     HOST = "host", "Host application"
 
 
+class LinkPurpose(TextChoices):
+    """What a link that was sent to a person is for."""
+
+    EMAIL = "email", "Confirming an address"
+    DATA = "data", "Taking along or erasing data"
+
+
 class Changed(TextChoices):
     """What of a person was changed."""
 

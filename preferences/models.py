@@ -12,9 +12,19 @@ from django.db.models.functions import Now, Upper
 from core.ids import uuid7
 from preferences.choices import Changed, Channel, Platform, Priority, Purpose, Strategy, SuppressionReason, Way
 from preferences.digesting.models import DigestChoice, DigestConfig
+from preferences.personal.models import SentLink
 from preferences.strategies import DEFAULT_WAIT, MAX_AFTER, MIN_WAIT
 
-__all__ = ["Category", "ChangeRecord", "DeviceToken", "DigestChoice", "Preference", "Recipient", "Suppression"]
+__all__ = [
+    "Category",
+    "ChangeRecord",
+    "DeviceToken",
+    "DigestChoice",
+    "Preference",
+    "Recipient",
+    "SentLink",
+    "Suppression",
+]
 
 #: Seconds: a week. The first message of a longer window might have left the record by then.
 MAX_DEDUP_SECONDS = 7 * 24 * 3600
@@ -39,6 +49,8 @@ class Recipient(models.Model):
     name = models.CharField(max_length=200, blank=True, default="")
     email = models.EmailField(max_length=254, blank=True, default="")
     phone = models.CharField(max_length=16, blank=True, default="", help_text="E.164, for example +4915112345678")
+    email_verified_at = models.DateTimeField("email confirmed", null=True, blank=True, editable=False)
+    phone_verified_at = models.DateTimeField("phone confirmed", null=True, blank=True, editable=False)
     locale = models.CharField(max_length=35, blank=True, default="", help_text="BCP 47, for example pt-BR")
     timezone = models.CharField(max_length=64, default="UTC", help_text="IANA, for example Europe/Berlin")
     quiet_start = models.TimeField("quiet from", null=True, blank=True, help_text="In their time zone; both or neither")

@@ -146,6 +146,24 @@ def quiet_hours_text(text: str) -> str:
     return windows.written(*window)
 
 
+def yes_or_no(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValidationProblem("not_a_boolean", "This must be true or false.")
+    return value
+
+
+def yes_or_no_text(text: str) -> str:
+    """`true` or `false`, as spreadsheets and people write them. Empty stays empty."""
+    said = text.strip().lower()
+    if said in ("true", "yes", "1"):
+        return "true"
+    if said in ("false", "no", "0"):
+        return "false"
+    if said:
+        raise ValidationProblem("not_a_boolean", "Yes or no.")
+    return ""
+
+
 def attributes(value: object) -> dict[str, Any]:
     """A JSON object of at most 16 KB and 5 levels, storable as jsonb."""
     if not isinstance(value, Mapping):
@@ -192,6 +210,8 @@ VALIDATORS: Final[Mapping[str, Callable[[object], Any]]] = {
     "locale": locale,
     "timezone": timezone,
     "quiet_hours": quiet_hours,
+    "email_verified": yes_or_no,
+    "phone_verified": yes_or_no,
     "attributes": attributes,
 }
 

@@ -184,6 +184,8 @@ def _shape(row: Recipient) -> RecipientShape:
         row.locale,
         row.timezone,
         _quiet_hours(row),
+        row.email_verified_at,
+        row.phone_verified_at,
         row.attributes,
         row.created_at,
         row.updated_at,

@@ -16,6 +16,7 @@ from preferences.strategies import DEFAULT_WAIT, MAX_AFTER, MIN_WAIT
 ExternalId = Annotated[str, Meta(min_length=1, max_length=128, description="Your id of the person")]
 _E164 = "With its country code; stored as E.164, for example +4915112345678"
 
+_VERIFIED = "Your word that they confirmed it; left out, a new address is not confirmed, and the same stays as it is"
 
 Clock = Annotated[str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$", description="As 22:00, in their time zone")]
 
@@ -41,6 +42,8 @@ class RecipientBody(Struct, kw_only=True, forbid_unknown_fields=True):
     locale: Annotated[str, Meta(max_length=35, description="BCP 47, for example pt-BR")] | UnsetType | None = UNSET
     timezone: Annotated[str, Meta(max_length=64, description="IANA, as Europe/Berlin")] | UnsetType | None = UNSET
     quiet_hours: QuietHours | UnsetType | None = UNSET
+    email_verified: Annotated[bool, Meta(description=_VERIFIED)] | UnsetType = UNSET
+    phone_verified: Annotated[bool, Meta(description=_VERIFIED)] | UnsetType = UNSET
     attributes: Annotated[dict[str, Any], Meta(description="Yours, for templates; 16 KB")] | UnsetType | None = UNSET
 
     def changes(self, external_id: str) -> RecipientInput:
@@ -53,6 +56,8 @@ class RecipientBody(Struct, kw_only=True, forbid_unknown_fields=True):
             locale=_given(self.locale, ""),
             timezone=_given(self.timezone, ""),
             quiet_hours=_window(self.quiet_hours),
+            email_verified=self.email_verified,
+            phone_verified=self.phone_verified,
             attributes=_given(self.attributes, {}),
         )
 
@@ -67,6 +72,8 @@ class RecipientBody(Struct, kw_only=True, forbid_unknown_fields=True):
             locale=_or(given.locale, ""),
             timezone=_or(given.timezone, ""),
             quiet_hours=_or(given.quiet_hours, None),
+            email_verified=given.email_verified,
+            phone_verified=given.phone_verified,
             attributes=_or(given.attributes, {}),
         )
 
@@ -115,6 +122,8 @@ class RecipientShape(Struct):
     locale: str
     timezone: str
     quiet_hours: QuietHours | None
+    email_verified_at: datetime | None
+    phone_verified_at: datetime | None
     attributes: dict[str, Any]
     created_at: datetime
     updated_at: datetime

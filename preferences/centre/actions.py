@@ -1,6 +1,7 @@
 """What the forms of the page do: each action takes the visitor and what they sent, and changes something or refuses."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import time, timedelta
 from typing import Any
 from uuid import UUID
@@ -8,9 +9,11 @@ from uuid import UUID
 from django.db.models.functions import Now
 from django.http import QueryDict
 
+from preferences import validation
 from preferences.centre import rhythms, words
 from preferences.centre.visitors import Visitor
 from preferences.models import ChangeRecord, DeviceToken
+from preferences.personal import links, mail
 from preferences.services import BatchRejected, PreferencesService, RecipientInput, Trace
 from preferences.services.undoing import REMOVED
 from preferences.validation import NO_QUIET_HOURS
@@ -105,6 +108,38 @@ def remove_device(visitor: Visitor, sent: QueryDict, trace: Trace) -> None:
     PreferencesService().retire_tokens([device_id], REMOVED, trace=trace)
 
 
+def ask_for_email(visitor: Visitor, sent: QueryDict, trace: Trace) -> None:
+    """Send a link that confirms an address, to that address. Whoever came by a link may have been forwarded it, so they
+    may confirm the address that is known and give no other: with another they would get everything else."""
+    person = visitor.recipient
+    try:
+        address = person.email if visitor.by_link else validation.email(sent.get("email", ""))
+    except validation.ValidationProblem as problem:
+        raise Refused("email", problem.message) from None
+    if not address:
+        raise Refused("email", "Give an email address.")
+    if address == person.email and person.email_verified_at:
+        raise Refused("email", "This is your address, and it is confirmed.")
+    with _refusing("email"):
+        links.send_confirmation(person, address)
+
+
+def ask_for_data(visitor: Visitor, sent: QueryDict, trace: Trace) -> None:
+    """Send the way to their data to the address they confirmed: this link alone does not lead there."""
+    with _refusing("data"):
+        links.send_data(visitor.recipient)
+
+
+@contextmanager
+def _refusing(field: str) -> Iterator[None]:
+    if not mail.is_possible():
+        raise Refused(field, "Please write to the service that sends you these messages.")
+    try:
+        yield
+    except links.NotSent as reason:
+        raise Refused(field, reason.message, reason.status) from None
+
+
 def undo(visitor: Visitor, sent: QueryDict, trace: Trace) -> None:
     batch = _uuid(sent.get("batch", ""))
     if batch is None or not PreferencesService().undo(visitor.recipient.external_id, batch, trace):
@@ -125,4 +160,6 @@ ACTIONS: Mapping[str, Action] = {
     "quiet": set_quiet_hours,
     "device": remove_device,
     "undo": undo,
+    "email": ask_for_email,
+    "data": ask_for_data,
 }

@@ -12,6 +12,7 @@ from preferences.centre import locales, rhythms, words
 from preferences.centre.visitors import Visitor
 from preferences.choices import Changed, Channel, Platform, SuppressionReason, Way
 from preferences.models import ChangeRecord, DeviceToken, Recipient, Suppression
+from preferences.personal import mail
 from preferences.services import history, undoing
 from preferences.validation import DEFAULT_QUIET_HOURS
 
@@ -42,6 +43,7 @@ class Address:
     label: str
     shown: str
     stopped: str
+    is_verified: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +71,17 @@ def context(visitor: Visitor, *, saved: UUID | None = None, undone: bool = False
         "history": [_line(change, zone) for change in history.newest(recipient.pk, MAX_HISTORY)],
         "undoable": saved if saved and undoing.changes_of(recipient.pk, saved) else None,
         "undone": undone,
+        "mail_possible": mail.is_possible(),
     }
 
 
 def addresses(recipient: Recipient, *, hidden: bool) -> list[Address]:
     """Where this person can be reached; masked for whoever came by a link, which may have been forwarded."""
     given = [
-        (Channel.EMAIL.value, "Email", recipient.email, masked_email),
-        (Channel.SMS.value, "Text messages", recipient.phone, masked_phone),
+        (Channel.EMAIL.value, "Email", recipient.email, recipient.email_verified_at, masked_email),
+        (Channel.SMS.value, "Text messages", recipient.phone, recipient.phone_verified_at, masked_phone),
     ]
-    hashes = {channel: Suppression.hash_of(address) for channel, _, address, _ in given if address}
+    hashes = {channel: Suppression.hash_of(address) for channel, _, address, _, _ in given if address}
     rows = Suppression.objects.filter(channel__in=hashes, address_hash__in=hashes.values())
     stopped = {(row.channel, row.address_hash): row.reason for row in rows}
     return [
@@ -87,8 +90,9 @@ def addresses(recipient: Recipient, *, hidden: bool) -> list[Address]:
             label,
             mask(address) if hidden else address,
             _STOPPED.get(stopped.get((channel, hashes[channel]), ""), ""),
+            verified_at is not None,
         )
-        for channel, label, address, mask in given
+        for channel, label, address, verified_at, mask in given
         if address
     ]
 

@@ -23,14 +23,14 @@ from preferences.centre.visitors import Visitor
 from preferences.models import Recipient
 from preferences.services import Trace
 
-_HEADERS = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
+SESSION_HEADERS = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
 #: A link's page tells nobody its address. (One by session has to: Django checks where a form comes from.)
-_LINK_HEADERS = {**_HEADERS, "Referrer-Policy": "no-referrer"}
+LINK_HEADERS = {**SESSION_HEADERS, "Referrer-Policy": "no-referrer"}
 _RETRY_SECONDS = 5
-_METHODS = ["GET", "HEAD", "POST"]
+METHODS = ["GET", "HEAD", "POST"]
 
 
-@require_http_methods(_METHODS)
+@require_http_methods(METHODS)
 def by_session(request: HttpRequest) -> HttpResponse:
     """The page of whoever is signed in, as /inbox/ finds them."""
     visitor = visitors.by_session(request)
@@ -44,23 +44,23 @@ def by_session(request: HttpRequest) -> HttpResponse:
 
 
 @csrf_exempt  # the token is what proves it: another site that knows it needs no forged form, and no other can make one
-@require_http_methods(_METHODS)
+@require_http_methods(METHODS)
 def by_link(request: HttpRequest, token: str) -> HttpResponse:
     """No sign-in, no cookie, no session."""
     try:
         visitor = visitors.by_link(token)
     except (OperationalError, InterfaceError):
-        return _later()
-    return _gone() if visitor is None else _answered(request, visitor)
+        return later()
+    return gone() if visitor is None else _answered(request, visitor)
 
 
 def _answered(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     try:
         return _acted(request, visitor) if request.method == "POST" else _shown(request, visitor)
     except Recipient.DoesNotExist:  # erased meanwhile
-        return _gone()
+        return gone()
     except (OperationalError, InterfaceError):
-        return _later()
+        return later()
 
 
 def _acted(request: HttpRequest, visitor: Visitor) -> HttpResponse:
@@ -70,8 +70,10 @@ def _acted(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     except Refused as refused:
         visitor.recipient.refresh_from_db()
         return _page_of(request, visitor, refused=refused)
-    undone = request.POST.get("action") == "undo"
-    said = {"undone": "1"} if undone else {"saved": str(trace.batch)}
+    did = request.POST.get("action", "")
+    said = {"undo": {"undone": "1"}, "email": {"sent": "1"}, "data": {"sent": "1"}}.get(
+        did, {"saved": str(trace.batch)}
+    )
     response = HttpResponseRedirect(f"{visitor.home}?{urlencode(said)}")
     response.status_code = 303
     return _with_headers(response, visitor)
@@ -85,6 +87,7 @@ def _page_of(request: HttpRequest, visitor: Visitor, refused: Refused | None = N
     saved = None if refused else _batch(request.GET.get("saved", ""))
     values = {
         **context(visitor, saved=saved, undone=refused is None and "undone" in request.GET),
+        "sent": refused is None and "sent" in request.GET,
         "refused": refused,
     }
     # A page that anybody with the link is shown says nothing of who is signed in: no context of the request.
@@ -100,20 +103,20 @@ def _batch(text: str) -> UUID | None:
 
 
 def _with_headers(response: HttpResponse, visitor: Visitor) -> HttpResponse:
-    for name, value in (_LINK_HEADERS if visitor.by_link else _HEADERS).items():
+    for name, value in (LINK_HEADERS if visitor.by_link else SESSION_HEADERS).items():
         response.headers[name] = value
     return response
 
 
-def _gone() -> HttpResponse:
-    return _page("preferences/closed.html", {"state": "gone"}, 404)
+def gone(state: str = "gone") -> HttpResponse:
+    return _page("preferences/closed.html", {"state": state}, 404)
 
 
-def _later() -> HttpResponse:
+def later() -> HttpResponse:
     response = _page("preferences/closed.html", {"state": "later"}, 503)
     response["Retry-After"] = str(_RETRY_SECONDS)
     return response
 
 
 def _page(template: str, values: dict[str, object], status: int) -> HttpResponse:
-    return HttpResponse(render_to_string(template, values), status=status, headers=_LINK_HEADERS)
+    return HttpResponse(render_to_string(template, values), status=status, headers=LINK_HEADERS)

@@ -58,6 +58,8 @@ def known_columns(region: str | None) -> dict[str, Column]:
         "locale": _remembered(validation.locale),
         "timezone": _remembered(lambda text: validation.timezone(text) if text else ""),
         "quiet_hours": _remembered(validation.quiet_hours_text),
+        "email_verified": _remembered(validation.yes_or_no_text),
+        "phone_verified": _remembered(validation.yes_or_no_text),
     }
 
 

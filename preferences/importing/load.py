@@ -36,7 +36,7 @@ _TURN_SECONDS = 0.0005
 _TABLES = """
     CREATE TEMP TABLE IF NOT EXISTS carillon_import
         (id uuid, external_id text, name text, email text, phone text, locale text, timezone text, quiet_hours text,
-         attributes jsonb);
+         email_verified boolean, phone_verified boolean, attributes jsonb);
     CREATE TEMP TABLE IF NOT EXISTS carillon_import_seen (hash bigint);
     TRUNCATE carillon_import_seen
 """

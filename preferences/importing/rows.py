@@ -18,7 +18,7 @@ MAX_COLUMNS: Final = 200
 #: Other spellings of the known columns, after lower-casing and with blanks and dashes as underscores.
 ALIASES: Final = {"id": "external_id", "time_zone": "timezone", "e_mail": "email", "language": "locale"}
 #: The known columns in the order of a row, after its key.
-FIELDS: Final = ("name", "email", "phone", "locale", "timezone", "quiet_hours")
+FIELDS: Final = ("name", "email", "phone", "locale", "timezone", "quiet_hours", "email_verified", "phone_verified")
 
 
 class Rejected(Exception):

@@ -24,7 +24,8 @@ Window = tuple[time, time] | Literal["none"]
 class RecipientInput:
     """A recipient to be created or changed. A field that is UNSET stays as it is (and takes its default on a new
     recipient); an empty string, and None for the quiet hours, clears it: "none" wants no quiet hours, not even those
-    of the installation. `attributes` replaces the whole object."""
+    of the installation. `attributes` replaces the whole object. `email_verified` and `phone_verified` are the host's
+    word that an address is confirmed; left out, a new address is not."""
 
     external_id: str
     name: str | UnsetType = UNSET
@@ -33,6 +34,8 @@ class RecipientInput:
     locale: str | UnsetType = UNSET
     timezone: str | UnsetType = UNSET
     quiet_hours: Window | UnsetType | None = UNSET
+    email_verified: bool | UnsetType = UNSET
+    phone_verified: bool | UnsetType = UNSET
     attributes: Mapping[str, object] | UnsetType = UNSET
 
 

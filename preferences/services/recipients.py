@@ -16,11 +16,13 @@ from preferences.validation import DEFAULT_QUIET_HOURS, NO_QUIET_HOURS, VALIDATO
 #: A batch as rows: null means "leave as it is". `attributes` is JSON text.
 _INPUT = (
     "unnest(%(id)s::uuid[], %(external_id)s::text[], %(name)s::text[], %(email)s::text[], %(phone)s::text[],"
-    " %(locale)s::text[], %(timezone)s::text[], %(quiet_hours)s::text[], %(attributes)s::text[])"
-    " AS i(id, external_id, name, email, phone, locale, timezone, quiet_hours, attributes)"
+    " %(locale)s::text[], %(timezone)s::text[], %(quiet_hours)s::text[], %(email_verified)s::boolean[],"
+    " %(phone_verified)s::boolean[], %(attributes)s::text[])"
+    " AS i(id, external_id, name, email, phone, locale, timezone, quiet_hours, email_verified, phone_verified,"
+    " attributes)"
 )
 _TEXTS = ("name", "email", "phone", "locale", "timezone")
-_FIELDS = (*_TEXTS, "quiet_hours", "attributes")
+_FIELDS = (*_TEXTS, "quiet_hours", "email_verified", "phone_verified", "attributes")
 #: `i.quiet_hours` is null for what stays, NO_QUIET_HOURS, DEFAULT_QUIET_HOURS, or as 22:00-07:30.
 _WINDOW = f"nullif(nullif(i.quiet_hours, '{NO_QUIET_HOURS}'), '{DEFAULT_QUIET_HOURS}')"
 _NEVER = f"(i.quiet_hours = '{NO_QUIET_HOURS}')"
@@ -34,6 +36,18 @@ _QUIET_DIFFERS = f"(i.quiet_hours IS NOT NULL AND i.quiet_hours <> {_QUIET})"
 #: Where the zone decides something: only of who has quiet hours.
 _ZONE_DIFFERS = "(r.quiet_start IS NOT NULL AND coalesce(i.timezone, r.timezone) <> r.timezone)"
 
+#: Whether the host says that an address is confirmed, null where it says nothing; and where that is news.
+_SAID = {kind: f"(i.{kind}_verified AND coalesce(i.{kind}, r.{kind}) <> '')" for kind in ("email", "phone")}
+_VERIFIED_DIFFERS = " OR ".join(f"{said} <> (r.{kind}_verified_at IS NOT NULL)" for kind, said in _SAID.items())
+
+
+def _verified_at(kind: str) -> str:
+    """A new address is not confirmed, unless the host says so; of the same one only a word of the host changes it."""
+    is_same = f"coalesce(i.{kind}, r.{kind}) = r.{kind}"
+    return f"""CASE WHEN {_SAID[kind]} IS NULL AND {is_same} THEN r.{kind}_verified_at
+                        WHEN {_SAID[kind]} AND {is_same} THEN coalesce(r.{kind}_verified_at, clock_timestamp())
+                        WHEN {_SAID[kind]} THEN clock_timestamp() END"""
+
 
 def insert_new(source: str) -> str:
     """SQL that inserts the rows of `source` whose external id is new and answers how many. In the order of the ids,
@@ -42,10 +56,13 @@ def insert_new(source: str) -> str:
         WITH made AS (
             INSERT INTO preferences_recipient
                    (id, external_id, name, email, phone, locale, timezone, quiet_start, quiet_end, quiet_never,
-                    attributes)
+                    email_verified_at, phone_verified_at, attributes)
             SELECT i.id, i.external_id, coalesce(i.name, ''), coalesce(i.email, ''), coalesce(i.phone, ''),
                    coalesce(i.locale, ''), coalesce(i.timezone, 'UTC'), {_START}, {_END},
-                   coalesce({_NEVER}, FALSE), coalesce(i.attributes::jsonb, '{{}}')
+                   coalesce({_NEVER}, FALSE),
+                   CASE WHEN i.email_verified AND i.email <> '' THEN clock_timestamp() END,
+                   CASE WHEN i.phone_verified AND i.phone <> '' THEN clock_timestamp() END,
+                   coalesce(i.attributes::jsonb, '{{}}')
               FROM {source} ORDER BY i.external_id COLLATE "C"
             ON CONFLICT (external_id) DO NOTHING RETURNING 1
         ) SELECT count(*) FROM made"""
@@ -61,14 +78,15 @@ def update_changed(source: str, attributes: str) -> str:
     doing it was.
     """
     differs = " OR ".join([f"coalesce(i.{name}, r.{name}) <> r.{name}" for name in _TEXTS])
-    differs = f"({differs} OR {_QUIET_DIFFERS} OR {attributes} <> r.attributes)"
+    differs = f"({differs} OR {_QUIET_DIFFERS} OR {_VERIFIED_DIFFERS} OR {attributes} <> r.attributes)"
     return f"""
         WITH locked AS MATERIALIZED (
-            SELECT r.id, i.name, i.email, i.phone, i.locale, i.timezone, i.quiet_hours, i.attributes,
-                   r.email AS old_email, r.phone AS old_phone, r.locale AS old_locale, r.timezone AS old_timezone,
+            SELECT r.id, i.name, i.email, i.phone, i.locale, i.timezone, i.quiet_hours, i.email_verified,
+                   i.phone_verified, i.attributes, r.email AS old_email, r.phone AS old_phone,
+                   r.locale AS old_locale, r.timezone AS old_timezone,
                    {_QUIET} AS old_quiet
               FROM (SELECT i.external_id, i.name, i.email, i.phone, i.locale, i.timezone, i.quiet_hours,
-                           i.attributes::jsonb AS attributes FROM {source}) i
+                           i.email_verified, i.phone_verified, i.attributes::jsonb AS attributes FROM {source}) i
               JOIN preferences_recipient r ON r.external_id = i.external_id
              WHERE {differs}
              ORDER BY r.external_id FOR NO KEY UPDATE OF r
@@ -85,6 +103,8 @@ def update_changed(source: str, attributes: str) -> str:
         )
         UPDATE preferences_recipient r
            SET name = coalesce(i.name, r.name), email = coalesce(i.email, r.email),
+               email_verified_at = {_verified_at("email")},
+               phone_verified_at = {_verified_at("phone")},
                phone = coalesce(i.phone, r.phone), locale = coalesce(i.locale, r.locale),
                timezone = coalesce(i.timezone, r.timezone), attributes = {attributes},
                quiet_start = CASE WHEN i.quiet_hours IS NULL THEN r.quiet_start ELSE {_START} END,

@@ -13,8 +13,8 @@ from core.ids import Key
 from preferences.digesting import words
 from preferences.digesting.words import DigestChange
 from preferences.errors import ValidationProblem
-from preferences.models import DeviceToken, Recipient
-from preferences.services import addresses, choices, reach, recipients, undoing
+from preferences.models import DeviceToken
+from preferences.services import addresses, choices, reach, recipients, subjects, undoing
 from preferences.services.cache import ReachCache
 from preferences.services.categories import CategoryCache, CategoryInfo
 from preferences.services.inputs import UNSET, PreferenceChange, RecipientInput, Trace, UnsetType, UpsertResult, Window
@@ -101,8 +101,15 @@ class PreferencesService:
         they are in. What is held already leaves when the hold ends that it was given. Raises Recipient.DoesNotExist
         and BatchRejected."""
         with transaction.atomic():
-            Recipient.objects.select_for_update(no_key=True).only("id").get(external_id=external_id)
+            subjects.held(external_id)
             self.upsert([RecipientInput(external_id=external_id, quiet_hours=quiet_hours, timezone=timezone)], trace)
+
+    def confirm_email(self, external_id: str, address: str, trace: Trace | None = None) -> None:
+        """This address is theirs, and they have shown that they read what is sent there. It replaces the one they had.
+        Raises Recipient.DoesNotExist and BatchRejected."""
+        with transaction.atomic():
+            subjects.held(external_id)
+            self.upsert([RecipientInput(external_id=external_id, email=address, email_verified=True)], trace)
 
     def set_digests(self, external_id: str, changes: Sequence[DigestChange], trace: Trace | None = None) -> None:
         """Write what a person says about digests. What was gathered by a rhythm they change leaves at once. Raises

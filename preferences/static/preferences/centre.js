@@ -16,7 +16,7 @@ function say(words) {
 function settle() {
   for (const box of document.querySelectorAll("#centre .switch")) box.checked = box.hasAttribute("checked");
   for (const option of document.querySelectorAll("#centre option")) option.selected = option.hasAttribute("selected");
-  for (const time of document.querySelectorAll("#centre input[type=time]")) time.value = time.getAttribute("value") ?? "";
+  for (const field of document.querySelectorAll("#centre :is(input[type=time], input[type=email])")) field.value = field.getAttribute("value") ?? "";
   suggestZone();
 }
 

@@ -33,6 +33,8 @@ def test_put_creates_and_normalises(api: Api) -> None:
         "locale": "pt-BR",
         "timezone": "Europe/Berlin",
         "quiet_hours": None,
+        "email_verified_at": None,
+        "phone_verified_at": None,
         "attributes": {"plan": "pro"},
         "created_at": "",
         "updated_at": "",
