@@ -1,26 +1,52 @@
 """The preference centre in a real browser: choices are saved as they are made, taken back, and anybody can use it."""
 
+import json
+import re
 import time
+from importlib import import_module
 from typing import Any
 
 import pytest
+from django.conf import settings
+from django.core import mail
 
 from core import ids
 from preferences.centre import tokens
-from preferences.models import Preference, Recipient
+from preferences.models import DigestChoice, Preference, Recipient
+from preferences.visiting import SESSION_KEY
 from tests import factories
 from tests.browser.axe import violations
+
+SessionStore = import_module(settings.SESSION_ENGINE).SessionStore
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture
-def address(live_server: Any) -> str:
-    """Ada's page, by a link."""
-    factories.category("orders")
+def ada(settings: Any) -> Recipient:
+    settings.EMAIL_URL = "smtp://mail.example"  # the tests' backend keeps what is sent
+    settings.QUIET_HOURS = "21:00-08:00"
+    factories.category("orders", cap_per_week=3)
     factories.category("security", is_required=True)
-    ada = factories.recipient("ada", email="ada@example.com", phone="+4915112345678")
+    return factories.recipient("ada", email="ada@example.com", phone="+4915112345678")
+
+
+@pytest.fixture
+def address(live_server: Any, ada: Recipient) -> str:
+    """Ada's page, by a link."""
     return f"{live_server.url}/preferences/{tokens.make(ids.key(ada.pk), now=time.time())}/"
+
+
+@pytest.fixture
+def own(live_server: Any, ada: Recipient, page: Any) -> str:
+    """Ada's page, by her session, which this tab has."""
+    session = SessionStore()
+    session[SESSION_KEY] = "ada"
+    session.create()
+    page.context.add_cookies(
+        [{"name": settings.SESSION_COOKIE_NAME, "value": session.session_key, "url": live_server.url}]
+    )
+    return f"{live_server.url}/preferences/"
 
 
 def test_a_choice_is_saved_at_once_and_taken_back(page: Any, address: str) -> None:
@@ -50,9 +76,66 @@ def test_quiet_hours_are_saved_by_their_button(page: Any, address: str) -> None:
     assert str(Recipient.objects.get().quiet_start) == "22:00:00"
 
 
+def test_how_often_is_saved_as_it_is_chosen(page: Any, address: str) -> None:
+    page.goto(address)
+    page.get_by_label("Orders").and_(page.locator("select")).select_option(label="Every hour")
+    page.get_by_role("button", name="Undo").wait_for()
+    assert DigestChoice.objects.get().rhythm == "hourly"
+
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_text("Put back as it was.").wait_for()
+    assert not DigestChoice.objects.exists()
+
+
+def test_none_for_me_is_one_press(page: Any, address: str) -> None:
+    page.goto(address)
+    page.get_by_role("button", name="No quiet hours for me").click()
+    page.get_by_text("You want none").wait_for()
+    assert Recipient.objects.get().quiet_never
+
+
+def test_by_session_choices_are_saved_and_another_address_is_confirmed(page: Any, own: str) -> None:
+    # When somebody signed in turns a switch off, then it is saved, whatever their browser's cookies
+    page.goto(own)
+    page.locator('input.switch[value="orders:email"]').click()
+    page.get_by_role("button", name="Undo").wait_for()
+    assert Preference.objects.get().enabled is False
+
+    # When they give another address, then a link is sent there, and its button makes it theirs
+    page.get_by_label("Email address").fill("ada@new.example")
+    page.keyboard.press("Enter")
+    page.get_by_text("A link is on its way to you.").wait_for()
+    assert page.get_by_label("Email address").input_value() == "ada@example.com"
+    link = re.search(r"/preferences/confirm/\S+", str(mail.outbox[-1].body))
+    assert link
+    page.goto(own.replace("/preferences/", link[0]))
+    assert violations(page) == []
+    page.get_by_role("button", name="Yes, use this address").click()
+    page.get_by_text("Your address is confirmed").wait_for()
+    assert Recipient.objects.get().email == "ada@new.example"
+
+
+def test_data_is_taken_along_and_erased(page: Any, own: str) -> None:
+    page.goto(own)
+    page.get_by_role("link", name="Take a copy of your data, or erase it").click()
+    assert violations(page) == []
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download the copy").click()
+    assert json.loads(download.value.path().read_bytes())["profile"]["email"] == "ada@example.com"
+
+    page.get_by_label("Type ERASE to confirm").fill("ERASE")
+    page.keyboard.press("Enter")
+    page.get_by_text("Your data is erased").wait_for()
+    assert not Recipient.objects.exists()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_nothing_stands_in_anybodys_way(page: Any, address: str, scheme: str, width: int) -> None:
+@pytest.mark.parametrize("way", ["address", "own"])
+def test_nothing_stands_in_anybodys_way(
+    page: Any, request: pytest.FixtureRequest, scheme: str, width: int, way: str
+) -> None:
+    address = request.getfixturevalue(way)
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 844})
     page.add_init_script(

@@ -285,6 +285,19 @@ def test_a_large_untidy_file_is_imported_but_for_what_is_wrong_with_it(run):
     assert Recipient.objects.filter(attributes__city="München").count() > 1000
 
 
+def test_whether_an_address_is_confirmed_is_taken_from_the_file_and_lost_with_a_change(run):
+    report, rejected = run(
+        "id,email,Email verified\nann,ann@a.example,yes\nbob,bob@a.example,\ncid,cid@a.example,perhaps\n"
+    )
+    assert rejected == [(4, "not_a_boolean")]
+    assert [one.external_id for one in Recipient.objects.exclude(email_verified_at=None)] == ["ann"]
+
+    report, _ = run("id,email\nann,ann@a.example\nbob,bob@a.example\n")
+    assert number(report, "unchanged") == 2
+    run("id,email\nann,ann@b.example\n")
+    assert not Recipient.objects.exclude(email_verified_at=None).exists()
+
+
 class TestQuietHours:
     def test_are_set_left_and_taken_back(self, run):
         report, rejected = run("id,Quiet hours\nann,22:00-07:30\nbob,late\ncid,\ndee,21:00-06:00\n")

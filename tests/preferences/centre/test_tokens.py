@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from preferences.centre import tokens
-from preferences.centre.tokens import DATA_SECONDS, make, make_data, read, read_data
+from preferences.centre.tokens import DATA_SECONDS, make, make_data, make_email, read, read_data, read_email
 from preferences.unsubscribing import tokens as unsubscribing
 
 DAY = 86_400
@@ -55,6 +55,13 @@ def test_what_was_made_for_one_purpose_is_refused_for_another(recipient: bytes) 
     choices, data = make(recipient, now=NOW), make_data(recipient, now=NOW)
     leaving = unsubscribing.make(recipient, 1, "email", now=NOW)
 
+    confirmation = make_email(recipient, now=NOW)
+
+    assert read_email(confirmation, now=NOW) is not None
+    for other in (choices, data, leaving):
+        assert read_email(other, now=NOW) is None
+    for other in (read, read_data):
+        assert other(confirmation, now=NOW) is None
     assert read_data(choices, now=NOW) is None
     assert read(data, now=NOW) is None
     assert read(leaving, now=NOW) is None
@@ -67,6 +74,7 @@ def test_what_was_made_for_one_purpose_is_refused_for_another(recipient: bytes) 
 def test_whatever_comes_is_no_error(text: str) -> None:
     assert read(text, now=NOW) is None
     assert read_data(text, now=NOW) is None
+    assert read_email(text, now=NOW) is None
 
 
 def test_a_token_is_good_for_as_long_as_the_settings_say(settings: Any) -> None:
@@ -85,7 +93,7 @@ def test_the_way_to_ones_data_is_short_lived() -> None:
     assert read_data(token, now=NOW + DATA_SECONDS + 1) is None
 
 
-@pytest.mark.parametrize(("make_one", "read_one"), [(make, read), (make_data, read_data)])
+@pytest.mark.parametrize(("make_one", "read_one"), [(make, read), (make_data, read_data), (make_email, read_email)])
 def test_a_secret_that_was_replaced_is_still_known(settings: Any, make_one: Any, read_one: Any) -> None:
     token = make_one(bytes(16), now=NOW)
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "x" * 50, [settings.SECRET_KEY]
