@@ -154,6 +154,8 @@ class RecipientAdmin(BigTableAdmin):
         service.upsert([RecipientInput(external_id=obj.external_id, **given)], trace)
         if changes := form.words.changes():
             service.set_preferences(obj.external_id, changes, trace)
+        if rhythms := form.words.rhythm_changes():
+            service.set_digests(obj.external_id, rhythms, trace)
         obj.pk = recipient_id(obj.external_id) or obj.pk
 
     def change_view(

@@ -13,9 +13,12 @@ from unfold.widgets import (
 )
 
 from preferences.choices import Channel, SuppressionReason
+from preferences.digesting.choosing import may_be_gathered, offered
+from preferences.digesting.rules import read_word, spelled
+from preferences.digesting.words import said_by
 from preferences.errors import ValidationProblem
 from preferences.models import Category, Preference, Recipient, Suppression
-from preferences.services import PreferenceChange
+from preferences.services import DigestChange, PreferenceChange
 from preferences.services.addresses import SUPPRESSIBLE
 from preferences.validation import VALIDATORS
 
@@ -33,6 +36,7 @@ class GridRow:
     title: str
     category: Category | None
     cells: list[forms.BoundField]
+    rhythm: forms.BoundField | None
 
 
 class WordsForm(forms.Form):
@@ -47,9 +51,12 @@ class WordsForm(forms.Form):
         if recipient is not None:
             rows = Preference.objects.filter(recipient=recipient)[: (MAX_CATEGORIES + 1) * len(Channel)]
             self.said = {(row.category_id, row.channel): row.enabled for row in rows}
+        self.rhythms = said_by(recipient) if recipient is not None else {}
         for category in (None, *self.categories):
             for channel in Channel:
                 self.fields[self._name(category, channel)] = self._field(category, channel)
+            if category is None or may_be_gathered(category):
+                self.fields[self._rhythm_name(category)] = self._rhythm(category)
 
     @staticmethod
     def _name(category: Category | None, channel: Channel) -> str:
@@ -66,10 +73,35 @@ class WordsForm(forms.Form):
             widget=UnfoldAdminSelectWidget(attrs={"aria-label": f"{where}, {channel.label}"}),
         )
 
+    @staticmethod
+    def _rhythm_name(category: Category | None) -> str:
+        return f"rhythm-{category.pk if category else 'all'}"
+
+    def _rhythm(self, category: Category | None) -> forms.ChoiceField:
+        own = self.rhythms.get(category.pk if category else None)
+        label = f"{category.name if category else 'Every category'}, how often"
+        return forms.ChoiceField(
+            choices=offered(category, own, self.rhythms.get(None)),
+            required=False,
+            label=label,
+            initial=spelled(own),
+            widget=UnfoldAdminSelectWidget(attrs={"aria-label": label}),
+        )
+
     def rows(self) -> Iterator[GridRow]:
         for category in (None, *self.categories):
             cells = [self[self._name(category, channel)] for channel in Channel]
-            yield GridRow(category.name if category else "Every category", category, cells)
+            name = self._rhythm_name(category)
+            rhythm = self[name] if name in self.fields else None
+            yield GridRow(category.name if category else "Every category", category, cells, rhythm)
+
+    def rhythm_changes(self) -> list[DigestChange]:
+        """The same of how often."""
+        return [
+            DigestChange.of(category.slug if category else None, read_word(self.cleaned_data[name]))
+            for category in (None, *self.categories)
+            if (name := self._rhythm_name(category)) in self.changed_data
+        ]
 
     def changes(self) -> list[PreferenceChange]:
         """What differs from what was said before."""

@@ -14,9 +14,18 @@ _DELETE = """
 """
 
 
+#: Links that were sent to people and are good for nothing any more: they name addresses that may be nobody's.
+_FORGET_LINKS = """
+    DELETE FROM preferences_sentlink WHERE id IN (
+        SELECT id FROM preferences_sentlink WHERE sent_at < now() - interval '1 day' LIMIT %s FOR UPDATE SKIP LOCKED)
+"""
+
+
 def purge() -> int:
     """Delete changes older than `settings.PREFERENCE_HISTORY_DAYS` (0: none), oldest first, in short transactions; how
     many were deleted. At most BATCH * BATCHES in one call. Several may run at once."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FORGET_LINKS, [BATCH])
     days: int = settings.PREFERENCE_HISTORY_DAYS
     deleted = 0
     for _ in range(BATCHES if days else 0):

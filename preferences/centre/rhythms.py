@@ -5,11 +5,9 @@ from dataclasses import dataclass
 
 from preferences.centre.words import MAX_CATEGORIES
 from preferences.choices import DigestRhythm
+from preferences.digesting import choosing
 from preferences.digesting.rules import (
-    DIGEST_COLUMNS,
     DigestRule,
-    DigestWord,
-    digest_rule,
     in_force,
     read_word,
     spelled,
@@ -18,8 +16,6 @@ from preferences.digesting.wording import how_often
 from preferences.digesting.words import said_by
 from preferences.models import Category, Recipient
 from preferences.services import DigestChange
-
-_OFFERED = (DigestRhythm.AS_IT_COMES, DigestRhythm.HOURLY, DigestRhythm.DAILY, DigestRhythm.WEEKLY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,27 +43,16 @@ def offered(recipient: Recipient, categories: Sequence[Category]) -> list[Rhythm
     """One for each category that may be gathered on a channel it uses."""
     said = said_by(recipient)
     return [
-        Rhythm(category, _options(category, said.get(category.pk), said.get(None)))
+        Rhythm(
+            category,
+            [
+                Option(f"{category.slug}={text}", label, is_chosen=text == spelled(said.get(category.pk)))
+                for text, label in choosing.offered(category, said.get(category.pk), said.get(None))
+            ],
+        )
         for category in categories
-        if not category.is_required and set(category.channels) & set(category.digest_channels)
+        if choosing.may_be_gathered(category)
     ]
-
-
-def _options(category: Category, own: DigestWord | None, wide: DigestWord | None) -> list[Option]:
-    rule = digest_rule([getattr(category, name) for name in DIGEST_COLUMNS])
-    words = [None, *(DigestWord(rhythm.value) for rhythm in _OFFERED)]
-    if own not in words:
-        words.append(own)
-    return [
-        Option(f"{category.slug}={spelled(word)}", _label(rule, word, wide), is_chosen=word == own) for word in words
-    ]
-
-
-def _label(rule: DigestRule, word: DigestWord | None, wide: DigestWord | None) -> str:
-    says = how_often(in_force(rule, word or wide, is_required=False))
-    if word is None:
-        return f"As usual: {says[:1].lower()}{says[1:]}"
-    return "Every hour" if word.rhythm == DigestRhythm.HOURLY else says
 
 
 def changes(shown: Sequence[str], chosen: Sequence[str]) -> list[DigestChange]:

@@ -109,9 +109,10 @@ def _data(request: HttpRequest, person: Recipient, use: Use, *, is_once: bool) -
     if act == "erase":
         if request.POST.get("word", "").strip().upper() != WORD:
             return _page("data", {**values, "wrong_word": True}, headers, 422, shown_to)
-        if is_once:
-            use()
-        PreferencesService().erase(person.external_id)
+        with transaction.atomic():
+            if is_once:
+                use()
+            PreferencesService().erase(person.external_id)
         return _page("data", {"state": "erased"}, headers, request=shown_to)
     return _page("data", values, headers, 200 if act is None else 422, shown_to)
 

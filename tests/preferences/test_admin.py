@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from preferences.choices import Changed, Way
-from preferences.models import Category, ChangeRecord, DeviceToken, Preference, Recipient, Suppression
+from preferences.models import Category, ChangeRecord, DeviceToken, DigestChoice, Preference, Recipient, Suppression
 from preferences.services import PreferencesService
 from tests import factories
 from tests.admin import big_tables_scanned, counted, page, signed_in
@@ -194,6 +194,34 @@ class TestRecipient:
 
         for address in (page(person), page(DeviceToken), page(device)):
             assert "secret-push-token" not in client.get(address).content.decode()
+
+
+class TestHowOften:
+    def test_is_shown_changed_and_taken_back(self):
+        person = factories.recipient("ann", devices=0)
+        comments = factories.category("comments", digest_mode="fixed", digest_window_seconds=600)
+        security = factories.category("security", is_required=True)
+        address = f"/admin/preferences/recipient/{person.pk}/change/"
+        client = signed_in(may="everything")
+        shown = client.get(address).content.decode()
+        assert "As usual: gathered for 10 minutes" in shown
+        assert f"rhythm-{security.pk}" not in shown
+
+        client.post(address, saved(**{f"rhythm-{comments.pk}": "weekly::", "rhythm-all": "as_it_comes::"}))
+        said = set(DigestChoice.objects.values_list("category__slug", "rhythm"))
+        assert said == {("comments", "weekly"), (None, "as_it_comes")}
+        assert set(ChangeRecord.objects.values_list("what", "way")) == {("digest", "admin")}
+
+        client.post(address, saved(**{f"rhythm-{comments.pk}": "weekly::", "rhythm-all": ""}))
+        assert DigestChoice.objects.get().category == comments
+
+    def test_what_is_not_offered_is_refused(self):
+        person = factories.recipient("ann", devices=0)
+        address = f"/admin/preferences/recipient/{person.pk}/change/"
+
+        signed_in(may="everything").post(address, saved(**{"rhythm-all": "often::"}))
+
+        assert not DigestChoice.objects.exists()
 
 
 class TestQuietHours:

@@ -15,6 +15,7 @@ from notifications.drafts import Draft
 from notifications.services.notification import NotificationService
 from preferences.models import ChangeRecord, Recipient, SentLink, Suppression
 from preferences.personal import export
+from preferences.retention import purge
 from preferences.services import PreferenceChange, PreferencesService, RecipientInput
 from preferences.visiting import SESSION_KEY
 from tests import factories
@@ -265,3 +266,13 @@ class TestData:
         PreferencesService().upsert([RecipientInput(external_id="ada", email="")])
 
         assert "please write to the service" in Client().get(link).content.decode()
+
+
+def test_links_that_are_good_for_nothing_are_forgotten(here: Client, ada: Recipient) -> None:
+    post(here, "/preferences/", action="email", email="ada@new.example")
+    purge()
+    assert SentLink.objects.exists()
+
+    SentLink.objects.update(sent_at=timezone.now() - timedelta(hours=25))
+    purge()
+    assert not SentLink.objects.exists()
