@@ -1,9 +1,6 @@
 """Writing what people say about digests: a batch of words of one recipient."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import time
-from typing import Self
 from uuid import UUID
 
 from django.db.models import Q
@@ -15,30 +12,11 @@ from preferences.digesting.rules import DigestWord
 from preferences.errors import Problem
 from preferences.models import Category, Recipient
 from preferences.services import history, subjects
-from preferences.services.inputs import Trace
+from preferences.services.inputs import DigestChange, Trace
 from preferences.signals import digests_changed
 
 _WHENS = {DigestRhythm.DAILY: frozenset({"at"}), DigestRhythm.WEEKLY: frozenset({"at", "weekday"})}
 WEEKDAYS = range(7)
-
-
-@dataclass(frozen=True, slots=True)
-class DigestChange:
-    """A word on digests: for one category, or (None) for all of them. `rhythm` None takes the word back.
-
-    `at` is local time and goes with daily and weekly, `weekday` (Monday is 0) with weekly; None leaves them to the
-    category.
-    """
-
-    category_slug: str | None
-    rhythm: str | None
-    at: time | None = None
-    weekday: int | None = None
-
-    @classmethod
-    def of(cls, category_slug: str | None, word: DigestWord | None) -> Self:
-        """The change that makes this the word on a category."""
-        return cls(category_slug, None) if word is None else cls(category_slug, word.rhythm, word.at, word.weekday)
 
 
 def said_by(recipient: Recipient) -> dict[int | None, DigestWord]:

@@ -1,8 +1,15 @@
-from preferences.digesting.words import DigestChange
 from preferences.errors import BatchRejected, Problem, ValidationProblem
 from preferences.services.cache import LOOK_BACK_SECONDS
 from preferences.services.categories import CategoryInfo
-from preferences.services.inputs import MAX_BATCH, UNSET, PreferenceChange, RecipientInput, Trace, UpsertResult
+from preferences.services.inputs import (
+    MAX_BATCH,
+    UNSET,
+    DigestChange,
+    PreferenceChange,
+    RecipientInput,
+    Trace,
+    UpsertResult,
+)
 from preferences.services.looking import LookingPreferences
 from preferences.services.quiet import quiet_of
 from preferences.services.reach import MAX_DEVICES, Reach

@@ -3,15 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import time
-from typing import Final, Literal
+from typing import Final, Literal, Self
 from uuid import UUID
 
 from msgspec import UNSET, UnsetType
 
 from core.ids import uuid7
 from preferences.choices import Way
+from preferences.digesting.rules import DigestWord
 
-__all__ = ["MAX_BATCH", "UNSET", "PreferenceChange", "RecipientInput", "Trace", "UnsetType", "UpsertResult", "Window"]
+__all__ = [
+    "MAX_BATCH", "UNSET", "DigestChange", "PreferenceChange", "RecipientInput", "Trace", "UnsetType", "UpsertResult",
+    "Window",
+]  # fmt: skip
 
 #: Items in one call of upsert, set_preferences or suppress_all: the bound of the bulk API.
 MAX_BATCH: Final = 1000
@@ -56,6 +60,25 @@ class PreferenceChange:
     category_slug: str | None
     channel: str
     enabled: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class DigestChange:
+    """A word on digests: for one category, or (None) for all of them. `rhythm` None takes the word back.
+
+    `at` is local time and goes with daily and weekly, `weekday` (Monday is 0) with weekly; None leaves them to the
+    category.
+    """
+
+    category_slug: str | None
+    rhythm: str | None
+    at: time | None = None
+    weekday: int | None = None
+
+    @classmethod
+    def of(cls, category_slug: str | None, word: DigestWord | None) -> Self:
+        """The change that makes this the word on a category."""
+        return cls(category_slug, None) if word is None else cls(category_slug, word.rhythm, word.at, word.weekday)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,21 @@ from django.db import transaction
 from core import ids
 from core.ids import Key
 from preferences.digesting import words
-from preferences.digesting.words import DigestChange
 from preferences.errors import ValidationProblem
 from preferences.models import DeviceToken
 from preferences.services import addresses, choices, reach, recipients, subjects, undoing
 from preferences.services.cache import ReachCache
 from preferences.services.categories import CategoryCache, CategoryInfo
-from preferences.services.inputs import UNSET, PreferenceChange, RecipientInput, Trace, UnsetType, UpsertResult, Window
+from preferences.services.inputs import (
+    UNSET,
+    DigestChange,
+    PreferenceChange,
+    RecipientInput,
+    Trace,
+    UnsetType,
+    UpsertResult,
+    Window,
+)
 from preferences.services.reach import Reach
 from preferences.validation import is_external_id
 

@@ -9,11 +9,11 @@ from django.db.models.functions import Now
 
 from preferences import quiet_hours
 from preferences.choices import Changed
+from preferences.digesting import words as digest_words
 from preferences.digesting.rules import read_word, spelled
-from preferences.digesting.words import DigestChange, said_by
 from preferences.models import Category, ChangeRecord, DeviceToken, Preference, Recipient
 from preferences.services.history import ENABLED
-from preferences.services.inputs import PreferenceChange, RecipientInput, Trace, Window
+from preferences.services.inputs import DigestChange, PreferenceChange, RecipientInput, Trace, Window
 from preferences.validation import DEFAULT_QUIET_HOURS, NO_QUIET_HOURS
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _words(recipient: Recipient, changes: Sequence[ChangeRecord]) -> list[Prefer
 
 def _rhythms(recipient: Recipient, changes: Sequence[ChangeRecord]) -> list[DigestChange]:
     """What was said about digests, where the word is still the one that was given then."""
-    said = said_by(recipient)
+    said = digest_words.said_by(recipient)
     back = []
     for change in changes:
         before = read_word(change.before)
