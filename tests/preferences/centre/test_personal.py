@@ -191,7 +191,7 @@ class TestData:
         factories.category("orders")
         NotificationService().send(
             [
-                Draft(recipient="ada", category="orders", content={"email": {"subject": f"No. {n}", "body": "x"}},
+                Draft(recipient="ada", category="orders", content={"email": {"subject": f"No. {n}", "text": "x"}},
                       channels=["email"])
                 for n in range(5)
             ],
