@@ -18,6 +18,7 @@ def page(chromium: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         tab = browser.new_page(viewport={"width": 1280, "height": 900})
         tab.set_default_timeout(15_000)
+        sync_api.expect.set_options(timeout=15_000)  # as long: the machine may be busy
         problems = complaints(tab)
         yield tab
         browser.close()

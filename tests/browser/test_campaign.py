@@ -1,20 +1,16 @@
 """A manager makes a campaign in the admin; colleagues approve and send it, and see it complete."""
 
 import re
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.apps import apps
-from django.contrib.auth.models import Group, Permission, User
-from django.db import connection
 
-from campaigns import roles
 from campaigns.models import Campaign, CampaignStatus, Segment
 from notifications.models import MessageTemplate, Notification
 from tests import factories
-from tests.campaigns.conftest import hand_out, start, work
+from tests.browser.campaigns import address_of, follow, press, sign_in, work_elsewhere
+from tests.campaigns.conftest import hand_out, start
 from tests.campaigns.conftest import make_campaign as draft
 from tests.notifications.fakes import FakeProvider, use_provider
 
@@ -22,43 +18,6 @@ sync_api = pytest.importorskip("playwright.sync_api")
 expect = sync_api.expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-def work_elsewhere() -> None:
-    """The worker's step, on a thread without Playwright's event loop."""
-
-    def step() -> None:
-        try:
-            work()
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(step).result(60)
-
-
-def sign_in(page: Any, server: str, name: str, *groups: str) -> None:
-    """As a member of these groups, who may look at recipients, too; on the list of campaigns."""
-    roles.make(apps)  # a test before this one may have emptied the tables of what migrations put there
-    user, made = User.objects.get_or_create(username=name, defaults={"is_staff": True, "is_superuser": not groups})
-    if made:
-        user.set_password("secret-for-tests")
-        user.save()
-        user.groups.set(Group.objects.filter(name__in=[f"Campaign {group}" for group in groups]))
-        user.user_permissions.set(Permission.objects.filter(codename="view_recipient"))
-    page.context.clear_cookies()
-    page.goto(f"{server}/admin/campaigns/campaign/")
-    page.fill("[name=username]", name)
-    page.fill("[name=password]", "secret-for-tests")
-    page.click("[type=submit]")
-
-
-def press(page: Any, label: str) -> None:
-    page.get_by_role("button", name=label, exact=True).click()
-
-
-def follow(page: Any, label: str) -> None:
-    page.get_by_role("link", name=label, exact=True).click()
 
 
 @pytest.fixture
@@ -121,7 +80,7 @@ def test_it_goes_from_hand_to_hand_to_its_end(catalog, page: Any, live_server, s
 
     # Given what an author made
     campaign = submitted_by_an_author(page, live_server.url)
-    address = f"{live_server.url}/admin/campaigns/campaign/{campaign.pk}/change/"
+    address = address_of(live_server.url, campaign)
 
     # When an approver has looked at it and an operator has typed the number of people
     sign_in(page, live_server.url, "grace", "approvers")
@@ -162,7 +121,7 @@ def test_a_number_leads_to_the_people_and_to_a_file(catalog, manager: Any, live_
     campaign = start(draft(template=MessageTemplate.objects.get(), data={"order": "A17"}))
     hand_out(campaign)
     work_elsewhere()
-    manager.goto(f"{live_server.url}/admin/campaigns/campaign/{campaign.pk}/change/")
+    manager.goto(address_of(live_server.url, campaign))
 
     manager.locator("[data-part=funnel] a", has_text="60").nth(1).click()
     expect(manager.get_by_role("row")).to_have_count(51)
@@ -224,7 +183,7 @@ def test_a_list_with_unknown_ids_says_so_beside_the_field(catalog, manager: Any)
 
 def test_a_campaign_is_cancelled_after_a_question(catalog, manager: Any, live_server):
     campaign = start(draft(template=MessageTemplate.objects.get()))
-    manager.goto(f"{live_server.url}/admin/campaigns/campaign/{campaign.pk}/change/")
+    manager.goto(address_of(live_server.url, campaign))
     follow(manager, "Cancel…")
     expect(manager.get_by_text("This can't be undone.")).to_be_visible()
 

@@ -10,14 +10,14 @@ from django.utils import timezone
 from campaigns import variants
 from campaigns.choices import Phase
 from campaigns.errors import NotReady, WrongState
-from campaigns.models import Action, Campaign, CampaignEvent, CampaignStatus, CampaignTarget, CampaignVariant
+from campaigns.models import Action, Campaign, CampaignEvent, CampaignStatus, CampaignTarget
 from campaigns.runner import Runner
 from campaigns.services import CampaignService, FanOut, preparation
 from campaigns.services.phases import choose_winner
 from notifications.models import Delivery, Notification, OutboxMessage
 from preferences.models import Recipient
 from tests import factories
-from tests.campaigns.conftest import hand_out, make_campaign, start, work
+from tests.campaigns.conftest import fresh, hand_out, hold_over, make_campaign, start, with_wordings, work
 
 pytestmark = pytest.mark.django_db
 
@@ -28,15 +28,6 @@ S = CampaignStatus
 def _small(settings, monkeypatch):
     settings.CAMPAIGN_CHUNK = 10
     monkeypatch.setattr(preparation, "SLICE", 30)
-
-
-def fresh(campaign: Campaign) -> Campaign:
-    return Campaign.objects.get(pk=campaign.pk)
-
-
-def hold_over(campaign: Campaign) -> None:
-    """Turn the clock: the wait of this phase has ended."""
-    Campaign.objects.filter(pk=campaign.pk).update(held_until=timezone.now() - timedelta(hours=1))
 
 
 def got(campaign: Campaign) -> Counter:
@@ -96,10 +87,7 @@ class TestVariants:
 
         def made(**fields) -> Campaign:
             campaign = make_campaign(**{"test_percent": 50, "winner_metric": "clicked", **fields})
-            for label, weight in (("A", 30), ("B", 70)):
-                template = factories.template(f"variant-{label.lower()}")
-                CampaignVariant.objects.create(campaign=campaign, label=label, template=template, weight=weight)
-            return start(campaign)
+            return start(with_wordings(campaign, A=30, B=70))
 
         return made
 

@@ -10,45 +10,27 @@ from campaigns import history, selectors, standing, variants
 from campaigns.models import Action, Campaign, CampaignEvent, CampaignStatus, CampaignVariant, VariantReading
 from campaigns.services import CampaignService, choose_winner
 from notifications.choices import EventType
-from notifications.models import Delivery, Notification
-from notifications.services.claims import ProviderReceipt
-from notifications.services.tracking import DeliveryTracker
+from notifications.models import Notification
 from tests import factories
-from tests.campaigns.conftest import hand_out, make_campaign, start, work
+from tests.campaigns.conftest import (
+    fresh,
+    hand_out,
+    hold_over,
+    make_campaign,
+    receipts,
+    rest_over,
+    start,
+    with_wordings,
+    work,
+)
 
 pytestmark = pytest.mark.django_db
-
-
-def fresh(campaign: Campaign) -> Campaign:
-    return Campaign.objects.get(pk=campaign.pk)
-
-
-def hold_over(campaign: Campaign) -> None:
-    Campaign.objects.filter(pk=campaign.pk).update(held_until=timezone.now() - timedelta(hours=1))
 
 
 def trial(**fields) -> Campaign:
     """A started campaign that tries two wordings on half of a hundred people."""
     factories.recipients(100)
-    campaign = make_campaign(**{"test_percent": 50, "winner_metric": "clicked", **fields})
-    for label, weight in (("A", 40), ("B", 60)):
-        template = factories.template(f"variant-{label.lower()}", name=f"Wording {label}")
-        CampaignVariant.objects.create(campaign=campaign, label=label, template=template, weight=weight)
-    return start(campaign)
-
-
-def receipts(campaign: Campaign, label: str, event: EventType, people: int | None = None) -> None:
-    """So many people of a variant did that, by email."""
-    version = campaign.variants.get(label=label).template_version_id
-    theirs = Notification.objects.filter(source=campaign.source, template_version_id=version).values("id")
-    emails = Delivery.objects.filter(notification_id__in=theirs, channel="email", status__in=["sent", "delivered"])
-    ids = list(emails.values_list("id", flat=True)[:people])
-    DeliveryTracker().receipts([ProviderReceipt(id, event, "fake") for id in ids])
-
-
-def rest_over(campaign: Campaign) -> None:
-    """Turn the clock: the last reading is long ago."""
-    VariantReading.objects.filter(pk=campaign.pk).update(at=F("at") - timedelta(hours=1))
+    return start(with_wordings(make_campaign(**{"test_percent": 50, "winner_metric": "clicked", **fields}), A=40, B=60))
 
 
 class TestVariants:

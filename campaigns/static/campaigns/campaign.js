@@ -85,17 +85,19 @@
     );
   }
 
+  const STATES = { done: "done", now: "now", next: "then" };
+
   /* What runs: the first few, the test, everybody else; for a campaign that goes to all at once there is nothing to say. */
   function phase({ phase: now, at }) {
     part("phase").hidden = !now;
     if (!now) return;
     part("phases").replaceChildren(...now.steps.map(({ label, about, state }) => {
-      const item = node("li", state, node("b", "", label), node("small", "", about));
+      const item = node("li", state, node("b", "", label, node("span", "state", STATES[state])), node("small", "", about));
       if (state === "now") item.setAttribute("aria-current", "step");
       return item;
     }));
     const left = now.until ? (Date.parse(now.until) - Date.parse(at)) / 1000 : 0;
-    const text = [now.text, left > 0 ? `That is in about ${duration(left)}.` : ""].filter(Boolean).join(" ");
+    const text = [now.text, left > 0 ? `About ${duration(left)} to go.` : ""].filter(Boolean).join(" ");
     const box = part("phase-text");
     if (box.textContent !== text) box.textContent = text;
     box.hidden = !text;

@@ -8,6 +8,7 @@
   const part = (name) => root.querySelector(`[data-part="${name}"]`);
   const EVERY = 15000;
   let timer = 0;
+  let drawn = "";
 
   function note({ at, leader, is_certain: certain, metric, variants }) {
     if (!at) return "being read; this takes a moment";
@@ -18,21 +19,56 @@
     return `${as}; ${leader} is ahead, ${certain ? "by more than chance" : "which may still be chance"}`;
   }
 
-  function row(one, { leader, choose }) {
-    const name = node("td", "campaign-variant", node("b", "", one.label), node("span", "", one.template));
+  const COLUMNS = [["recipients", "Recipients"], ["people", "Sent"], ["delivered", "Delivered"], ["opened", "Opened"], ["clicked", "Clicked"]];
+  const decides = ({ metric }) => (metric === "opened" ? "Opened of sent" : "Clicked of sent");
+
+  /* On a telephone each wording is a card, so a cell carries the name of its column. */
+  function cell(label, className, ...children) {
+    const made = node("td", className, ...children);
+    made.dataset.label = label;
+    return made;
+  }
+
+  function heading(scope, className, ...children) {
+    const made = node("th", className, ...children);
+    made.scope = scope;
+    return made;
+  }
+
+  function head(figures) {
+    const names = ["Wording", ...COLUMNS.map(([, label]) => label), decides(figures)];
+    const made = node("tr", "", ...names.map((name) => heading("col", "", name)));
+    if (figures.choose) made.append(heading("col", "", node("span", "campaign-hidden", "What can be done")));
+    return made;
+  }
+
+  function row(one, figures) {
+    const { leader, choose } = figures;
+    const name = heading("row", "campaign-variant", node("b", "", one.label), " ", node("span", "", one.template));
     if (one.winner) name.append(node("span", "campaign-tag", "Winner"));
     else if (one.label === leader) name.append(node("span", "campaign-tag quiet", "Ahead"));
-    const counts = ["recipients", "people", "delivered", "opened", "clicked"].map((key) =>
-      node("td", one[key] ? "" : "zero", number(one[key])));
-    const act = node("td");
+    const counts = COLUMNS.map(([key, label]) => cell(label, one[key] ? "" : "zero", number(one[key])));
+    const made = node("tr", one.winner ? "winner" : "", name, ...counts,
+      cell(decides(figures), "rate", percent(one.rate * one.people, one.people)));
     if (choose) {
       const link = node("a", "campaign-button small", "Choose…");
       link.href = `${choose}?${new URLSearchParams({ variant: one.label })}`;
       link.setAttribute("aria-label", `Choose ${one.label} for everybody else`);
-      act.append(link);
+      made.append(node("td", "act", link));
     }
-    return node("tr", one.winner ? "winner" : "", name, ...counts,
-      node("td", "rate", percent(one.rate * one.people, one.people)), act);
+    return made;
+  }
+
+  /* As it stands already it stays: what has the focus keeps it. */
+  function draw(figures) {
+    const text = JSON.stringify(figures);
+    part("variants-note").textContent = note(figures);
+    if (text === drawn) return;
+    const focused = document.activeElement && root.contains(document.activeElement) ? document.activeElement.href : "";
+    part("variants-head").replaceChildren(head(figures));
+    part("variants-rows").replaceChildren(...figures.variants.map((one) => row(one, figures)));
+    drawn = text;
+    if (focused) [...root.querySelectorAll("a")].find(({ href }) => href === focused)?.focus({ preventScroll: true });
   }
 
   async function ask() {
@@ -42,10 +78,7 @@
     try {
       const response = await fetch(root.dataset.url, { headers: { Accept: "application/json" }, cache: "no-store" });
       if (!response.ok || response.redirected) throw new Error(String(response.status));
-      const figures = await response.json();
-      part("variants-note").textContent = note(figures);
-      part("variants-metric").textContent = figures.metric === "opened" ? "Opened of sent" : "Clicked of sent";
-      root.querySelector("tbody").replaceChildren(...figures.variants.map((one) => row(one, figures)));
+      draw(await response.json());
     } catch {
       part("variants-note").textContent = "These figures can't be had at the moment. Trying again…";
     }
