@@ -83,10 +83,11 @@ class CampaignAdmin(BaseModelAdmin):
     conditional_fields: ClassVar = CONDITIONS
     change_form_outer_before_template = "campaigns/_wizard.html"
     change_form_after_template = "campaigns/_wizard_end.html"
+    change_form_outer_after_template = "campaigns/_wizard_message.html"
 
     class Media:
         css: ClassVar = {"all": ["analytics/live.css", "campaigns/campaign.css", "campaigns/wizard.css"]}
-        js = ("campaigns/plan.js", "campaigns/values.js", "campaigns/wizard.js")
+        js = ("campaigns/plan.js", "campaigns/values.js", "campaigns/wordings.js", "campaigns/wizard.js")
 
     @display(description="Status", label=_COLOURS)  # type: ignore[untyped-decorator]  # unfold has no types
     def state(self, campaign: Campaign) -> str:

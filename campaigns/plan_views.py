@@ -5,6 +5,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
 from django.views.decorators.http import require_GET, require_POST
 
 from campaigns.asked_values import asked_values
@@ -12,6 +13,7 @@ from campaigns.foresight import planned
 from campaigns.forms import CampaignForm
 from campaigns.models import Campaign, CampaignStatus
 from campaigns.models.variant import LABELS
+from campaigns.preview import preview
 from campaigns.services import DraftService
 from campaigns.views import find
 
@@ -26,8 +28,9 @@ def plan(request: HttpRequest, campaign_id: int) -> HttpResponse:
 
 @require_POST
 def draft_plan(request: HttpRequest, campaign_id: int) -> HttpResponse:
-    """Of a draft as it stands in the form, before it is saved; 0 for one that never was. It is saved, asked and taken
-    back in one transaction, so the answer is what the very services say."""
+    """Of a draft as it stands in the form, before it is saved; 0 for one that never was. With it comes every wording
+    as the page shows it: {"reader", "html"}. The draft is saved, asked and taken back in one transaction, so the answer
+    is what the very services say."""
     if not any(request.user.has_perm(f"campaigns.{one}_campaign") for one in ("add", "change")):
         raise PermissionDenied
     with transaction.atomic():
@@ -51,7 +54,9 @@ def _asked(request: HttpRequest, campaign: Campaign) -> dict[str, Any]:
         return {"errors": [f"Put right what stands beside: {', '.join(sorted(map(str, named)))}."]}
     kept = DraftService().keep(form.save(commit=False), form.parts, by=None)
     form.save_m2m()
-    return planned(kept)
+    shown = preview(kept, request.user)
+    wordings = render_to_string("campaigns/_wordings.html", {"preview": shown, "warn": True})
+    return {**planned(kept), "preview": {"reader": shown.reader, "html": wordings}}
 
 
 def _values(request: HttpRequest) -> list[dict[str, Any]]:

@@ -177,6 +177,20 @@ class TestForm:
         campaign.refresh_from_db()
         assert campaign.audience == Audience.EVERYONE
 
+    def test_every_wording_is_shown_as_somebody_gets_it(self, author, campaign):
+        other = factories.template("other", name="Other")
+        fields = {
+            "template": campaign.template_id, "category": campaign.category_id, "audience": "everyone",
+            "data": '{"order": "A17"}', "weight_a": "40", "variant_b": other.pk, "weight_b": "60",
+        }  # fmt: skip
+
+        shown = author.post(reverse("campaign-draft-plan", args=[0]), fields).json()["preview"]
+
+        assert shown["reader"] == "Ada Example"
+        assert [f'data-label="{label}"' in shown["html"] for label in "ABC"] == [True, True, False]
+        assert "for 60% of the people" in shown["html"]
+        assert shown["html"].count("Order A17 is on its way") == 2
+
     @pytest.mark.parametrize(
         ("fields", "said"),
         [({}, "Choose a template and a category"), ({"throttle_per_minute": "fast"}, "people a minute")],

@@ -51,12 +51,12 @@ window.CampaignPlan = (() => {
     part(root, "hint").hidden = !plan.errors;
     part(root, "hint").textContent = plan.errors ? plan.errors.join(" ") : "";
     part(root, "body").hidden = Boolean(plan.errors);
+    root.dispatchEvent(new CustomEvent("planned", { detail: plan }));
     if (plan.errors) return;
     part(root, "figures").replaceChildren(...figures(plan));
     const sentences = [plan.when, plan.pace, ...plan.care, plan.approval].filter(Boolean);
     part(root, "sentences").replaceChildren(...sentences.map((text) => node("li", "", text)));
     part(root, "problems").replaceChildren(...(root.dataset.bare ? [] : problems(plan.problems, root.dataset.edit)));
-    root.dispatchEvent(new CustomEvent("planned", { detail: plan }));
   }
 
   async function ask(root, options) {

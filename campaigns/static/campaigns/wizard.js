@@ -23,8 +23,10 @@ document.addEventListener("DOMContentLoaded", () => {
     turns.querySelector("[data-turn=next]").hidden = at === order.at(-1);
     turns.querySelector("[data-turn=check]").hidden = at !== order.at(-1);
     if (!focus) return;
-    const first = sets(at)[0].querySelector("input:not([type=hidden]), select, textarea");
-    if (first) first.focus({ preventScroll: true });
+    const set = sets(at)[0];
+    const first = set.querySelector("input:not([type=hidden]), select, textarea");
+    const chosen = first && first.type === "radio" ? set.querySelector(`[name="${first.name}"]:checked`) : null;
+    if (first) (chosen || first).focus({ preventScroll: true });
     window.scrollTo({ top: 0 });
   }
 

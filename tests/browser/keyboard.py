@@ -1,0 +1,99 @@
+"""A person at a page who has nothing but a keyboard: where Tab leads, whether they see it, and in which order."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+#: What has the focus, in a few words: the name of a field, else what stands on it. `seen`: it is in sight, and nothing
+#: lies on top. `marked`: it looks otherwise than without the focus. A menu or a frame marks what is inside it itself.
+_STOP = """() => {
+    const at = document.activeElement;
+    if (!at || at === document.body) return null;
+    const box = at.getBoundingClientRect();
+    const middle = [box.left + Math.min(box.width, 200) / 2, box.top + Math.min(box.height, 40) / 2];
+    const top = document.elementFromPoint(...middle);
+    const around = [at, at.parentElement, ...(at.labels || [])];
+    const marks = ["outlineStyle", "outlineWidth", "outlineColor", "boxShadow", "borderColor", "backgroundColor",
+        "textDecorationLine", "clipPath"];
+    const look = () => around.map((one) => marks.map((mark) => getComputedStyle(one)[mark]).join()).join();
+    const focused = look();
+    let blurred = "";
+    if (window.lastStop !== at) {  // a field for a moment has several stops inside, of which this would go to the first
+        at.blur();
+        blurred = look();
+        at.focus({ preventScroll: true });
+    }
+    window.lastStop = at;
+    const words = at.getAttribute("aria-label") || at.innerText || at.title || "";
+    return {
+        name: at.type !== "submit" && at.name || words.replace(/\\s+/g, " ").trim() || at.tagName,
+        seen: Boolean(top) && (at.contains(top) || top.contains(at) && top.tagName !== "BODY"
+            || [...(at.labels || [])].some((label) => label.contains(top))),
+        marked: focused !== blurred,
+        inside: Boolean(at.closest("main")),
+        y: box.top + window.scrollY, x: box.left, height: box.height,
+    };
+}"""
+_NO_FADE = "*, *::before, *::after { transition: none !important; animation: none !important }"
+
+
+@dataclass
+class Keyboard:
+    """`faults` has a sentence for each stop that nobody could see, or that came out of turn."""
+
+    page: Any
+    faults: list[str] = field(default_factory=list)
+    _last: dict[str, Any] | None = None
+
+    def arrive(self, *, past_menu: bool = True) -> None:
+        """On a page that has just opened: Tab once, to the way past the menu, and take it."""
+        self.page.wait_for_load_state("networkidle")
+        self.page.add_style_tag(content=_NO_FADE)
+        self._last = None
+        if not past_menu:
+            return
+        self.to("Skip to the content", most=1)
+        self.press("Enter")
+        self._last = None
+
+    def to(self, name: str, *, most: int = 60) -> None:
+        """Tab until that has the focus."""
+        passed = []
+        for _ in range(most):
+            self.page.keyboard.press("Tab")
+            stop = self._stop()
+            if stop["name"] == name:
+                return
+            passed.append(stop["name"])
+        raise AssertionError(f"Tab did not lead to {name!r}, but to {passed}.")
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def write(self, text: str) -> None:
+        """Into what has the focus, or to the option that begins like this."""
+        self.page.keyboard.type(text)
+
+    def has_moved(self) -> str:
+        """What has the focus after something on the page moved it; the order begins anew there."""
+        self._last = None
+        return str(self._stop()["name"])
+
+    def _stop(self) -> dict[str, Any]:
+        stop = self.page.evaluate(_STOP) or {"name": "nothing", "seen": True, "marked": True, "inside": False}
+        if not stop["seen"]:
+            self.faults.append(f"{stop['name']} is out of sight.")
+        if not stop["marked"]:
+            self.faults.append(f"{stop['name']} does not look as if it had the focus.")
+        if self._last and self._last["inside"] and stop["inside"] and _is_back(self._last, stop):
+            self.faults.append(f"{stop['name']} comes after {self._last['name']} and stands before it.")
+        self._last = stop
+        return dict(stop)
+
+
+def _is_back(last: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Whether it stands above, or to the left of it in one line."""
+    if now["y"] + now["height"] <= last["y"]:
+        return True
+    in_line = abs(now["y"] + now["height"] / 2 - last["y"] - last["height"] / 2) < 10
+    return bool(in_line and now["x"] < last["x"])
