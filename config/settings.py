@@ -271,6 +271,7 @@ PERSONAL_DATA = {
     "inbox": "channels_app.personal.inbox",
 }
 #: What apps above the pipeline have `run_maintenance` do: a function without arguments, and its rhythm in seconds.
+#: One that may take long is a generator, which yields wherever it may be interrupted.
 MAINTENANCE_TASKS = {
     "channels_app.retention.purge": 3600.0,
     "channels_app.waking.wake": 1.0,
@@ -284,6 +285,7 @@ MAINTENANCE_TASKS = {
     "analytics.alerts.courier.run": 2.0,
     "analytics.alerts.retention.purge": 3600.0,
     "campaigns.segments.uploads.purge": 3600.0,
+    "campaigns.segments.reading.read_waiting": 2.0,
 }
 
 # How alerts travel that go by email: past our own providers, which may be what is broken.

@@ -5,7 +5,7 @@ shares the process with the others, and a stop waits for a piece and not for the
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -93,12 +93,16 @@ def piece(function: Callable[[], object]) -> Callable[[], Iterator[None]]:
 
 
 def other_apps(path: str) -> Callable[[], Iterator[None]]:
-    """A function of another app (settings.MAINTENANCE_TASKS) as a task, looked up when its turn comes."""
+    """A function of another app (settings.MAINTENANCE_TASKS) as a task, looked up when its turn comes: of one piece, or
+    of as many as the iterator has that it answers with."""
 
-    def call() -> None:
-        import_string(path)()
+    def call() -> Iterator[None]:
+        done = import_string(path)()
+        if isinstance(done, Iterator):
+            yield from done
+        yield
 
-    return piece(call)
+    return call
 
 
 @dataclass(slots=True)
@@ -155,6 +159,13 @@ class Maintenance:
             if not self.stopping() and task.due <= time.monotonic():
                 self._run(task)
         return any(task.rest is not None for task in self.tasks)
+
+    def close(self) -> None:
+        """Tell tasks in the middle that there is no further turn: what they hold on to is let go for others."""
+        for task in self.tasks:
+            if isinstance(task.rest, Generator):
+                task.rest.close()
+            task.rest = None
 
     def _run(self, task: Task) -> None:
         pause, result, began = task.every, "done", time.monotonic()

@@ -7,6 +7,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import TextChoices
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from preferences.models import Recipient
 
@@ -77,14 +78,17 @@ class RecipientListMember(models.Model):
 
 class UploadState(TextChoices):
     RECEIVED = "received", "Waiting for its columns to be chosen"
+    READING = "reading", "Being read"
     DONE = "done", "Done"
+    FAILED = "failed", "Not read to its end"
 
 
 class ListUpload(models.Model):
-    """A CSV file for a list. Its bytes wait in `ListUploadPart` until somebody has said which column holds the ids, so
-    that any web server can go on with it; after that only the figures and the rejected rows are left.
+    """A CSV file for a list. Its bytes wait in `ListUploadPart` until it is read, so that any process can go on with
+    it; after that only the figures and the rejected rows are left.
 
-    records = known + unknown + duplicates + invalid. `added` of the known were not on the list before.
+    records = known + unknown + duplicates + invalid. `added` of the known were not on the list before. All of these,
+    and `position`, move in the transaction of the rows they count.
     """
 
     id = models.AutoField(primary_key=True)
@@ -98,14 +102,24 @@ class ListUpload(models.Model):
     duplicates = models.PositiveIntegerField(default=0)
     invalid = models.PositiveIntegerField(default=0)
     added = models.PositiveIntegerField(default=0)
+    position = models.PositiveIntegerField(default=0, help_text="Records that are done with, the heading too")
+    read_bytes = models.PositiveBigIntegerField(default=0, help_text="Bytes that were read so far")
+    problem = models.CharField(max_length=300, default="", help_text="Why it was not read to its end")
+    reader = models.UUIDField(null=True, editable=False, help_text="Who reads it")
+    lease_until = models.DateTimeField(null=True, editable=False, help_text="Then another may go on")
+    tries = models.PositiveSmallIntegerField(default=0, editable=False, help_text="Since it last moved on")
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, editable=False, related_name="+"
     )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+    begun_at = models.DateTimeField(null=True, editable=False, help_text="When its columns were chosen")
     finished_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         ordering: ClassVar = ["-id"]
+        indexes: ClassVar = [
+            models.Index(fields=["list"], name="list_upload_reading", condition=models.Q(state="reading")),
+        ]
 
     def __str__(self) -> str:
         return self.file_name
@@ -113,6 +127,24 @@ class ListUpload(models.Model):
     @property
     def records(self) -> int:
         return self.known + self.unknown + self.duplicates + self.invalid
+
+    @property
+    def rejected(self) -> int:
+        """Rows that nobody was added for, repeated ones aside."""
+        return self.unknown + self.invalid
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it is to be read, and nobody is at it."""
+        is_held = self.lease_until is not None and self.lease_until > timezone.now()
+        return self.state == UploadState.READING and not is_held
+
+    @property
+    def percent(self) -> int:
+        """How much of the file is read, by its bytes."""
+        if self.state == UploadState.DONE:
+            return 100
+        return min(99, 100 * self.read_bytes // max(1, self.size))
 
 
 class ListUploadPart(models.Model):
@@ -130,6 +162,21 @@ class ListUploadPart(models.Model):
 
     def __str__(self) -> str:
         return f"{self.upload_id}/{self.number}"
+
+
+class ListUploadSeen(models.Model):
+    """What an earlier batch of a file named already, as a hash: a value of a file counts once, whoever goes on with it.
+
+    Rows of a file that is not being read any more mean nothing; maintenance deletes them some at a time, so that
+    nothing that ends a file, and no deletion of a list, waits for a million of them. Hence no constraint.
+    """
+
+    pk = models.CompositePrimaryKey("upload", "value")
+    upload = models.ForeignKey(ListUpload, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False)
+    value = models.UUIDField()
+
+    def __str__(self) -> str:
+        return f"{self.upload_id}/{self.value}"
 
 
 class ListUploadReject(models.Model):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import IntegrityError, transaction
@@ -99,8 +99,8 @@ def used_by(row: Segment | RecipientList) -> list[str]:
     """Campaigns and segments that name it, in words."""
     users = [f"the campaign “{name}”" for name in _campaigns(row)]
     if isinstance(row, RecipientList):
-        asking = (s.name for s in Segment.objects.only("name", "definition").iterator() if _asks(s.definition, row.pk))
-        users += [f"the segment “{name}”" for name in asking]
+        segments = Segment.objects.only("name", "definition").iterator()
+        users += [f"the segment “{s.name}”" for s in segments if row.pk in lists_of(s.definition)]
     return users
 
 
@@ -114,8 +114,9 @@ def _campaigns(row: Model) -> list[str]:
     return list(names.values())
 
 
-def _asks(definition: Mapping[str, object], list_id: int) -> bool:
+def lists_of(definition: Mapping[str, object]) -> set[int]:
+    """The lists that a definition names; none of one that can't be used."""
     try:
-        return any(c.op.takes is Takes.LIST and c.value == list_id for c in conditions(read(definition)))
+        return {cast("int", c.value) for c in conditions(read(definition)) if c.op.takes is Takes.LIST}
     except DefinitionInvalid:
-        return False
+        return set()

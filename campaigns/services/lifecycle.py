@@ -42,6 +42,7 @@ class CampaignService(Review):
         self.allow(by, "operate")
         with transaction.atomic():
             campaign = self.locked(campaign_id, _S.APPROVED)
+            self.settled(campaign)
             limit: int = settings.CAMPAIGN_TYPE_ABOVE
             if by is not None and campaign.audience_size > limit and typed_size != campaign.audience_size:
                 raise NotReady(f"Type the number of people it goes to, {campaign.audience_size:,}, to send it.")
@@ -65,12 +66,14 @@ class CampaignService(Review):
             return self.schedule_or_start(campaign_id, typed_size=typed_size, by=by)
 
     def start(self, campaign_id: int, *, by: User | None = None) -> Campaign:
-        """Start what is scheduled, now that its moment has come. NotReady when it is no longer what was approved."""
+        """Start what is scheduled, now that its moment has come. NotReady when it is no longer what was approved, or
+        has to wait for a list that is still being read."""
         self.allow(by, "operate")
         with transaction.atomic():
             campaign = self.locked(campaign_id, _S.SCHEDULED)
             if campaign.starts_at is not None and campaign.starts_at > database_now():
                 raise WrongState("Its moment has not come yet. Open it for editing to send it sooner.")
+            self.settled(campaign)
             if not self.changed(campaign):
                 return self.started(campaign, by)
         raise NotReady(_CHANGED)
@@ -172,7 +175,7 @@ class CampaignService(Review):
         size = self.people(campaign)
         return self.move(
             campaign.pk, Action.STARTED, _S.SENDING, (_S.APPROVED, _S.SCHEDULED),
-            by=by, detail={"people": size},
+            by=by, detail={"people": size}, problem="",
             started_at=began, audience_size=size, upper=self.audience.upper(), phase=first_phase(campaign),
             prepared_at=None if is_needed(campaign) else Now(),
         )  # fmt: skip

@@ -7,7 +7,8 @@ from zoneinfo import available_timezones
 from campaigns.errors import DefinitionInvalid
 from campaigns.models import Audience, Campaign, CampaignVariant, Recurrence, Schedule, WinnerMetric
 from campaigns.models.variant import LABELS
-from campaigns.segments import where
+from campaigns.segments import uploads, where
+from campaigns.segments.services import lists_of
 from campaigns.services.timing import first_moment
 from notifications.choices import Channel
 from notifications.models import MessageTemplate, TemplateVersion
@@ -87,6 +88,33 @@ def _audience(campaign: Campaign, variants: list[CampaignVariant], now: datetime
             yield field, f"The segment “{segment}” has to be put right first: {error}"
 
 
+def being_read(campaign: Campaign) -> Iterator[Problem]:
+    """Who is on a list that is still being read is not known yet: too few would get it, or people it leaves out."""
+    named = _lists(campaign)
+    for upload in uploads.being_read(id for _, ids in named for id in ids):
+        field = next(field for field, ids in named if upload.list_id in ids)
+        so_far = f"is still being read from the file “{upload.file_name}”, {upload.percent}% so far"
+        wait = "Wait until it is finished; the page of the list shows how far it is."
+        yield field, f"The list “{upload.list}” {so_far}. {wait}"
+
+
+def _lists_read(campaign: Campaign, variants: list[CampaignVariant], now: datetime) -> Iterator[Problem]:
+    yield from being_read(campaign)
+
+
+def _lists(campaign: Campaign) -> list[tuple[str, set[int]]]:
+    """The lists that its audience depends on, by the field that names them."""
+    named: list[tuple[str, set[int]]] = []
+    if campaign.audience == Audience.SAVED_LIST and campaign.saved_list_id is not None:
+        named.append(("saved_list", {campaign.saved_list_id}))
+    if campaign.audience == Audience.SEGMENT and campaign.segment is not None:
+        named.append(("segment", lists_of(campaign.segment.definition)))
+    if campaign.pk:
+        named.append(("exclude_lists", set(campaign.exclude_lists.values_list("pk", flat=True))))
+        named += [("exclude_segments", lists_of(one.definition)) for one in campaign.exclude_segments.all()]
+    return named
+
+
 def _moment(campaign: Campaign, variants: list[CampaignVariant], now: datetime) -> Iterator[Problem]:
     """The schedule has what it needs, and lies ahead."""
     missing = {
@@ -151,4 +179,4 @@ def _variants(campaign: Campaign, variants: list[CampaignVariant], now: datetime
 
 
 #: In the order of the form.
-RULES: tuple[Rule, ...] = (_has_words, _way_out, _audience, _moment, _local_alone, _variants)
+RULES: tuple[Rule, ...] = (_has_words, _way_out, _audience, _lists_read, _moment, _local_alone, _variants)

@@ -6,6 +6,7 @@ from campaigns.errors import NotReady, WrongState
 from campaigns.models import Action, Campaign, CampaignStatus, Schedule
 from campaigns.schedule import zone
 from campaigns.services.lifecycle import CampaignService, copied
+from campaigns.services.readiness import being_read
 from campaigns.services.timing import first_moment
 from campaigns.services.trail import tell
 from core.moments import database_now
@@ -38,6 +39,9 @@ def _begin(service: CampaignService, campaign_id: int) -> bool:
         campaign = due.select_for_update(skip_locked=True, of=("self",)).select_related("template", "category").first()
         if campaign is None:
             return False
+        if waits_for := next(being_read(campaign), None):
+            Campaign.objects.filter(pk=campaign_id).exclude(problem=waits_for[1]).update(problem=waits_for[1])
+            return False
         if campaign.schedule == Schedule.RECURRING:
             return _occur(campaign)
     service.start(campaign_id)
@@ -63,8 +67,8 @@ def _occur(parent: Campaign) -> bool:
     if following is None:
         service.move(
             parent.pk, Action.COMPLETED, CampaignStatus.COMPLETED, (CampaignStatus.SCHEDULED,),
-            starts_at=None, finished_at=now,
+            starts_at=None, finished_at=now, problem="",
         )  # fmt: skip
     else:
-        Campaign.objects.filter(pk=parent.pk).update(starts_at=following)
+        Campaign.objects.filter(pk=parent.pk).update(starts_at=following, problem="")
     return True

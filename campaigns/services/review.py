@@ -16,7 +16,8 @@ from campaigns.services.steps import Steps, may
 from notifications.models import MessageTemplate
 
 _S = CampaignStatus
-_UNCHECKED: dict[str, Any] = {"approved_by": None, "approved_at": None, "approved_hash": ""}
+#: `problem` is why it waited, if it did.
+_UNCHECKED: dict[str, Any] = {"approved_by": None, "approved_at": None, "approved_hash": "", "problem": ""}
 
 
 class Review(Steps):
@@ -48,6 +49,7 @@ class Review(Steps):
         """Let it go out as it is now. To more than CAMPAIGN_REVIEW_ABOVE people somebody else has to say so."""
         with transaction.atomic():
             campaign = self.locked(campaign_id, _S.IN_REVIEW)
+            self.settled(campaign)
             size = self.people(campaign)
             self._may_approve(campaign, size, by)
             return self.move(

@@ -7,7 +7,7 @@ from django.db import transaction
 from campaigns.errors import DefinitionInvalid, NotAllowed, NotReady, WrongState
 from campaigns.models import Action, Campaign, CampaignStatus
 from campaigns.services.audience import AudienceService
-from campaigns.services.readiness import problems
+from campaigns.services.readiness import being_read, problems
 from campaigns.services.trail import tell
 
 log = structlog.get_logger(__name__)
@@ -69,6 +69,11 @@ class Steps:
     def ready(self, campaign: Campaign) -> None:
         """Raise NotReady with the first thing that has to be put right."""
         for _, sentence in problems(campaign):
+            raise NotReady(sentence)
+
+    def settled(self, campaign: Campaign) -> None:
+        """Raise NotReady while one of its lists is still being read."""
+        for _, sentence in being_read(campaign):
             raise NotReady(sentence)
 
 

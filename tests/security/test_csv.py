@@ -99,6 +99,6 @@ def test_nothing_else_writes_csv() -> None:
         "campaigns/exporting.py",
         "campaigns/people_views.py",  # answers with what exporting wrote
         "campaigns/segments/admin/list_forms.py",  # takes a file
-        "campaigns/segments/admin/recipient_list.py",
+        "campaigns/segments/admin/files.py",
         "preferences/importing/rejects.py",
     }

@@ -12,11 +12,10 @@ from unfold.widgets import (
 )
 
 from campaigns.segments.lists import MAX_IDS
+from campaigns.segments.matching import IDENTIFIERS
 from campaigns.segments.models import RecipientList
-from campaigns.segments.uploads import DELIMITERS, IDENTIFIERS, MAX_BYTES, Look, Mapping
-
-#: Letters by which a spreadsheet names its columns; past the alphabet they are numbers.
-_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+from campaigns.segments.upload_files import DELIMITERS, Look, Mapping, letter
+from campaigns.segments.uploads import MAX_BYTES
 
 
 class RecipientListForm(forms.ModelForm):
@@ -86,6 +85,5 @@ class MappingForm(forms.Form):
 
 
 def _named(position: int, look: Look) -> str:
-    letter = _LETTERS[position] if position < len(_LETTERS) else str(position + 1)
     first = look.rows[0][position] if position < len(look.rows[0]) else ""
-    return f"{letter}: {first[:60]}" if first else letter
+    return f"{letter(position)}: {first[:60]}" if first else letter(position)

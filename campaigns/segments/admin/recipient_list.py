@@ -1,35 +1,33 @@
 """Saved lists: who is on them, pasted ids, and files."""
 
-from collections.abc import Iterator
 from typing import Any, ClassVar
 from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 
 from campaigns.errors import UploadRefused
-from campaigns.exporting import csv_lines
 from campaigns.segments.admin.deletion import DeletedWhenUnused
+from campaigns.segments.admin.files import FilesShown, address_of
 from campaigns.segments.admin.list_forms import MappingForm, PeopleForm, RecipientListForm, UploadForm
 from campaigns.segments.lists import Changed, ListService
-from campaigns.segments.models import ListUpload, ListUploadReject, RecipientList, RecipientListMember, UploadState
+from campaigns.segments.models import ListUpload, RecipientList, RecipientListMember
 from campaigns.segments.services import used_by
-from campaigns.segments.uploads import DELIMITERS, UploadService
+from campaigns.segments.upload_files import DELIMITERS, Look
+from campaigns.segments.uploads import PART_BYTES, UploadService
 from core.admin import page_action
-from preferences.importing.rejects import safe_cell
 
-#: Members and uploads that a list's page shows.
+#: Members that a list's page shows.
 PAGE = 50
 #: Unknown ids that a message names.
 NAMED = 10
 
 
 @admin.register(RecipientList)
-class RecipientListAdmin(DeletedWhenUnused):
+class RecipientListAdmin(FilesShown, DeletedWhenUnused):
     form = RecipientListForm
     list_display = ("name", "size", "description", "created_by", "updated_at")
     list_select_related = ("created_by",)
@@ -66,7 +64,7 @@ class RecipientListAdmin(DeletedWhenUnused):
     def _members(self, request: HttpRequest, row: RecipientList) -> dict[str, Any]:
         """A page of members in the order of their keys, newest first, and the last files."""
         shown: dict[str, Any] = {
-            "uploads": ListUpload.objects.filter(list=row).select_related("created_by")[:PAGE],
+            **self.files_of(row),
             "users": used_by(row),
             "list_size": row.size,
         }
@@ -84,7 +82,6 @@ class RecipientListAdmin(DeletedWhenUnused):
         wrap = self.admin_site.admin_view
         return [
             path("<int:pk>/file/<int:upload>/", wrap(self.file_view), name="campaigns_recipientlist_file"),
-            path("<int:pk>/file/<int:upload>/rejected/", wrap(self.rejected), name="campaigns_recipientlist_rejected"),
             *super().get_urls(),
         ]
 
@@ -109,26 +106,27 @@ class RecipientListAdmin(DeletedWhenUnused):
         if form.is_valid():
             user: Any = request.user
             try:
-                made = UploadService().receive(row, form.cleaned_data["file"], by=user)
+                file = form.cleaned_data["file"]
+                made = UploadService().receive(row, file.name, file.chunks(PART_BYTES), by=user)
             except UploadRefused as refused:
                 form.add_error("file", str(refused))
             else:
-                return HttpResponseRedirect(_address_of(made))
+                return HttpResponseRedirect(address_of(made))
         return self._page(request, row, "upload.html", f"Upload people to “{row.name}”", {"form": form})
 
     def file_view(self, request: HttpRequest, pk: int, upload: int) -> HttpResponse:
-        """A file: its first rows and the choice of columns, or what it came to."""
-        row = self.object_or_404(request, str(pk))
-        if not self.has_act_permission(request, row):
-            raise PermissionDenied
-        found = self._upload(row, upload)
-        if found.state == UploadState.DONE:
+        """A file: its first rows and the choice of columns, or how far it is, or what it came to."""
+        row, found = self.list_and_file(request, pk, upload)
+        if not UploadService().can_be_read(found):
             return self._page(request, row, "uploaded.html", found.file_name, {"upload": found})
         try:
             look = UploadService().look(found, _delimiter(request))
         except UploadRefused as refused:
             messages.error(request, str(refused))
             return HttpResponseRedirect(self.address(row, "upload"))
+        return self._mapping(request, row, found, look)
+
+    def _mapping(self, request: HttpRequest, row: RecipientList, found: ListUpload, look: Look) -> HttpResponse:
         form = MappingForm(request.POST if request.method == "POST" else None, look=look)
         if form.is_valid():
             try:
@@ -137,30 +135,14 @@ class RecipientListAdmin(DeletedWhenUnused):
                 messages.error(request, str(refused))
             else:
                 self.log_change(request, row, f"Uploaded {found.file_name}")
-            return HttpResponseRedirect(_address_of(found))
+            return HttpResponseRedirect(address_of(found))
         context = {"upload": found, "look": look, "form": form, "delimiters": DELIMITERS.items()}
         return self._page(request, row, "mapping.html", "Which column says who?", context)
-
-    def rejected(self, request: HttpRequest, pk: int, upload: int) -> HttpResponse | StreamingHttpResponse:
-        """The rows nobody was added for, as a CSV file that a spreadsheet opens without running anything."""
-        row = self.object_or_404(request, str(pk))
-        if not self.has_act_permission(request, row):
-            raise PermissionDenied
-        found = self._upload(row, upload)
-        answer = StreamingHttpResponse(_rejects(found), content_type="text/csv; charset=utf-8")
-        answer.headers["Content-Disposition"] = f'attachment; filename="rejected-{found.pk}.csv"'
-        return answer
 
     @page_action(description="Delete…", icon="delete", permission="remove")
     def remove(self, request: HttpRequest, object_id: str) -> HttpResponse:
         message = "The people on it stay as they are; only the list goes. This can't be undone."
         return self.ask_and_delete(request, object_id, ListService().delete, message)
-
-    def _upload(self, row: RecipientList, id: int) -> ListUpload:
-        found = ListUpload.objects.filter(list=row, pk=min(id, 2**31 - 1)).first()
-        if found is None:
-            raise Http404("There is no such file.")
-        return found
 
     def _page(
         self, request: HttpRequest, row: RecipientList, name: str, title: str, context: dict[str, Any]
@@ -188,22 +170,10 @@ def _tell(request: HttpRequest, done: Changed, changed: str, unchanged: str) -> 
         messages.warning(request, f"Nobody has {'this id' if len(done.unknown) == 1 else 'these ids'}: {named}{more}.")
 
 
-def _rejects(upload: ListUpload) -> Iterator[bytes]:
-    """UTF-8 with the mark by which Excel knows it. A row is its line, the reason, and its cells as they were."""
-    yield b"\xef\xbb\xbf" + csv_lines([("line", "reason", "row")])
-    rows = ListUploadReject.objects.filter(upload=upload).order_by("id")
-    for row in rows.values_list("line", "reason", "cells").iterator(chunk_size=1000):
-        yield csv_lines([(str(row[0]), row[1], *map(safe_cell, row[2]))])
-
-
 def _delimiter(request: HttpRequest) -> str:
     """The one that was asked for; nothing to have it guessed."""
     asked = request.POST.get("delimiter") or request.GET.get("delimiter", "")
     return asked if asked in DELIMITERS else ""
-
-
-def _address_of(upload: ListUpload) -> str:
-    return reverse("admin:campaigns_recipientlist_file", args=[upload.list_id, upload.pk])
 
 
 def _uuid(text: str) -> UUID | None:

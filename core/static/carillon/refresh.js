@@ -1,6 +1,7 @@
 /* Parts of a page that are asked for again and again: <div data-refresh="/address/" data-every="3">. The answer is HTML
    and is worked into what is there, change by change: nothing flickers, what has the focus keeps it, a click in the
-   middle is not lost. A <p class="cr-hint" data-stale hidden> in front of it says when that does not work. */
+   middle is not lost. A <p class="cr-hint" data-stale hidden> in front of it says when that does not work. An answer with
+   [data-settled] in it is the last that is asked for: nothing moves any more. */
 "use strict";
 
 for (const part of document.querySelectorAll("[data-refresh]")) {
@@ -29,6 +30,7 @@ for (const part of document.querySelectorAll("[data-refresh]")) {
       const fresh = document.createElement("template");
       fresh.innerHTML = await answer.text();
       follow(part, fresh.content);
+      over = part.querySelector("[data-settled]") !== null;
       misses = 0;
       complain("");
     } catch {

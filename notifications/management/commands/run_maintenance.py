@@ -34,4 +34,5 @@ class Command(BaseCommand):
                 close_old_connections()
                 if not more:
                     shutdown.wait(1.0)
+            maintenance.close()
         log.info("maintenance.stopped")

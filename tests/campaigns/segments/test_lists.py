@@ -4,14 +4,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
 from campaigns.errors import UploadRefused
 from campaigns.models import ListUpload, ListUploadReject, RecipientList, RecipientListMember
-from campaigns.segments import uploads
+from campaigns.segments import reading, uploads
 from campaigns.segments.lists import ListService
-from campaigns.segments.uploads import Mapping, UploadService
+from campaigns.segments.upload_files import Mapping
+from campaigns.segments.uploads import UploadService
 from preferences.services import PreferencesService
 from tests import factories
 
@@ -31,7 +31,7 @@ def size(of: RecipientList) -> int:
 
 
 def read(to: RecipientList, content: bytes, **mapping: Any) -> ListUpload:
-    made = UploadService().receive(to, SimpleUploadedFile("people.csv", content), by=None)
+    made = UploadService().receive(to, "people.csv", [content], by=None)
     return UploadService().load(made.pk, Mapping(**{"column": 0, **mapping}))
 
 
@@ -48,7 +48,7 @@ def test_who_is_erased_is_on_no_list(vips):
 
 class TestFiles:
     def test_batches_know_what_came_before(self, vips, monkeypatch):
-        monkeypatch.setattr(uploads, "BATCH", 2)
+        monkeypatch.setattr(reading, "BATCH", 2)
         factories.recipients(5)
         ids = [0, 1, 1, 0, 2, 3, 4, 0]
 
@@ -81,7 +81,7 @@ class TestFiles:
         assert (done.known, size(vips)) == (1, 1)
 
     def test_rejected_rows_are_bounded_and_counted(self, vips, monkeypatch):
-        monkeypatch.setattr(uploads, "MAX_REJECTS", 2)
+        monkeypatch.setattr(reading, "MAX_REJECTS", 2)
 
         done = read(vips, b"id\na\nb\nc\n")
 
@@ -89,8 +89,8 @@ class TestFiles:
 
     def test_a_file_that_cannot_be_read_leaves_the_list_and_the_file(self, vips, monkeypatch):
         factories.recipients(1)
-        made = UploadService().receive(vips, SimpleUploadedFile("x.csv", b"id\nperson-0\n"), by=None)
-        monkeypatch.setattr(uploads.ListUpload.objects, "filter", lambda **_: 1 / 0)
+        made = UploadService().receive(vips, "x.csv", [b"id\nperson-0\n"], by=None)
+        monkeypatch.setattr(reading.Reading, "_finish", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             UploadService().load(made.pk, Mapping(column=0))
         monkeypatch.undo()
@@ -102,7 +102,7 @@ class TestFiles:
         monkeypatch.setattr(uploads, "MAX_BYTES", 5)
 
         with pytest.raises(UploadRefused, match="split it"):
-            UploadService().receive(vips, SimpleUploadedFile("x.csv", b"id\nperson-0\n"), by=None)
+            UploadService().receive(vips, "x.csv", [b"id\nperson-0\n"], by=None)
 
     @pytest.mark.parametrize(
         ("content", "guess"),
@@ -115,7 +115,7 @@ class TestFiles:
         ],
     )
     def test_the_columns_are_guessed(self, vips, content, guess):
-        made = UploadService().receive(vips, SimpleUploadedFile("x.csv", content), by=None)
+        made = UploadService().receive(vips, "x.csv", [content], by=None)
 
         found = UploadService().look(made).guess
 
@@ -123,7 +123,7 @@ class TestFiles:
 
     def test_what_was_left_behind_goes_in_time(self, vips):
         done = read(vips, b"id\nnobody\n")
-        UploadService().receive(vips, SimpleUploadedFile("x.csv", b"id\n"), by=None)
+        UploadService().receive(vips, "x.csv", [b"id\n"], by=None)
         uploads.purge()
         assert (ListUpload.objects.count(), ListUploadReject.objects.count()) == (2, 1)
 
