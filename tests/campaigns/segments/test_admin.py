@@ -10,7 +10,9 @@ from django.test import Client
 from django.urls import reverse
 
 from campaigns.models import ListUpload, ListUploadPart, RecipientList, RecipientListMember, Segment
+from campaigns.segments import reading, uploads
 from campaigns.segments.lists import ListService
+from campaigns.segments.reading import read_waiting
 from tests import factories
 from tests.campaigns.segments.people import condition
 
@@ -238,6 +240,51 @@ class TestUploads:
         manager.post(address, chosen)
 
         assert members(vips) == set()
+
+    def test_a_large_file_is_read_in_the_background_and_its_pages_follow(self, manager, vips, monkeypatch):
+        monkeypatch.setattr(uploads, "INLINE_BYTES", 0)
+        monkeypatch.setattr(reading, "BATCH", 2)
+        factories.recipients(3)
+        page = self.upload(manager, vips, b"id\nperson-0\nnobody\nperson-1\nperson-2\n")
+        file, home = page.request["PATH_INFO"], f"{LISTS}{vips.pk}/"
+
+        shown = manager.post(file, page.context["form"].initial, follow=True).content.decode()
+        assert "people.csv is being read" in shown
+        assert f'data-refresh="{file}state/"' in shown
+        assert f'data-refresh="{home}files/"' in manager.get(f"{home}change/").content.decode()
+        assert f'data-refresh="{LISTS}reading/"' in manager.get(LISTS).content.decode()
+
+        steps = read_waiting()
+        for _ in range(3):
+            next(steps)
+        for part in (f"{home}files/", f"{LISTS}reading/"):
+            told = manager.get(part).content.decode()
+            assert "3 rows read, 2 people added, 1 rejected" in told, part
+            assert "data-settled" not in told
+        assert "<dd>3</dd>" in manager.get(f"{file}state/").content.decode()
+
+        list(steps)
+        for part in (f"{file}state/", f"{home}files/", f"{LISTS}reading/"):
+            assert "data-settled" in manager.get(part).content.decode(), part
+        assert "4 rows read, 3 added, 1 rejected" in manager.get(f"{home}files/").content.decode()
+        assert "data-refresh" not in manager.get(file).content.decode()
+
+    def test_a_file_that_could_not_be_read_says_why_and_asks_again(self, manager, vips):
+        page = self.upload(manager, vips, b"id\n" + b"\x81\x00,\x81\n" * 9)
+        shown = manager.post(page.request["PATH_INFO"], page.context["form"].initial, follow=True)
+
+        assert "in an encoding that can" in shown.content.decode()
+        assert "Which column says who" in shown.content.decode()
+        assert "Not read to its end" in manager.get(f"{LISTS}{vips.pk}/change/").content.decode()
+        ListUploadPart.objects.all().delete()
+        assert "was not read to its end" in manager.get(page.request["PATH_INFO"]).content.decode()
+
+    def test_moving_parts_are_for_those_who_may_see_them(self, viewer, client, vips):
+        upload = ListUpload.objects.create(list=vips, file_name="x.csv", size=1)
+
+        assert viewer.get(f"{LISTS}reading/").status_code == 200
+        assert viewer.get(f"{LISTS}{vips.pk}/file/{upload.pk}/state/").status_code == 403
+        assert client.get(f"{LISTS}reading/").status_code == 302
 
     @pytest.mark.parametrize("content", [b"", b"\n\n\n"])
     def test_an_empty_file_is_refused_with_a_sentence(self, manager, vips, content):

@@ -1,0 +1,120 @@
+"""A campaign doesn't go to a list, or around one, that is still being read from a file; and says so."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from campaigns.errors import NotReady
+from campaigns.models import Audience, Campaign, CampaignStatus, ListUpload, RecipientList, Schedule, Segment
+from campaigns.runner import Runner
+from campaigns.segments import uploads
+from campaigns.segments.lists import ListService
+from campaigns.segments.reading import read_waiting
+from campaigns.segments.upload_files import Mapping
+from campaigns.segments.uploads import UploadService
+from campaigns.services import CampaignService
+from campaigns.services.readiness import problems
+from tests import factories
+from tests.campaigns.conftest import make_campaign
+from tests.campaigns.segments.people import condition
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def vips(monkeypatch: pytest.MonkeyPatch) -> RecipientList:
+    monkeypatch.setattr(uploads, "INLINE_BYTES", 0)
+    factories.recipients(3)
+    made = ListService().create("VIPs", by=None)
+    ListService().add(made.pk, ["person-0"])
+    return made
+
+
+def begin_reading(to: RecipientList, content: bytes = b"id\nperson-0\n") -> ListUpload:
+    upload = UploadService().receive(to, "people.csv", [content], by=None)
+    return UploadService().load(upload.pk, Mapping(column=0))
+
+
+def read() -> None:
+    for _ in read_waiting():
+        pass
+
+
+def waits_for(campaign: Campaign) -> list[str]:
+    return [field for field, sentence in problems(campaign) if "“VIPs” is still being read" in sentence]
+
+
+def on_list(vips: RecipientList) -> Segment:
+    return Segment.objects.create(name="On it", definition={"all": [condition("list", "in", vips.pk)]})
+
+
+@pytest.mark.parametrize("field", ["saved_list", "segment", "exclude_lists", "exclude_segments"])
+def test_a_draft_says_which_list_it_waits_for_however_that_is_named(vips, field):
+    campaign = make_campaign()
+    match field:
+        case "saved_list":
+            campaign.audience, campaign.saved_list = Audience.SAVED_LIST, vips
+        case "segment":
+            campaign.audience, campaign.segment = Audience.SEGMENT, on_list(vips)
+        case "exclude_lists":
+            campaign.exclude_lists.add(vips)
+        case "exclude_segments":
+            campaign.exclude_segments.add(on_list(vips))
+    campaign.save()
+    assert waits_for(campaign) == []
+    begin_reading(vips)
+
+    assert waits_for(campaign) == [field]
+    with pytest.raises(NotReady, match=r"still being read from the file “people\.csv”, 0% so far"):
+        CampaignService().submit(campaign.pk)
+
+    read()
+    assert waits_for(campaign) == []
+
+
+def test_what_only_has_its_columns_to_be_chosen_keeps_nobody_waiting(vips):
+    campaign = make_campaign(audience=Audience.SAVED_LIST, saved_list=vips)
+    UploadService().receive(vips, "people.csv", [b"id\n"], by=None)
+
+    assert waits_for(campaign) == []
+
+
+def test_neither_an_approval_nor_a_launch_goes_past_it(vips):
+    campaign = make_campaign(audience=Audience.SAVED_LIST, saved_list=vips)
+    service = CampaignService()
+    service.submit(campaign.pk)
+    begin_reading(vips)
+    with pytest.raises(NotReady, match="still being read"):
+        service.approve(campaign.pk)
+    read()
+    service.approve(campaign.pk)
+    begin_reading(vips)
+
+    with pytest.raises(NotReady, match="still being read"):
+        service.schedule_or_start(campaign.pk)
+
+    read()
+    assert service.schedule_or_start(campaign.pk).status == CampaignStatus.SENDING
+
+
+def test_one_whose_moment_has_come_waits_and_its_page_says_why(vips):
+    campaign = make_campaign(
+        audience=Audience.SAVED_LIST,
+        saved_list=vips,
+        schedule=Schedule.AT,
+        send_at=timezone.now() + timedelta(hours=1),
+    )
+    CampaignService().send(campaign.pk)
+    begin_reading(vips)
+    Campaign.objects.filter(pk=campaign.pk).update(starts_at=timezone.now() - timedelta(seconds=1))
+
+    Runner().round()
+    campaign.refresh_from_db()
+    assert campaign.status == CampaignStatus.SCHEDULED
+    assert "“VIPs” is still being read" in campaign.problem
+
+    read()
+    Runner().round()
+    campaign.refresh_from_db()
+    assert (campaign.status, campaign.problem) == (CampaignStatus.SENDING, "")
