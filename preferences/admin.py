@@ -12,16 +12,16 @@ from django.db.models import Count, Model, OuterRef, Q, QuerySet, Subquery
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 
 from core.admin import BaseTabularInline, BigTableAdmin, Question, ReadOnlyMixin, page_action
 from core.admin_filters import FormFilter, text_field
+from preferences import admin_suppressions  # noqa: F401 - registers its pages
 from preferences.category_admin import CategoryAdmin
 from preferences.choices import Changed, Channel, Platform, Way
-from preferences.forms import LiftForm, RecipientForm, SuppressionForm
-from preferences.models import ChangeRecord, DeviceToken, Preference, Recipient, Suppression
+from preferences.forms import RecipientForm
+from preferences.models import ChangeRecord, DeviceToken, Preference, Recipient
 from preferences.services import PreferencesService, RecipientInput, Trace
 from preferences.signals import recipient_erased
 
@@ -279,59 +279,3 @@ class DeviceTokenAdmin(OfRecipientAdmin):
             hidden=[("action", "retire"), *(("_selected_action", pk) for pk in ids)],
         )
         return self.confirm(request, question)
-
-
-@admin.register(Suppression)
-class SuppressionAdmin(BigTableAdmin):
-    """Addresses that must not be used, kept as hashes: added and searched by address, lifted by typing it."""
-
-    form = SuppressionForm
-    list_display = ("__str__", "channel", "reason", "source", "created_at")
-    list_display_links = ("__str__",)
-    search_exact = ("address_hash",)
-    search_help_text = "The address, in full"
-    actions_detail = ("lift",)
-
-    def get_fields(self, request: HttpRequest, obj: Suppression | None = None) -> Sequence[str]:
-        if obj is None:
-            return ("channel", "address", "reason")
-        return ("channel", "address_hash", "reason", "source", "created_at")
-
-    def exact_query(self, term: str) -> Q | None:
-        return Q(channel__in=Channel.values, address_hash__in=[Suppression.hash_of(term), term])
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_lift_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return bool(request.user.has_perm("preferences.delete_suppression"))
-
-    def save_model(self, request: HttpRequest, obj: Suppression, form: SuppressionForm, change: bool) -> None:
-        data = form.cleaned_data
-        source = f"admin:{request.user.get_username()}"[:64]
-        PreferencesService().suppress(data["channel"], data["address"], data["reason"], source, Trace(Way.ADMIN))
-        kept = Suppression.objects.get(channel=data["channel"], address_hash=Suppression.hash_of(data["address"]))
-        for field in kept._meta.concrete_fields:
-            setattr(obj, field.attname, getattr(kept, field.attname))
-
-    @page_action(description="Lift…", icon="lock_open", permission="lift")
-    def lift(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        suppression = self.object_or_404(request, object_id)
-        form = LiftForm(request.POST if request.method == "POST" else None, suppression=suppression)
-        if request.method == "POST" and form.is_valid():
-            PreferencesService().lift(suppression.channel, form.cleaned_data["address"], trace=Trace(Way.ADMIN))
-            self.log_deletions(request, [suppression])
-            messages.success(request, "The address may be used again.")
-            return redirect("admin:preferences_suppression_changelist")
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": "Lift a suppression",
-            "original": suppression,
-            "form": form,
-            "back": reverse("admin:preferences_suppression_change", args=[object_id]),
-        }
-        return TemplateResponse(request, "admin/preferences/suppression/lift.html", context)

@@ -19,7 +19,7 @@ from preferences.digesting.words import said_by
 from preferences.errors import ValidationProblem
 from preferences.models import Category, Preference, Recipient, Suppression
 from preferences.services import DigestChange, PreferenceChange
-from preferences.services.addresses import SUPPRESSIBLE
+from preferences.services.addresses import LIFTABLE, ONLY_START, SUPPRESSIBLE
 from preferences.validation import VALIDATORS
 
 #: Categories in the grid of a recipient's page; an installation has dozens.
@@ -185,6 +185,8 @@ class RecipientForm(forms.ModelForm):
             self.add_error("quiet_end", ValidationError(problem.message, code=problem.code))
 
 
+#: By hand. That somebody replied STOP is for their number to say, as is that they take it back.
+_REASONS = [(value, label) for value, label in SuppressionReason.choices if value in LIFTABLE]
 _SUPPRESSIBLE = [(channel.value, channel.label) for channel in Channel if channel.value in SUPPRESSIBLE]
 
 
@@ -197,9 +199,7 @@ class SuppressionForm(forms.ModelForm):
         widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}),
         help_text="An email address, or a phone number in E.164. Only its hash is kept.",
     )
-    reason = forms.ChoiceField(
-        choices=SuppressionReason.choices, initial=SuppressionReason.MANUAL, widget=UnfoldAdminSelectWidget
-    )
+    reason = forms.ChoiceField(choices=_REASONS, initial=SuppressionReason.MANUAL, widget=UnfoldAdminSelectWidget)
 
     class Meta:
         model = Suppression
@@ -224,6 +224,11 @@ class LiftForm(forms.Form):
     def __init__(self, data: Any = None, *, suppression: Suppression) -> None:
         super().__init__(data)
         self.suppression = suppression
+
+    def clean(self) -> dict[str, Any]:
+        if self.suppression.reason not in LIFTABLE:
+            raise ValidationError(ONLY_START, code="stop_keyword")
+        return super().clean() or self.cleaned_data
 
     def clean_address(self) -> str:
         address: str = self.cleaned_data["address"].strip()

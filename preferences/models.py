@@ -12,6 +12,7 @@ from django.db.models.functions import Now, Upper
 from core.ids import uuid7
 from preferences.choices import Changed, Channel, Platform, Priority, Purpose, Strategy, SuppressionReason, Way
 from preferences.digesting.models import DigestChoice, DigestConfig
+from preferences.keywords.models import HeardKeyword
 from preferences.personal.models import SentLink
 from preferences.strategies import DEFAULT_WAIT, MAX_AFTER, MIN_WAIT
 
@@ -20,6 +21,7 @@ __all__ = [
     "ChangeRecord",
     "DeviceToken",
     "DigestChoice",
+    "HeardKeyword",
     "Preference",
     "Recipient",
     "SentLink",
@@ -239,7 +241,7 @@ class ChangeRecord(models.Model):
     Written by PreferencesService in the transaction of the change, and gone with the person. What was changed together
     has one `batch`, which is what an undo takes back. `before` and `after` are on, off or empty for a word on a
     category (empty: no word), a tag or zone for language and time zone, and empty for addresses, which do not stand
-    here. `subject` is a device's id.
+    here. `subject` is a device's id; of an address that may or may not be used, who said so.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -268,7 +270,12 @@ class ChangeRecord(models.Model):
 
 
 class Suppression(models.Model):
-    """An address that must not be used. Kept by hash, so it outlives the recipient's erasure and their re-import."""
+    """A reason why an address must not be used. Kept by hash, so it outlives the recipient's erasure and their
+    re-import.
+
+    Each reason has a row of its own, and one is enough: a bounce after a STOP takes nothing from the STOP, and whoever
+    lifts the one has not lifted the other.
+    """
 
     id = models.BigAutoField(primary_key=True)
     channel = models.CharField(max_length=8, choices=Channel.choices)
@@ -279,7 +286,7 @@ class Suppression(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["channel", "address_hash"], name="suppression_once"),
+            models.UniqueConstraint(fields=["channel", "address_hash", "reason"], name="suppression_reason_once"),
         ]
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Changes of preferences that are older than anybody asks about."""
+"""Changes of preferences, and keywords of text messages, that are older than anybody asks about."""
 
 from django.conf import settings
 from django.db import connection
@@ -7,10 +7,19 @@ from django.db import connection
 BATCH = 5_000
 BATCHES = 100
 
-_DELETE = """
+_CHANGES = """
     DELETE FROM preferences_changerecord WHERE id IN (
         SELECT id FROM preferences_changerecord
          WHERE at < now() - %s * interval '1 day' ORDER BY at LIMIT %s FOR UPDATE SKIP LOCKED)
+"""
+# What was said before something later is of no use; what still holds is the proof of it, and stays.
+_KEYWORDS = """
+    DELETE FROM preferences_heardkeyword WHERE id IN (
+        SELECT id FROM preferences_heardkeyword h
+         WHERE heard_at < now() - %s * interval '1 day'
+           AND EXISTS (SELECT 1 FROM preferences_heardkeyword later
+                        WHERE later.address_hash = h.address_hash AND later.said_at > h.said_at)
+         ORDER BY heard_at LIMIT %s FOR UPDATE SKIP LOCKED)
 """
 
 
@@ -22,15 +31,19 @@ _FORGET_LINKS = """
 
 
 def purge() -> int:
-    """Delete changes older than `settings.PREFERENCE_HISTORY_DAYS` (0: none), oldest first, in short transactions; how
-    many were deleted. At most BATCH * BATCHES in one call. Several may run at once."""
+    """Delete what is older than `settings.PREFERENCE_HISTORY_DAYS` (0: nothing), oldest first, in short transactions;
+    how much was deleted. At most BATCH * BATCHES of each in one call. Several may run at once."""
     with connection.cursor() as cursor:
         cursor.execute(_FORGET_LINKS, [BATCH])
+    return _purge(_CHANGES) + _purge(_KEYWORDS)
+
+
+def _purge(statement: str) -> int:
     days: int = settings.PREFERENCE_HISTORY_DAYS
     deleted = 0
     for _ in range(BATCHES if days else 0):
         with connection.cursor() as cursor:
-            cursor.execute(_DELETE, [days, BATCH])
+            cursor.execute(statement, [days, BATCH])
             found = cursor.rowcount
         deleted += found
         if found < BATCH:

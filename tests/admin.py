@@ -42,7 +42,7 @@ from notifications.services.letters import LetterFilter
 from notifications.services.notification import NotificationService
 from notifications.services.tracking import DeliveryTracker
 from preferences.choices import Changed, Way
-from preferences.models import ChangeRecord
+from preferences.models import ChangeRecord, HeardKeyword
 from preferences.services import PreferencesService
 from tests import factories
 
@@ -150,6 +150,7 @@ def a_row_of_everything() -> Notification:
     ChangeRecord.objects.create(recipient=person, what=Changed.LOCALE, after="de", way=Way.PAGE, batch=uuid4())
     Digest.objects.create(recipient=person, category=factories.category("orders"), closes_at=timezone.now())
     PreferencesService().suppress("email", "gone@example.com", "manual")
+    HeardKeyword.objects.create(origin="simulated_sms", address_hash="0" * 64, word="stop", said_at=timezone.now())
     factories.api_key()
     Group.objects.create(name="Operators")
     SandboxState.objects.create(provider="simulated_email", options={"outage": True}, by="grace")

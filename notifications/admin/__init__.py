@@ -12,6 +12,7 @@ from notifications.admin import (
     received_event,
     replay,
     sandbox,
+    simulated_call,
     template,
 )
 
@@ -27,5 +28,6 @@ __all__ = [
     "received_event",
     "replay",
     "sandbox",
+    "simulated_call",
     "template",
 ]

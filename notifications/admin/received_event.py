@@ -15,6 +15,7 @@ from notifications.admin import looks
 from notifications.choices import EventType
 from notifications.models import ReceivedEvent
 from notifications.services import events_lane
+from preferences.keywords import Keyword
 
 #: Waiting for longer than this, events are late: `run_events` takes them within a second.
 LATE_SECONDS = 60.0
@@ -56,12 +57,16 @@ class ReceivedEventAdmin(ReadOnlyMixin, BigTableAdmin):
 
     @admin.display(description="Event")
     def what(self, row: ReceivedEvent) -> SafeString:
+        if row.type in Keyword.values:
+            return looks.badge(f"replied {Keyword(row.type).label}", "blue")
         known = row.type in EventType.values
         tone = looks.EVENT_TONES.get(EventType(row.type), "grey") if known else "grey"
         return looks.badge(EventType(row.type).label if known else row.type, tone)
 
     @admin.display(description="Delivery")
     def delivery(self, row: ReceivedEvent) -> SafeString:
+        if row.delivery_id == events_lane.NO_DELIVERY:
+            return looks.badge("none", "grey")
         address = reverse("admin:notifications_delivery_change", args=[row.delivery_id])
         return format_html('<a class="cr-link" href="{}">{}</a>', address, looks.short_id(row.delivery_id))
 

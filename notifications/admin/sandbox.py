@@ -6,17 +6,13 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
-from django.utils.html import format_html
-from django.utils.text import Truncator
 
 from core.admin import BaseModelAdmin, ReadOnlyMixin
-from notifications.admin import looks, sandbox_words
-from notifications.admin.record import RecordAdmin, as_uuid
+from notifications.admin import sandbox_words
 from notifications.admin.sandbox_form import OptionsForm
 from notifications.choices import Channel
 from notifications.models import SandboxState, SimulatedCall
@@ -29,14 +25,11 @@ from notifications.services.sandbox import (
     Simulated,
     UnknownProvider,
 )
-from preferences.admin import recipient_id
 
 #: Calls on the page of a provider, and on its card.
 LATEST, BRIEF = 20, 3
 #: The newest calls looked through for those of the cards.
 LOOKED_THROUGH = 500
-#: Of an address that a list shows; a device token has hundreds.
-ADDRESS_CHARACTERS = 32
 _PAGE = "admin:notifications_sandboxstate_change"
 
 
@@ -207,75 +200,3 @@ def _latest(name: str) -> list[sandbox_words.Message]:
 def _may_see_calls(request: HttpRequest) -> bool:
     """Addresses are personal data: a permission of their own."""
     return bool(request.user.has_perm("notifications.view_simulatedcall"))
-
-
-class ProviderFilter(admin.SimpleListFilter):
-    """By provider: the configured ones, without reading the table for their names."""
-
-    title = "provider"
-    parameter_name = "provider"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(one.name, one.name) for one in SandboxService().all()]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
-        return queryset.filter(provider=self.value()) if self.value() else queryset
-
-
-class OutcomeFilter(admin.SimpleListFilter):
-    """By what the provider answered."""
-
-    title = "outcome"
-    parameter_name = "outcome"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return list(sandbox_words.OUTCOMES.items())
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
-        return queryset.filter(outcome=self.value()) if self.value() else queryset
-
-
-@admin.register(SimulatedCall)
-class SimulatedCallAdmin(RecordAdmin):
-    """Written by simulated providers as calls come in, kept for a week at most. Here: read."""
-
-    list_display = ("short", "when", "provider", "to", "where", "answer", "kind")
-    list_display_links = ("short",)
-    list_filter = (ProviderFilter, OutcomeFilter, "is_test")
-    search_help_text = "Delivery id, or recipient's external id"
-    detail_template = "admin/notifications/simulatedcall/detail.html"
-
-    def exact_query(self, term: str) -> Q | None:
-        wanted = Q()
-        if (key := as_uuid(term)) is not None:
-            wanted |= Q(delivery_id=key) | Q(pk=key)
-        if (person := recipient_id(term)) is not None:
-            wanted |= Q(recipient_id=person)
-        return wanted or None
-
-    @admin.display(description="Delivery")
-    def short(self, row: SimulatedCall) -> str:
-        return looks.short_id(row.delivery_id)
-
-    @admin.display(description="Address")
-    def where(self, row: SimulatedCall) -> str:
-        return Truncator(row.address).chars(ADDRESS_CHARACTERS)
-
-    @admin.display(description="Answer")
-    def answer(self, row: SimulatedCall) -> str:
-        label = sandbox_words.OUTCOMES.get(row.outcome, row.outcome)
-        wait = "" if row.retry_after is None else f"again after {row.retry_after:g} s"
-        badge = looks.badge(label, sandbox_words.tone(row.outcome))
-        return format_html('{} <span class="cr-subtle">{}</span>', badge, wait)
-
-    @admin.display(description="From")
-    def kind(self, row: SimulatedCall) -> str:
-        return looks.badge("test key", "blue") if row.is_test else looks.badge("live", "amber")
-
-    @admin.display(description="Received")
-    def when(self, row: SimulatedCall) -> str:
-        return looks.moment(row.at)
-
-    def detail(self, request: HttpRequest, row: SimulatedCall) -> dict[str, Any]:
-        people = sandbox.external_ids([row])
-        return {"message": sandbox_words.message(row, people.get(row.recipient_id, ""))}

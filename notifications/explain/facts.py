@@ -21,7 +21,7 @@ class Person:
 
     recipient: Recipient
     words: Mapping[tuple[str, int | None], Preference]
-    suppressions: Mapping[str, Suppression]
+    suppressions: Mapping[str, Sequence[Suppression]]
     devices: Sequence[DeviceToken]
 
     def word(self, channel: str, category_id: int) -> Preference | None:
@@ -67,12 +67,15 @@ def person(external_id: str) -> Person | None:
     words = Preference.objects.filter(recipient=recipient)[:_MAX_WORDS]
     given = ((Channel.EMAIL, recipient.email), (Channel.SMS, recipient.phone))
     hashes = {(str(channel), Suppression.hash_of(address)) for channel, address in given if address}
-    suppressed = Suppression.objects.filter(address_hash__in=[hash for _, hash in hashes])
+    suppressed: dict[str, list[Suppression]] = {}
+    for one in Suppression.objects.filter(address_hash__in=[hash for _, hash in hashes]).order_by("id"):
+        if (one.channel, one.address_hash) in hashes:
+            suppressed.setdefault(one.channel, []).append(one)
     devices = DeviceToken.objects.filter(recipient=recipient).order_by("-registered_at")[: 4 * MAX_DEVICES]
     return Person(
         recipient,
         {(word.channel, word.category_id): word for word in words},
-        {one.channel: one for one in suppressed if (one.channel, one.address_hash) in hashes},
+        suppressed,
         sorted(devices, key=lambda device: device.retired_at is not None),
     )
 

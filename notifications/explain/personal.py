@@ -77,15 +77,17 @@ def preference(case: Case) -> Check:
 
 
 def suppression(case: Case) -> Check:
-    row = case.person.suppressions.get(case.channel)
+    rows = case.person.suppressions.get(case.channel, ())
     stale = _stale(case, routing.suppression)
-    sources = [Source(Store.POSTGRESQL, "preferences_suppression", str(row.pk))] if row else []
+    sources = [Source(Store.POSTGRESQL, "preferences_suppression", str(row.pk)) for row in rows]
     if routing.suppression(case.reach, case.category, case.channel):
         seen = {}
         why = "may not be used"
-        if row is not None:
-            why = f"may not be used since {day(row.created_at)}: {row.get_reason_display().lower()}"
-            seen = {"Reason": str(row.get_reason_display()), "Set by": row.source or "unknown"}
+        if rows:
+            reasons = [str(row.get_reason_display()) for row in rows]
+            said = listed([reason[:1].lower() + reason[1:] for reason in reasons])
+            why = f"may not be used since {day(rows[0].created_at)}: {said}"
+            seen = {"Reason": ", ".join(reasons), "Set by": ", ".join(row.source or "unknown" for row in rows)}
         return _skipped("suppression", SkipReason.SUPPRESSED, f"The address {why}.{stale}", seen, sources or [_CACHE])
     says = "Nothing speaks against the address." if case.channel in (Channel.EMAIL, Channel.SMS) else (
         f"{case.label} has no addresses that could be suppressed."

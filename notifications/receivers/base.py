@@ -39,7 +39,9 @@ class Receiver(Protocol):
         """What the webhook says, in our words, at most MAX_EVENTS.
 
         The signature is checked first, over the body as it came, against `now` in Unix seconds. `headers` are by
-        lower-case name. What the vendor tells and we have no word for is left out: it is no mistake. Raises Unverified
-        or Unreadable.
+        lower-case name. What the vendor tells and we have no word for is left out: it is no mistake. A text message
+        that somebody sent is a Keyword of `preferences.keywords.meaning_of`, with its `sender`, and `said_at` if the
+        vendor tells it, or is left out as well: what else people write stays with the vendor. Raises Unverified or
+        Unreadable.
         """
         ...

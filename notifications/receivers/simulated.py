@@ -6,7 +6,9 @@ ids. The secret is made from SECRET_KEY, one for each provider, so that nothing 
 
 import base64
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import cache
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -19,6 +21,7 @@ from notifications.choices import EventType, FailureCode
 from notifications.errors import FieldError
 from notifications.receivers.base import MAX_EVENTS, Unreadable, Unverified
 from notifications.services.events_lane import Incoming
+from preferences.keywords import meaning_of
 
 #: What a simulated vendor puts before our id to name a message.
 MESSAGE_PREFIX = "sim-"
@@ -34,13 +37,23 @@ WORDS = {type: word for word, type in EVENTS.items()}
 _CODES = {EventType.BOUNCED: FailureCode.INVALID_ADDRESS.value}
 
 
-class Event(msgspec.Struct, frozen=True, gc=False):
-    """One event as the vendor writes it. `message` is what it called the message when it took it."""
+#: What the vendor calls a text message that somebody sent to us.
+INBOUND = "inbound"
+
+
+class Event(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One event as the vendor writes it. `message` is what it called the message when it took it.
+
+    An inbound message has instead who sent it (`from`, in E.164), what it says (`text`) and when (`at`).
+    """
 
     id: str
     event: str
-    message: str
+    message: str = ""
     reason: str = ""
+    sender: str = msgspec.field(default="", name="from")
+    text: str = ""
+    at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
 
 class Webhook(msgspec.Struct, frozen=True, gc=False):
@@ -64,9 +77,18 @@ class SimulatedReceiver:
         except InvalidSignature as error:
             raise Unverified(str(error)) from None
         events = _read(body)
-        return [self._incoming(place, event) for place, event in enumerate(events) if event.event in EVENTS]
+        found = (self._incoming(place, event) for place, event in enumerate(events))
+        return [incoming for incoming in found if incoming is not None]
 
-    def _incoming(self, place: int, event: Event) -> Incoming:
+    def _incoming(self, place: int, event: Event) -> Incoming | None:
+        """None for what we have no word for."""
+        if event.event in EVENTS:
+            return self._receipt(place, event)
+        if event.event == INBOUND and (word := meaning_of(event.text)) is not None:
+            return Incoming(type=word, origin=self.name, event_id=event.id, sender=event.sender, said_at=event.at)
+        return None
+
+    def _receipt(self, place: int, event: Event) -> Incoming:
         type = EVENTS[event.event]
         try:
             delivery = UUID(event.message.removeprefix(MESSAGE_PREFIX))

@@ -1,4 +1,5 @@
-"""The events lane: receipts, opens and clicks between whoever tells of them and `run_events`, which applies them.
+"""The events lane: receipts, opens, clicks and people's STOP and START between whoever tells of them and `run_events`,
+which applies them.
 
 It is a table of PostgreSQL and nothing more. Who tells of something is answered after `put`, so what was answered is as
 durable as the record itself; the web process talks to no broker, and Redis may be away. `run_events` takes a batch in
@@ -8,7 +9,7 @@ Rows are taken roughly in the order they came, and by several processes at once.
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -25,6 +26,7 @@ from notifications.services.claims import ProviderReceipt
 from notifications.services.gauge import Gauge
 from notifications.services.recording import vendor_text
 from notifications.services.tracking_sql import Row
+from preferences.keywords import Keyword
 
 #: Characters of the vendor's name for an event, of a code, and of the reason why a hit is not a person's.
 MAX_EVENT_ID, MAX_WORD = 128, 32
@@ -36,29 +38,39 @@ OVERLAP = timedelta(seconds=2)
 #: That it does so many times as long after a look as the look took.
 REST = 20
 EVER = datetime(2000, 1, 1, tzinfo=UTC)
+#: The delivery of what is said of none. A STOP is about a number, whatever was sent to it.
+NO_DELIVERY = UUID(int=0)
+#: Characters of a sender's number: E.164 has 16, and vendors write some more into it.
+MAX_SENDER = 32
+_TYPES = [*EventType.values, *Keyword.values]
 
 
 class Incoming(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One thing said of a delivery from outside.
+    """One thing said of a delivery from outside; or, where the type is a Keyword, by somebody who was sent something.
 
     `origin` is the name of the provider that reports it, who may say the same thing twice; or "link" or "pixel" for a
     hit on our own addresses, each of which is one of its own. `event_id` is the provider's name for the event, where it
     has one. `code` and `detail` say why, in our words and in theirs. `machine` says why a hit is not a person's, and is
-    empty for a person's. `at` is when the lane got it, and is given by the lane. Text that is too long is cut off.
+    empty for a person's. `at` is when the lane got it, and is given by the lane. `sender` is the number that said a
+    keyword, and `said_at` when, where the provider tells it. Text that is too long is cut off.
     """
 
-    type: EventType
+    type: EventType | Keyword
     origin: str
-    delivery_id: UUID
+    delivery_id: UUID = NO_DELIVERY
     event_id: str = ""
     code: str = ""
     detail: str = ""
     machine: str = ""
     at: datetime | None = None
+    sender: str = ""
+    said_at: datetime | None = None
 
     @property
     def receipt(self) -> ProviderReceipt:
-        """What DeliveryTracker takes."""
+        """What DeliveryTracker takes. For what is said of a delivery."""
+        if not isinstance(self.type, EventType):
+            raise TypeError("A keyword is no receipt.")
         return ProviderReceipt(
             self.delivery_id, self.type, self.origin, self.code, self.detail, self.event_id, self.machine, self.at
         )
@@ -78,20 +90,24 @@ class Depth(NamedTuple):
 
 
 _PUT = """
-    INSERT INTO notifications_receivedevent (due_at, type, origin, delivery_id, event_id, code, machine, detail)
-    SELECT now() + $1::float8 * interval '1 second', type, origin, delivery_id, event_id, code, machine, detail
-      FROM unnest($2::text[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[])
-        AS event (type, origin, delivery_id, event_id, code, machine, detail)
+    INSERT INTO notifications_receivedevent
+           (due_at, type, origin, delivery_id, event_id, code, machine, detail, sender, said_at)
+    SELECT now() + $1::float8 * interval '1 second', type, origin, delivery_id, event_id, code, machine, detail,
+           sender, nullif(said_at, '')::timestamptz
+      FROM unnest($2::text[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+                  $10::text[])
+        AS event (type, origin, delivery_id, event_id, code, machine, detail, sender, said_at)
 """
 
 # What goes back keeps the moment of its first coming: whether a hit came too soon for a person is judged by it.
 _PUT_BACK = """
     INSERT INTO notifications_receivedevent
-           (due_at, type, origin, delivery_id, event_id, code, machine, detail, received_at)
+           (due_at, type, origin, delivery_id, event_id, code, machine, detail, sender, said_at, received_at)
     SELECT now() + $1::float8 * interval '1 second', type, origin, delivery_id, event_id, code, machine, detail,
-           coalesce(nullif(at, '')::timestamptz, now())
-      FROM unnest($2::text[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[])
-        AS event (type, origin, delivery_id, event_id, code, machine, detail, at)
+           sender, nullif(said_at, '')::timestamptz, coalesce(nullif(at, '')::timestamptz, now())
+      FROM unnest($2::text[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+                  $10::text[], $11::text[])
+        AS event (type, origin, delivery_id, event_id, code, machine, detail, sender, said_at, at)
 """
 
 # The ids are found once and first, by a plan of its own: where the rest is a join, LIMIT may be asked again and again.
@@ -101,7 +117,7 @@ _TAKE = """
            SELECT id FROM notifications_receivedevent
             WHERE due_at <= now() AND due_at > $3::timestamptz AND type = ANY($2::text[])
             ORDER BY due_at LIMIT $1::int FOR UPDATE SKIP LOCKED))
- RETURNING type, origin, delivery_id, event_id, code, machine, detail, received_at, due_at
+ RETURNING type, origin, delivery_id, event_id, code, machine, detail, sender, said_at, received_at, due_at
 """
 
 _RETRY = "UPDATE notifications_receivedevent SET due_at = now() WHERE id = ANY(%s) AND due_at > now()"
@@ -163,7 +179,7 @@ class Taker:
         began = time.monotonic()
         looks_back = began >= self._look_back_at
         with direct_cursor() as cursor:
-            cursor.execute(_TAKE, [limit, EventType.values, EVER if looks_back else self._since])
+            cursor.execute(_TAKE, [limit, _TYPES, EVER if looks_back else self._since])
             rows = cursor.fetchall()
         if looks_back:
             ended = time.monotonic()
@@ -179,9 +195,9 @@ def take(limit: int) -> list[Incoming]:
 
 
 def _incoming(row: Row) -> Incoming:
-    type, origin, delivery, event_id, code, machine, detail, at, _ = row
+    type, origin, delivery, event_id, code, machine, detail, sender, said_at, at, _ = row
     return Incoming(
-        type=EventType(type),
+        type=_TYPE_OF[type],
         origin=origin,
         delivery_id=ids.uuid(delivery),
         event_id=event_id,
@@ -189,14 +205,19 @@ def _incoming(row: Row) -> Incoming:
         machine=machine,
         detail=detail,
         at=at,
+        sender=sender,
+        said_at=said_at,
     )
+
+
+_TYPE_OF: Mapping[str, EventType | Keyword] = {kind.value: kind for kinds in (EventType, Keyword) for kind in kinds}
 
 
 def set_aside(events: Sequence[Incoming], *, seconds: float) -> None:
     """Put events that were taken and cannot be applied back for later, in the transaction that took them."""
     _needs_transaction()
     if events:
-        moments = _texts(("" if event.at is None else event.at.isoformat() for event in events), None)
+        moments = _moments(event.at for event in events)
         with direct_cursor() as cursor:
             cursor.execute(_PUT_BACK, [seconds, *_columns(events), moments])
 
@@ -230,7 +251,13 @@ def _columns(events: Sequence[Incoming]) -> list[TextArray | KeyArray]:
         _texts((event.code for event in events), MAX_WORD),
         _texts((event.machine for event in events), MAX_WORD),
         _texts((event.detail for event in events), None),
+        _texts((event.sender for event in events), MAX_SENDER),
+        _moments(event.said_at for event in events),
     ]
+
+
+def _moments(values: Iterable[datetime | None]) -> TextArray:
+    return TextArray.of("" if value is None else value.isoformat() for value in values)
 
 
 def _texts(values: Iterable[str], limit: int | None) -> TextArray:

@@ -1,8 +1,9 @@
 """The sandbox: simulated providers as they behave now, changed while they run, and the calls they received."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,9 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils.module_loading import import_string
 
+from core import standard_webhooks
+from core.ids import uuid7
+from notifications import registry
 from notifications.choices import Channel
 from notifications.models import SandboxState, SimulatedCall
 from notifications.providers.simulated import SimulatedProvider
@@ -26,6 +30,9 @@ from notifications.providers.simulated_options import (
     option_title,
 )
 from notifications.providers.simulated_state import states
+from notifications.receivers import simulated
+from notifications.services import webhooks
+from preferences.keywords import Keyword, meaning_of
 from preferences.models import Recipient
 
 
@@ -90,6 +97,10 @@ class Simulated:
         return tuple(channel for channel in Channel.values if channel in {*self.live, *self.tests})
 
 
+class NoReply(ValueError):
+    """This call cannot be answered; the text says why."""
+
+
 class SandboxService:
     """Reads and changes the sandbox. A change reaches every worker within about a second."""
 
@@ -132,6 +143,29 @@ class SandboxService:
         SandboxState.objects.filter(pk=name).delete()
         _tell()
         return self.get(name)
+
+
+def can_reply(call: SimulatedCall) -> bool:
+    """Whether the phone that got this can answer: a text message of live traffic. What test keys send changes nobody's
+    addresses, and a STOP would."""
+    is_simulated = isinstance(registry.receiver(call.provider), simulated.SimulatedReceiver)
+    return not call.is_test and is_simulated and call.provider in settings.PROVIDER_CHAINS[Channel.SMS]
+
+
+def reply(call: SimulatedCall, text: str) -> Keyword | None:
+    """Answer a text message from the phone that got it: the simulated vendor tells of it by its signed webhook, as a
+    real one would. What the answer means to Carillon; None for other words than STOP and START. Raises NoReply, and
+    what `webhooks.receive` raises."""
+    if not can_reply(call):
+        raise NoReply("Only a text message of live traffic can be answered.")
+    event = simulated.Event(
+        f"in-{uuid7().hex}", simulated.INBOUND, sender=call.address, text=text, at=datetime.now(UTC)
+    )
+    body = msgspec.json.encode(simulated.Webhook([event]))
+    secret = simulated.secret(call.provider, settings.SECRET_KEY)
+    headers = standard_webhooks.sign([secret], id=f"msg_{uuid7().hex}", timestamp=int(time.time()), body=body)
+    webhooks.receive(call.provider, headers, body)
+    return meaning_of(text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,14 +82,16 @@ def addresses(recipient: Recipient, *, hidden: bool) -> list[Address]:
         (Channel.SMS.value, "Text messages", recipient.phone, recipient.phone_verified_at, masked_phone),
     ]
     hashes = {channel: Suppression.hash_of(address) for channel, _, address, _, _ in given if address}
-    rows = Suppression.objects.filter(channel__in=hashes, address_hash__in=hashes.values())
-    stopped = {(row.channel, row.address_hash): row.reason for row in rows}
+    stopped: dict[tuple[str, str], list[str]] = {}
+    rows = Suppression.objects.filter(channel__in=hashes, address_hash__in=hashes.values()).order_by("id")
+    for row in rows:
+        stopped.setdefault((row.channel, row.address_hash), []).append(_STOPPED.get(row.reason, ""))
     return [
         Address(
             channel,
             label,
             mask(address) if hidden else address,
-            _STOPPED.get(stopped.get((channel, hashes[channel]), ""), ""),
+            " ".join(stopped.get((channel, hashes[channel]), ())),
             verified_at is not None,
         )
         for channel, label, address, verified_at, mask in given

@@ -8,7 +8,7 @@ from django.db import connection
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from preferences.choices import Changed, Channel, Platform, SuppressionReason
+from preferences.choices import Changed, Channel, Platform, SuppressionReason, Way
 from preferences.errors import ValidationProblem
 from preferences.models import ChangeRecord, DeviceToken, Recipient, Suppression
 from preferences.services.inputs import Trace
@@ -17,6 +17,9 @@ from preferences.validation import device_label, device_token
 
 #: The channels whose address is a person's; a push token is retired instead, and the feed has none.
 SUPPRESSIBLE = frozenset({Channel.EMAIL.value, Channel.SMS.value})
+#: What may be lifted by hand. What a number said, only that number takes back: carriers ask for it, and block as well.
+LIFTABLE = frozenset(SuppressionReason.values) - {SuppressionReason.STOP_KEYWORD.value}
+ONLY_START = "They replied STOP. Only a START from this number lets it be used again."
 #: First key of the advisory locks on tokens ("Tokn"); the second is the beginning of the token's hash.
 LOCK_SPACE = 0x546F6B6E
 
@@ -107,40 +110,61 @@ def check_suppressible(channel: str, address: str) -> None:
 
 
 def suppress(entries: Sequence[tuple[str, str]], reason: str, source: str, trace: Trace) -> tuple[int, list[str]]:
-    """Suppress these (channel, address) pairs; how many were new, and whose they are, by external id. The first reason
-    stays, but for a STOP, which its number's START takes back: what comes after it is no word of the person. Raises
-    ValidationProblem for an unknown reason."""
+    """Suppress these (channel, address) pairs; for how many this reason is new, and whose they are, by external id.
+    Raises ValidationProblem for an unknown reason."""
     if reason not in SuppressionReason.values:
         raise ValidationProblem("unknown_reason", f"Unknown reason. One of: {', '.join(SuppressionReason.values)}.")
     keys = _keys(entries)
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO preferences_suppression AS s (channel, address_hash, reason, source)"
+            "INSERT INTO preferences_suppression (channel, address_hash, reason, source)"
             " SELECT channel, address_hash, %s, %s FROM unnest(%s::text[], %s::text[]) AS i(channel, address_hash)"
-            " ORDER BY 1, 2 ON CONFLICT (channel, address_hash)"
-            " DO UPDATE SET reason = excluded.reason, source = excluded.source"
-            " WHERE s.reason = 'stop_keyword' AND excluded.reason <> 'stop_keyword'"
-            " RETURNING channel, address_hash, xmax = 0",
+            " ORDER BY 1, 2 ON CONFLICT DO NOTHING RETURNING channel, address_hash",
             [reason, source[:64], [key[0] for key in keys], [key[1] for key in keys]],
         )
-        made = {(channel, hash) for channel, hash, is_new in cursor.fetchall() if is_new}
+        made = set(cursor.fetchall())
     if made:
         _note([entry for entry in entries if (entry[0], Suppression.hash_of(entry[1])) in made], "", reason, trace)
     return len(made), _touch_owners(entries)
 
 
-def lift(channel: str, address: str, only: Collection[str] | None, trace: Trace) -> tuple[bool, list[str]]:
-    """Let an address be used again; whether it was suppressed, and whose it is. With `only`, if for one of these
-    reasons. Raises ValidationProblem."""
-    check_suppressible(channel, address)
-    [(_, address_hash)] = _keys([(channel, address)])
-    rows = Suppression.objects.filter(channel=channel, address_hash=address_hash)
-    found = rows.select_for_update().first()
-    if found is None or (only is not None and found.reason not in only):
-        return False, []
-    rows.delete()
-    _note([(channel, address)], found.reason, "", trace)
-    return True, _touch_owners([(channel, address)])
+def lift(entries: Sequence[tuple[str, str]], only: Collection[str] | None, trace: Trace) -> tuple[int, list[str]]:
+    """Take back reasons why these addresses must not be used: those in `only`, or all that may be lifted by hand; how
+    many were taken back, and whose addresses these are. Raises ValidationProblem, for a STOP as well that somebody
+    else than its number wants to lift."""
+    for channel, address in entries:
+        check_suppressible(channel, address)
+    wanted = LIFTABLE if only is None else frozenset(only)
+    if SuppressionReason.STOP_KEYWORD in wanted and trace.way is not Way.KEYWORD:
+        raise ValidationProblem("stop_keyword", ONLY_START)
+    keys = _keys(entries)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM preferences_suppression s USING unnest(%s::text[], %s::text[]) AS i(channel, address_hash)"
+            " WHERE s.channel = i.channel AND s.address_hash = i.address_hash AND s.reason = ANY(%s::text[])"
+            " RETURNING s.channel, s.address_hash, s.reason",
+            [[key[0] for key in keys], [key[1] for key in keys], sorted(wanted)],
+        )
+        lifted = cursor.fetchall()
+    if not lifted:
+        return 0, []
+    _note_lifted(entries, lifted, trace)
+    return len(lifted), _touch_owners(entries)
+
+
+def _note_lifted(entries: Sequence[tuple[str, str]], lifted: Sequence[tuple[str, str, str]], trace: Trace) -> None:
+    """Each with the reason for which its address is still not used, if there is one."""
+    rest = {
+        (row.channel, row.address_hash): row.reason
+        for row in Suppression.objects.filter(address_hash__in={hash for _, hash, _ in lifted}).order_by("-id")
+    }
+    addresses = {(channel, Suppression.hash_of(address)): address for channel, address in entries}
+    groups: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for channel, hash, reason in lifted:
+        key = (channel, hash)
+        groups.setdefault((reason, rest.get(key, "")), []).append((channel, addresses[key]))
+    for (before, after), group in groups.items():
+        _note(group, before, after, trace)
 
 
 def _keys(entries: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -152,8 +176,8 @@ def _note(entries: Sequence[tuple[str, str]], before: str, after: str, trace: Tr
     emails, phones = _by_kind(entries)
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO preferences_changerecord (recipient_id, batch, way, what, channel, before, after)"
-            " SELECT r.id, %(batch)s, %(way)s, 'suppression', v.channel, %(before)s, %(after)s"
+            "INSERT INTO preferences_changerecord (recipient_id, batch, way, what, channel, subject, before, after)"
+            " SELECT r.id, %(batch)s, %(way)s, 'suppression', v.channel, %(by)s, %(before)s, %(after)s"
             "   FROM preferences_recipient r"
             "   CROSS JOIN LATERAL (VALUES ('email', UPPER(r.email) = ANY(%(emails)s)),"
             "                              ('sms', r.phone = ANY(%(phones)s))) AS v(channel, is_theirs)"
@@ -161,6 +185,7 @@ def _note(entries: Sequence[tuple[str, str]], before: str, after: str, trace: Tr
             {
                 "batch": trace.batch,
                 "way": trace.way.value,
+                "by": trace.by[:64],
                 "before": before,
                 "after": after,
                 "emails": emails,

@@ -83,7 +83,9 @@ class DigestChange:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What the history says of a change: by which way it came, and the batch it belongs to."""
+    """What the history says of a change: by which way it came, the batch it belongs to, and who made it, where that is
+    known and not the person ("api:<key>", "admin:<name>")."""
 
     way: Way = Way.HOST
     batch: UUID = field(default_factory=uuid7)
+    by: str = ""

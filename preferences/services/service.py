@@ -158,7 +158,8 @@ class PreferencesService:
         return retired
 
     def suppress(self, channel: str, address: str, reason: str, source: str = "", trace: Trace | None = None) -> bool:
-        """Never use this email or SMS address again, whoever has it; whether that is new. Raises ValidationProblem."""
+        """Never use this email or SMS address again, whoever has it; whether that reason is new. Raises
+        ValidationProblem."""
         addresses.check_suppressible(channel, address)
         return self.suppress_all([(channel, address)], reason, source, trace) == 1
 
@@ -185,9 +186,18 @@ class PreferencesService:
     def lift(
         self, channel: str, address: str, *, only: Collection[str] | None = None, trace: Trace | None = None
     ) -> bool:
-        """Let an address be used again; whether it was suppressed. `only`: if for one of these reasons."""
+        """Take back the reasons why an address must not be used, or with `only` some of them; whether there was one. It
+        is used again when none is left. Raises ValidationProblem, also for a STOP: its number alone lifts that."""
+        return self.lift_all([(channel, address)], only=only, trace=trace) > 0
+
+    def lift_all(
+        self, entries: Sequence[tuple[str, str]], *, only: Collection[str] | None = None, trace: Trace | None = None
+    ) -> int:
+        """The same for a batch of (channel, address); how many reasons were taken back."""
+        if not entries:
+            return 0
         with transaction.atomic():
-            lifted, touched = addresses.lift(channel, address, only, trace or Trace())
+            lifted, touched = addresses.lift(entries, only, trace or Trace())
             self._drop(touched)
         return lifted
 

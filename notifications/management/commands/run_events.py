@@ -16,7 +16,8 @@ from notifications.messaging.backoff import full_jitter
 from notifications.providers import simulated_courier
 from notifications.services import events_lane
 from notifications.services.events_lane import Incoming, Taker
-from notifications.services.receipts import MAX_RECEIPTS, apply_receipts
+from notifications.services.incoming import apply
+from notifications.services.receipts import MAX_RECEIPTS
 
 log = structlog.get_logger(__name__)
 
@@ -81,7 +82,7 @@ def apply_each(events: Sequence[Incoming]) -> list[Incoming]:
         return []
     try:
         with transaction.atomic():
-            apply_receipts([event.receipt for event in events])
+            apply(events)
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:

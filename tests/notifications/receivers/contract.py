@@ -1,6 +1,7 @@
-"""What every receiver must do. Inherit, give the four things a receiver's test knows, and the suite runs."""
+"""What every receiver must do. Inherit, give the five things a receiver's test knows, and the suite runs."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
@@ -8,8 +9,11 @@ import pytest
 from core.ids import uuid7
 from notifications.choices import EventType
 from notifications.receivers.base import MAX_EVENTS, TOLERANCE_SECONDS, Receiver, Unreadable, Unverified
+from notifications.services import events_lane
+from preferences.keywords import Keyword
 
 NOW = 1_800_000_000.0
+SAID = datetime.fromtimestamp(NOW - 60, UTC)
 
 
 class ReceiverContract:
@@ -25,11 +29,15 @@ class ReceiverContract:
         """As the vendor writes it; None is a kind of event that we have no word for."""
         raise NotImplementedError
 
+    def inbound(self, texts: Sequence[str], sender: str, at: datetime) -> bytes:
+        """Text messages that a phone sent, as the vendor tells of them."""
+        raise NotImplementedError
+
     def sign(self, name: str, body: bytes, at: float) -> Mapping[str, str]:
         """The headers of a webhook signed at a moment, by lower-case name."""
         raise NotImplementedError
 
-    def post(self, body: bytes, *, at: float = NOW, **headers: str) -> list[tuple[UUID, EventType]]:
+    def post(self, body: bytes, *, at: float = NOW, **headers: str) -> list[tuple[UUID, EventType | Keyword]]:
         signed = {**self.sign("vendor", body, at), **headers}
         incoming = self.make("vendor").verify_and_parse(signed, body, NOW)
         assert {event.origin for event in incoming} <= {"vendor"}
@@ -44,6 +52,22 @@ class ReceiverContract:
         known = (uuid7(), EventType.DELIVERED)
 
         assert self.post(self.body([(uuid7(), None), known, (uuid7(), None)])) == [known]
+
+    def test_a_keyword_that_somebody_sent_comes_with_its_number_and_moment(self) -> None:
+        body = self.inbound([" stop. ", "ARRÊT", "Start"], "+4915112345678", SAID)
+
+        heard = self.make("vendor").verify_and_parse(self.sign("vendor", body, NOW), body, NOW)
+
+        assert [event.type for event in heard] == [Keyword.STOP, Keyword.STOP, Keyword.START]
+        assert {(event.origin, event.sender, event.said_at, event.delivery_id) for event in heard} == {
+            ("vendor", "+4915112345678", SAID, events_lane.NO_DELIVERY)
+        }
+        assert len({event.event_id for event in heard} - {""}) == 3
+
+    def test_whatever_else_people_write_stays_with_the_vendor(self) -> None:
+        body = self.inbound(["HELP", "please stop", "stop it", "", "👍", "9" * 2000], "+4915112345678", SAID)
+
+        assert self.post(body) == []
 
     def test_an_empty_webhook_is_fine(self) -> None:
         assert self.post(self.body([])) == []

@@ -1,6 +1,7 @@
 """The receivers there are, each by the contract; and what is the simulator's own."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,8 @@ class TestSimulated(ReceiverContract):
     foreign = (
         b"", b"{", b"[]", b"null", b'{"events": 7}', b'{"events": [{}]}', b'{"events": [{"id": 1}]}', b"\xff",
         b'{"events": [{"id": "a", "event": "delivered", "message": "sim-nobody"}]}',
+        b'{"events": [{"id": "a", "event": "inbound", "from": "+49151", "text": 7}]}',
+        b'{"events": [{"id": "a", "event": "inbound", "text": "STOP", "at": "2027-01-15T08:00:00"}]}',  # where?
         b"[" * 5000,
     )  # fmt: skip
 
@@ -36,6 +39,13 @@ class TestSimulated(ReceiverContract):
                     simulated.Event(f"e-{n}", simulated.WORDS[type] if type else "processed", f"sim-{id.hex}")
                     for n, (id, type) in enumerate(events)
                 ]
+            )
+        )
+
+    def inbound(self, texts: Sequence[str], sender: str, at: datetime) -> bytes:
+        return msgspec.json.encode(
+            simulated.Webhook(
+                [simulated.Event(f"in-{n}", "inbound", sender=sender, text=text, at=at) for n, text in enumerate(texts)]
             )
         )
 
@@ -77,6 +87,12 @@ class TestMailhouse(ReceiverContract):
         return b"\n".join(
             msgspec.json.encode({"id": f"e-{n}", "state": words[type] if type else "ENROUTE", "ref": id})
             for n, (id, type) in enumerate(events)
+        )
+
+    def inbound(self, texts: Sequence[str], sender: str, at: datetime) -> bytes:
+        return b"\n".join(
+            msgspec.json.encode({"id": f"m-{n}", "mo": text, "msisdn": sender, "ts": int(at.timestamp())})
+            for n, text in enumerate(texts)
         )
 
     def sign(self, name: str, body: bytes, at: float) -> Mapping[str, str]:

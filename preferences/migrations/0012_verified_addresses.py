@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('preferences', '0010_quiet_never'),
+        ('preferences', '0011_keywords'),
     ]
 
     operations = [
