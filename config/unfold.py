@@ -59,6 +59,7 @@ SECTIONS: dict[str, list[Page]] = {
         _list("Preferences", "tune", "preferences", "preference", "What people said about each channel"),
         _list("Device tokens", "smartphone", "preferences", "devicetoken", "Push addresses, live and retired"),
         _list("Suppressions", "block", "preferences", "suppression", "Addresses that must not be used"),
+        _list("STOP and START", "sms", "preferences", "heardkeyword", "What people answered to text messages"),
     ],
     "Pipeline": [
         _list("Digests", "stacks", "notifications", "digest", "What is gathered, and when it leaves"),

@@ -24,7 +24,7 @@ _LOCK = """
 """
 _TAKE_DOWN = """
     INSERT INTO preferences_heardkeyword (origin, message_id, address_hash, word, said_at)
-    SELECT origin, message_id, address_hash, word, least(said_at, now())
+    SELECT origin, message_id, address_hash, word, least(said_at, clock_timestamp())
       FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])
         AS heard (origin, message_id, address_hash, word, said_at)
      ORDER BY origin, message_id

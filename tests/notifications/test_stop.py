@@ -1,7 +1,7 @@
 """STOP through the webhook: what was accepted before it is not sent after it, and START opens the way again."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -9,6 +9,7 @@ import pytest
 from django.conf import settings as conf
 from django.db import transaction
 from django.test import Client
+from django.utils import timezone
 
 from core import standard_webhooks
 from core.ids import uuid7
@@ -19,7 +20,7 @@ from notifications.receivers import simulated
 from notifications.services import events_lane, sandbox
 from notifications.services.events_lane import Incoming
 from preferences.keywords import Keyword
-from preferences.models import HeardKeyword, Suppression
+from preferences.models import HeardKeyword, Recipient, Suppression
 from tests import factories
 from tests.admin import page, signed_in, simulated_call
 from tests.notifications.fakes import FakeProvider, use_provider
@@ -31,10 +32,14 @@ NUMBER = "+4915112345678"
 
 
 @pytest.fixture(autouse=True)
-def ada(settings: Any) -> FakeProvider:
+def _ada() -> None:
     factories.category("orders")
     factories.template("order-shipped")
     factories.recipient("ada", phone=NUMBER)
+
+
+@pytest.fixture
+def provider(settings: Any) -> FakeProvider:
     return use_provider(settings, FakeProvider("fake"))
 
 
@@ -54,7 +59,7 @@ def inbound(text: str, sender: str = NUMBER, **more: Any) -> simulated.Event:
     )
 
 
-def test_stop_is_honoured_for_what_was_accepted_before_it_and_after_it(ada: FakeProvider) -> None:
+def test_stop_is_honoured_for_what_was_accepted_before_it_and_after_it(provider: FakeProvider) -> None:
     send(draft("ada", channels=["sms"]))
 
     assert webhook(inbound("Stop.")).json() == {"taken": 1}
@@ -62,13 +67,13 @@ def test_stop_is_honoured_for_what_was_accepted_before_it_and_after_it(ada: Fake
     work()
     send(draft("ada", channels=["sms"], data={"order": "2"}))
 
-    assert not ada.calls
-    assert set(Delivery.objects.values_list("status", "error_code")) == {(Status.SKIPPED, SkipReason.SUPPRESSED)}
+    assert not provider.calls
+    assert set(Delivery.objects.values_list("status", "skip_reason")) == {(Status.SKIPPED, SkipReason.SUPPRESSED)}
     assert webhook(inbound("START")).status_code == 200
     step()
     send(draft("ada", channels=["sms"], data={"order": "3"}))
     work()
-    assert len(ada.calls) == 1
+    assert len(provider.calls) == 1
 
 
 def test_unknown_numbers_and_odd_senders_are_answered_and_taken() -> None:
@@ -100,10 +105,11 @@ def test_a_keyword_survives_the_lane_and_being_set_aside() -> None:
     assert msgspec.structs.replace(again, at=None) == event
 
 
-def test_a_bounce_and_a_stop_of_one_batch_both_count(ada: FakeProvider) -> None:
+def test_a_bounce_and_a_stop_of_one_batch_both_count(provider: FakeProvider) -> None:
     send(draft("ada", channels=["sms"]))
     work()
     delivery = Delivery.objects.get()
+    Recipient.objects.update(updated_at=timezone.now() - timedelta(days=1))  # not edited since
     events_lane.put(
         [
             Incoming(type=Keyword.STOP, origin="fake", event_id="m-1", sender=NUMBER),

@@ -307,13 +307,24 @@ class TestSuppression:
         factories.recipient("ann", email="Shared@Example.com")
         factories.recipient("bob", email="shared@example.com")
         assert service.suppress("email", " SHARED@example.com ", "hard_bounce", "provider")
-        assert not service.suppress("email", "shared@example.com", "complaint")
+        assert not service.suppress("email", "shared@example.com", "hard_bounce")
         service.upsert([RecipientInput(external_id="eve", email="shared@example.com")])
 
         reaches = service.reach(["ann", "bob", "eve"])
 
         assert {reach.suppressed for reach in reaches.values()} == {("email",)}
-        assert Suppression.objects.get().reason == "hard_bounce"
+        assert Suppression.objects.get().source == "provider"
+
+    def test_each_reason_stands_by_itself_and_one_is_enough(self, service):
+        factories.recipient("ann", email="ann@example.com")
+        for reason in ("hard_bounce", "complaint"):
+            assert service.suppress("email", "ann@example.com", reason)
+
+        assert service.lift("email", "ann@example.com", only=["hard_bounce"])
+        assert service.reach(["ann"])["ann"].suppressed == ("email",)
+
+        assert service.lift("email", "ann@example.com")
+        assert service.reach(["ann"])["ann"].suppressed == ()
 
     def test_the_address_is_not_stored(self, service):
         service.suppress("email", "ann@example.com", "manual")
