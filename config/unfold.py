@@ -57,6 +57,7 @@ SECTIONS: dict[str, list[Page]] = {
     "Recipients": [
         _list("Recipients", "person", "preferences", "recipient", "Who can be reached, and how"),
         _list("Preferences", "tune", "preferences", "preference", "What people said about each channel"),
+        _list("No marketing", "campaign", "preferences", "marketingstop", "Who wants no marketing on a channel"),
         _list("Device tokens", "smartphone", "preferences", "devicetoken", "Push addresses, live and retired"),
         _list("Suppressions", "block", "preferences", "suppression", "Addresses that must not be used"),
         _list("STOP and START", "sms", "preferences", "heardkeyword", "What people answered to text messages"),

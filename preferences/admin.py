@@ -21,7 +21,7 @@ from preferences import admin_suppressions  # noqa: F401 - registers its pages
 from preferences.category_admin import CategoryAdmin
 from preferences.choices import Changed, Channel, Platform, Way
 from preferences.forms import RecipientForm
-from preferences.models import ChangeRecord, DeviceToken, Preference, Recipient
+from preferences.models import ALL_MARKETING, ChangeRecord, DeviceToken, MarketingStop, Preference, Recipient
 from preferences.services import PreferencesService, RecipientInput, Trace
 from preferences.signals import recipient_erased
 
@@ -224,6 +224,8 @@ class ChangeRecordAdmin(OfRecipientAdmin):
         where = change.category.name if change.category else "Every category"
         if change.what == Changed.DIGEST:
             return f"{where}: {label.lower()}"
+        if change.subject == ALL_MARKETING:
+            where = "All marketing"
         return f"{where}, {Channel(change.channel).label}" if change.channel else where
 
     @admin.display(description="Change")
@@ -240,7 +242,14 @@ class ChangeRecordAdmin(OfRecipientAdmin):
 
     @admin.display(description="Device")
     def device(self, change: ChangeRecord) -> str:
-        return change.subject or "—"
+        return "" if change.subject == ALL_MARKETING else change.subject or "—"
+
+
+@admin.register(MarketingStop)
+class MarketingStopAdmin(OfRecipientAdmin):
+    """Who wants no marketing at all on a channel; they say so on their own pages, or your service for them."""
+
+    list_display = ("id", "of", "channel", "created_at")
 
 
 @admin.register(DeviceToken)

@@ -22,6 +22,7 @@ __all__ = [
     "DeviceToken",
     "DigestChoice",
     "HeardKeyword",
+    "MarketingStop",
     "Preference",
     "Recipient",
     "SentLink",
@@ -36,6 +37,10 @@ MAX_CAP = 1000
 
 def all_channels() -> list[str]:
     return list(Channel.values)
+
+
+#: What a change is about that concerns all marketing.
+ALL_MARKETING = "marketing"
 
 
 class Recipient(models.Model):
@@ -235,13 +240,35 @@ class Preference(models.Model):
         return f"{self.channel}: {'on' if self.enabled else 'off'}"
 
 
+class MarketingStop(models.Model):
+    """A recipient's no to all marketing on one channel: also to categories that are made later.
+
+    It stands between the two words of Preference: a category's own word is narrower, the one on the whole channel is
+    wider. Taken back, the row is gone.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    recipient = models.ForeignKey(Recipient, on_delete=models.CASCADE, related_name="marketing_stops")
+    channel = models.CharField(max_length=8, choices=Channel.choices)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name = "no to all marketing"
+        verbose_name_plural = "noes to all marketing"
+        constraints: ClassVar = [models.UniqueConstraint(fields=["recipient", "channel"], name="marketing_stop_once")]
+
+    def __str__(self) -> str:
+        return f"{self.channel}: no marketing"
+
+
 class ChangeRecord(models.Model):
     """One thing about a person that was changed: what, from what to what, when and by which way.
 
     Written by PreferencesService in the transaction of the change, and gone with the person. What was changed together
     has one `batch`, which is what an undo takes back. `before` and `after` are on, off or empty for a word on a
     category (empty: no word), a tag or zone for language and time zone, and empty for addresses, which do not stand
-    here. `subject` is a device's id; of an address that may or may not be used, who said so.
+    here. `subject` is a device's id; of an address that may or may not be used, who said so; and for a word on all
+    marketing ALL_MARKETING.
     """
 
     id = models.BigAutoField(primary_key=True)

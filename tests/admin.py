@@ -42,7 +42,7 @@ from notifications.services.letters import LetterFilter
 from notifications.services.notification import NotificationService
 from notifications.services.tracking import DeliveryTracker
 from preferences.choices import Changed, Way
-from preferences.models import ChangeRecord, HeardKeyword
+from preferences.models import ChangeRecord, HeardKeyword, MarketingStop
 from preferences.services import PreferencesService
 from tests import factories
 
@@ -147,6 +147,7 @@ def a_row_of_everything() -> Notification:
     """Something for every page to show."""
     person = factories.recipient("ada")
     factories.preference(person, "sms")
+    MarketingStop.objects.create(recipient=person, channel="sms")
     ChangeRecord.objects.create(recipient=person, what=Changed.LOCALE, after="de", way=Way.PAGE, batch=uuid4())
     Digest.objects.create(recipient=person, category=factories.category("orders"), closes_at=timezone.now())
     PreferencesService().suppress("email", "gone@example.com", "manual")

@@ -154,7 +154,8 @@ def _between(key: str, first: date, last: date) -> Sql:
 
 
 def _preference(condition: Condition, op: str, context: Context) -> Sql:
-    """A category's own row wins over the channel-wide one; no row is a yes, and so is anything of a required one."""
+    """A category's own row wins over a no to all marketing and that over the channel-wide row; no row is a yes, and so
+    is anything of a required one."""
     channel = condition.value.channel
     off = "SELECT 1 FROM preferences_preference p WHERE p.recipient_id = r.id AND p.channel = %s AND NOT p.enabled"
     if not condition.value.category:
@@ -166,9 +167,14 @@ def _preference(condition: Condition, op: str, context: Context) -> Sql:
         "SELECT 1 FROM preferences_preference o WHERE o.recipient_id = r.id AND o.channel = %s AND o.category_id = %s"
         " AND o.enabled"
     )
+    noes = context.exists(f"{off} AND (p.category_id = %s OR p.category_id IS NULL)")
+    if not category.is_marketing:
+        return f"{noes} AND NOT {context.exists(own)}", [channel, category.id, channel, category.id]
+    # A no to all marketing takes back the yes to one of its categories, and a yes said after it counts.
+    stop = context.exists("SELECT 1 FROM preferences_marketingstop m WHERE m.recipient_id = r.id AND m.channel = %s")
     return (
-        f"{context.exists(f'{off} AND (p.category_id = %s OR p.category_id IS NULL)')} AND NOT {context.exists(own)}",
-        [channel, category.id, channel, category.id],
+        f"({noes} OR {stop}) AND NOT {context.exists(own)}",
+        [channel, category.id, channel, channel, category.id],
     )
 
 

@@ -10,6 +10,7 @@ from campaigns.segments.definition import Condition
 from campaigns.segments.models import RecipientList
 from campaigns.segments.values import Engagement, Wish
 from campaigns.segments.vocabulary import Takes
+from preferences.choices import Purpose
 from preferences.models import Category
 
 
@@ -17,6 +18,7 @@ from preferences.models import Category
 class KnownCategory:
     id: int
     is_required: bool
+    is_marketing: bool
 
 
 @dataclass(slots=True)
@@ -56,5 +58,7 @@ def look_up(conditions: Iterable[Condition]) -> Known:
 
 
 def _categories(slugs: Iterable[str]) -> dict[str, KnownCategory]:
-    rows = Category.objects.filter(slug__in=set(slugs)).values_list("slug", "id", "is_required")
-    return {slug: KnownCategory(id, is_required) for slug, id, is_required in rows}
+    rows = Category.objects.filter(slug__in=set(slugs)).values_list("slug", "id", "is_required", "purpose")
+    return {
+        slug: KnownCategory(id, is_required, purpose == Purpose.MARKETING) for slug, id, is_required, purpose in rows
+    }

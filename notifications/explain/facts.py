@@ -7,7 +7,7 @@ from notifications.choices import Channel
 from notifications.models import ProviderSwitch, RateLimit
 from notifications.models.limits import LimitScope
 from notifications.words import redacted_email, redacted_phone
-from preferences.models import DeviceToken, Preference, Recipient, Suppression
+from preferences.models import DeviceToken, MarketingStop, Preference, Recipient, Suppression
 from preferences.services import MAX_DEVICES
 
 #: Rows of one person that are looked at: four channels times some dozens of categories.
@@ -16,13 +16,14 @@ _MAX_WORDS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A recipient with their words by (channel, category id or None), suppressions by channel, and devices, the live
-    ones first."""
+    """A recipient with their words by (channel, category id or None), suppressions by channel, devices, the live
+    ones first, and noes to all marketing by channel."""
 
     recipient: Recipient
     words: Mapping[tuple[str, int | None], Preference]
     suppressions: Mapping[str, Sequence[Suppression]]
     devices: Sequence[DeviceToken]
+    stops: Mapping[str, MarketingStop] = field(default_factory=dict)
 
     def word(self, channel: str, category_id: int) -> Preference | None:
         """The row that decides: the narrower one wins."""
@@ -60,7 +61,7 @@ class Rules:
 
 
 def person(external_id: str) -> Person | None:
-    """None for somebody unknown. Four queries."""
+    """None for somebody unknown. Five queries."""
     recipient = Recipient.objects.filter(external_id=external_id).first()
     if recipient is None:
         return None
@@ -77,6 +78,7 @@ def person(external_id: str) -> Person | None:
         {(word.channel, word.category_id): word for word in words},
         suppressed,
         sorted(devices, key=lambda device: device.retired_at is not None),
+        {stop.channel: stop for stop in MarketingStop.objects.filter(recipient=recipient)},
     )
 
 

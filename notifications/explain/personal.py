@@ -21,6 +21,7 @@ from notifications.services.rendering.segments import sms_segments
 from notifications.strategies.plan import delays
 from notifications.strategies.telling import promise
 from notifications.words import words
+from preferences.models import MarketingStop
 from preferences.services import CategoryInfo, Reach
 
 _CACHE = Source(Store.REDIS, "preference cache")
@@ -55,16 +56,20 @@ class Case:
 
 
 def preference(case: Case) -> Check:
-    word = case.person.word(case.channel, case.category.id)
+    stop = _marketing_stop(case)
+    word = None if stop else case.person.word(case.channel, case.category.id)
     stale = _stale(case, routing.preference)
     sources = [Source(Store.POSTGRESQL, "preferences_preference", str(word.pk))] if word else []
     seen = {"Cannot be opted out of": "yes" if case.category.is_required else "no"}
+    if stop is not None:
+        sources = [Source(Store.POSTGRESQL, "preferences_marketingstop", str(stop.pk))]
+        seen[f"Said about all marketing by {case.label}"] = f"no, {day(stop.created_at)}"
     if word is not None:
         about = case.category_name if word.category_id else "everything"
         seen[f"Said about {about} by {case.label}"] = f"{'yes' if word.enabled else 'no'}, {day(word.updated_at)}"
     if routing.preference(case.reach, case.category, case.channel):
         about = f"{case.category_name} by" if word is None or word.category_id else "any message by"
-        says = f"They said no to {about} {case.label}."
+        says = f"They said no to {'all marketing by' if stop else about} {case.label}."
         return _skipped("preference", SkipReason.OPTED_OUT, says + stale, seen, sources or [_CACHE])
     if case.category.is_required:
         says = f"Nobody can opt out of {case.category_name}."
@@ -74,6 +79,13 @@ def preference(case: Case) -> Check:
         says = f"They said nothing against {case.category_name} by {case.label}."
     sources = sources or [Source(Store.POSTGRESQL, "preferences_preference")]
     return _passed("preference", says + stale, seen, [_CACHE, *sources] if case.went.cached else sources)
+
+
+def _marketing_stop(case: Case) -> MarketingStop | None:
+    """Their no to all marketing, where it decides: for marketing, and with no word on this category."""
+    if not case.category.is_marketing or (case.channel, case.category.id) in case.person.words:
+        return None
+    return case.person.stops.get(case.channel)
 
 
 def suppression(case: Case) -> Check:

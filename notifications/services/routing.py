@@ -27,7 +27,11 @@ class Route(msgspec.Struct, frozen=True, gc=False):
 
 def preference(reach: Reach, category: CategoryInfo, channel: str) -> str:
     """What the person said about this category here. Like each gate of routing, a SkipReason or an empty string."""
-    return "" if reach.allows(channel, category.id, category.is_required) else _OPTED_OUT
+    return "" if _allows(reach, category, channel) else _OPTED_OUT
+
+
+def _allows(reach: Reach, category: CategoryInfo, channel: str) -> bool:
+    return reach.allows(channel, category.id, category.is_required, category.is_marketing)
 
 
 def suppression(reach: Reach, category: CategoryInfo, channel: str) -> str:

@@ -1,6 +1,6 @@
 """What a person wants: categories by channels."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import ClassVar
 
 from django.db import transaction
@@ -13,9 +13,9 @@ from core.api.openapi import call
 from preferences.api.faults import recipient_of, reported
 from preferences.api.scopes import RECIPIENTS_READ, RECIPIENTS_WRITE
 from preferences.api.shapes import CategoryPreferences, ChangeBody, PreferencesBody, PreferencesShape, Setting
-from preferences.choices import Channel, Way
+from preferences.choices import Channel, Purpose, Way
 from preferences.models import Category, Preference, Recipient
-from preferences.services import MAX_BATCH, PreferenceChange, PreferencesService, Trace
+from preferences.services import MAX_BATCH, PreferenceChange, PreferencesService, Trace, marketing
 
 #: Rows of the matrix that are shown; an installation has dozens of categories.
 MAX_CATEGORIES = 500
@@ -24,6 +24,7 @@ _EXAMPLE = {
         {"category": "offers", "channel": "sms", "enabled": False},
         {"category": None, "channel": "push", "enabled": False},
         {"category": "orders", "channel": "push", "enabled": True},
+        {"marketing": True, "channel": "email", "enabled": False},
     ]
 }
 Words = Mapping[tuple[int | None, str], bool]
@@ -64,8 +65,10 @@ class PreferencesView(APIView):
         changes = _changes(request)
         with reported("preferences"), transaction.atomic():
             recipient = recipient_of(external_id, held=True)
-            given = {(change.category_slug, change.channel) for change in changes}
-            gone = [word for word in _spoken(recipient) if (word.category_slug, word.channel) not in given]
+            given = {(change.category_slug, change.channel, change.marketing) for change in changes}
+            gone = [
+                word for word in _spoken(recipient) if (word.category_slug, word.channel, word.marketing) not in given
+            ]
             service, trace = PreferencesService(), Trace(Way.API)
             service.set_preferences(external_id, changes, trace)
             for start in range(0, len(gone), MAX_BATCH):
@@ -75,28 +78,31 @@ class PreferencesView(APIView):
 
 def _changes(request: Request) -> list[PreferenceChange]:
     bodies = validation.read_list(request.data, "preferences", ChangeBody, at_least=0, at_most=MAX_BATCH)
-    return [PreferenceChange(body.category, str(body.channel), body.enabled) for body in bodies]
+    return [PreferenceChange(body.category, str(body.channel), body.enabled, body.marketing) for body in bodies]
 
 
 def _spoken(recipient: Recipient) -> list[PreferenceChange]:
     """Every word of the recipient, as a change that takes it back."""
     rows = Preference.objects.filter(recipient=recipient).values_list("category__slug", "channel")
-    return [PreferenceChange(slug, channel, None) for slug, channel in rows]
+    stops = [PreferenceChange(None, channel, None, marketing=True) for channel in marketing.stopped(recipient.pk)]
+    return [*(PreferenceChange(slug, channel, None) for slug, channel in rows), *stops]
 
 
 def _matrix(recipient: Recipient) -> PreferencesShape:
     rows = Preference.objects.filter(recipient=recipient).values_list("category_id", "channel", "enabled")
     words: Words = {(category_id, channel): enabled for category_id, channel, enabled in rows}
+    stopped = marketing.stopped(recipient.pk)
     categories = Category.objects.order_by("slug")[:MAX_CATEGORIES]
     return PreferencesShape(
         recipient.external_id,
         {channel: _of_channel(words, channel) for channel in Channel.values},
+        {channel: _of_marketing(words, stopped, channel) for channel in Channel.values},
         [
             CategoryPreferences(
                 category.slug,
                 category.name,
                 category.is_required,
-                {channel: _of_category(words, category, channel) for channel in Channel.values},
+                {channel: _of_category(words, stopped, category, channel) for channel in Channel.values},
             )
             for category in categories
         ],
@@ -108,9 +114,17 @@ def _of_channel(words: Words, channel: str) -> Setting:
     return Setting(True, "default") if word is None else Setting(word, "channel")
 
 
-def _of_category(words: Words, category: Category, channel: str) -> Setting:
+def _of_marketing(words: Words, stopped: Collection[str], channel: str) -> Setting:
+    return Setting(False, "marketing") if channel in stopped else _of_channel(words, channel)
+
+
+def _of_category(words: Words, stopped: Collection[str], category: Category, channel: str) -> Setting:
     """The rule of `Reach.allows`, with its reason."""
     if category.is_required:
         return Setting(True, "required")
     word = words.get((category.pk, channel))
-    return _of_channel(words, channel) if word is None else Setting(word, "category")
+    if word is not None:
+        return Setting(word, "category")
+    if category.purpose == Purpose.MARKETING:
+        return _of_marketing(words, stopped, channel)
+    return _of_channel(words, channel)

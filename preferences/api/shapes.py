@@ -137,11 +137,13 @@ class RecipientPage(Struct):
 
 
 class ChangeBody(Struct, forbid_unknown_fields=True, kw_only=True):
-    """A word on one channel: for one category, or for all of them (null). `enabled` null takes the word back."""
+    """A word on one channel: for one category, or for all of them (null), or with `marketing` for all that are
+    marketing, those made later among them. `enabled` null takes the word back."""
 
     channel: Channel
     enabled: bool | None
     category: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+    marketing: bool = False
 
 
 class PreferencesBody(Struct, forbid_unknown_fields=True):
@@ -152,7 +154,8 @@ class PreferencesBody(Struct, forbid_unknown_fields=True):
 
 class Setting(Struct):
     """Whether a channel is on, and why: `required` (the category cannot be switched off), `category` (their word on
-    this category), `channel` (their word on the whole channel), `default` (they said nothing)."""
+    this category), `marketing` (their no to all marketing), `channel` (their word on the whole channel), `default`
+    (they said nothing)."""
 
     enabled: bool
     source: str
@@ -168,10 +171,12 @@ class CategoryPreferences(Struct):
 
 
 class PreferencesShape(Struct):
-    """What a person wants. `channels` are their words on whole channels, `categories` what holds in the end."""
+    """What a person wants. `channels` are their words on whole channels, `marketing` is what holds for marketing that
+    has no word of its own, `categories` what holds in the end."""
 
     recipient: str
     channels: dict[str, Setting]
+    marketing: dict[str, Setting]
     categories: list[CategoryPreferences]
 
 

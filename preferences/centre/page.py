@@ -11,7 +11,7 @@ from django.conf import settings
 from preferences.centre import locales, rhythms, words
 from preferences.centre.visitors import Visitor
 from preferences.choices import Changed, Channel, Platform, SuppressionReason, Way
-from preferences.models import ChangeRecord, DeviceToken, Recipient, Suppression
+from preferences.models import ALL_MARKETING, ChangeRecord, DeviceToken, Recipient, Suppression
 from preferences.personal import mail
 from preferences.services import history, undoing
 from preferences.validation import DEFAULT_QUIET_HOURS
@@ -147,6 +147,7 @@ def _said(change: ChangeRecord) -> str:
     match change.what:
         case Changed.PREFERENCE.value:
             about = change.category.name if change.category else "Everything"
+            about = "All marketing" if change.subject == ALL_MARKETING else about
             word = {"on": "on", "off": "off"}.get(change.after, "as usual")
             return f"{about} {BY[change.channel]}: {word}"
         case Changed.DIGEST.value:

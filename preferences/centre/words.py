@@ -1,19 +1,21 @@
 """The table of categories by channel: how it is shown, and what a form of it changes."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from preferences.choices import Channel
+from preferences.choices import Channel, Purpose
 from preferences.models import Category, Preference, Recipient
-from preferences.services import PreferenceChange
+from preferences.services import PreferenceChange, marketing
 
 #: Categories on the page; an installation has dozens.
 MAX_CATEGORIES = 200
 #: Stands where a category's slug would, for a word on the whole channel.
 EVERY = "*"
+#: And for a word on all marketing.
+MARKETING = "+"
 #: `<slug>:<channel>:<1 or 0>`: what a switch showed when the page was made.
-_SHOWN = re.compile(r"([-a-zA-Z0-9_]{1,64}|\*):([a-z_]{1,8}):([01])")
+_SHOWN = re.compile(r"([-a-zA-Z0-9_]{1,64}|\*|\+):([a-z_]{1,8}):([01])")
 
 Words = Mapping[tuple[int | None, str], bool]
 
@@ -35,7 +37,7 @@ class Switch:
 
     @property
     def id(self) -> str:
-        return f"switch-{self.name.replace(EVERY, 'every').replace(':', '-')}"
+        return f"switch-{self.name.replace(EVERY, 'every').replace(MARKETING, 'all-marketing').replace(':', '-')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +55,34 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`channels` are the switches of whole channels, in the order of every row's."""
+    """`channels` are the switches of whole channels, `marketing` those of all marketing (none, where there is no such
+    category), in the order of every row's."""
 
     channels: list[Switch]
+    marketing: list[Switch]
     rows: list[Row]
 
 
 def table(recipient: Recipient) -> Table:
     """What this person has said, or what holds where they said nothing. The rule is that of `Reach.allows`."""
-    words = words_of(recipient)
+    words, stopped = words_of(recipient), marketing.stopped(recipient.pk)
     categories = list(Category.objects.order_by("is_required", "name", "slug")[:MAX_CATEGORIES])
     return Table(
         [
             Switch(f"{EVERY}:{channel.value}", channel, words.get((None, channel), True), "switch")
             for channel in Channel
         ],
-        [Row(category, [_switch(words, category, channel) for channel in Channel]) for category in categories],
+        [
+            Switch(
+                f"{MARKETING}:{channel.value}",
+                channel,
+                channel.value not in stopped and words.get((None, channel), True),
+                "switch",
+            )
+            for channel in Channel
+            if any(category.purpose == Purpose.MARKETING for category in categories)
+        ],
+        [Row(category, [_switch(words, stopped, category, channel) for channel in Channel]) for category in categories],
     )
 
 
@@ -77,9 +91,12 @@ def words_of(recipient: Recipient) -> Words:
     return {(category_id, channel): enabled for category_id, channel, enabled in rows}
 
 
-def _switch(words: Words, category: Category, channel: Channel) -> Switch:
+def _switch(words: Words, stopped: Collection[str], category: Category, channel: Channel) -> Switch:
     said = words.get((category.pk, channel))
-    is_on = category.is_required or (words.get((None, channel), True) if said is None else said)
+    wider = words.get((None, channel), True)
+    if category.purpose == Purpose.MARKETING and channel.value in stopped:
+        wider = False
+    is_on = category.is_required or (wider if said is None else said)
     kind = "switch"
     if channel not in category.channels and said is None:
         kind = "none"
@@ -105,6 +122,9 @@ def changes(shown: Sequence[str], on: Iterable[str], said: Words) -> list[Prefer
         slug, channel, was_on = match[1], match[2], match[3] == "1"
         is_on = f"{slug}:{channel}" in left_on
         if is_on == was_on:
+            continue
+        if slug == MARKETING:
+            found.insert(0, PreferenceChange(None, channel, None if is_on else False, marketing=True))
             continue
         if slug != EVERY:
             found.append(PreferenceChange(slug, channel, is_on))

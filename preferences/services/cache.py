@@ -32,7 +32,7 @@ WARN_EVERY_SECONDS = 60.0
 MAX_KEYS = 1000
 
 #: Stands in the key: a process of another version must not take its values for ours, nor ours for its own.
-SHAPE = 4
+SHAPE = 5
 
 #: Keeps each value for so many seconds; with NX not where there is one already.
 _KEEP = """

@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 from preferences.choices import Channel
 from preferences.errors import Problem
 from preferences.models import Category, Preference, Recipient
-from preferences.services import history, subjects
+from preferences.services import history, marketing, subjects
 from preferences.services.inputs import PreferenceChange, Trace
 
 
@@ -20,9 +20,12 @@ def apply(external_id: str, changes: Sequence[PreferenceChange], trace: Trace) -
     categories = subjects.named(changes, _problem)
     words: dict[tuple[int | None, str], bool | None] = {}
     for change in changes:
+        if change.marketing:
+            continue
         category = categories[change.category_slug] if change.category_slug is not None else None
         words[category.id if category else None, change.channel] = change.enabled
     recipient = subjects.held(external_id)
+    marketing.apply(recipient.pk, {one.channel: one.enabled is not False for one in changes if one.marketing}, trace)
     history.note_words(recipient.pk, words, trace)
     _take_back(recipient, [key for key, enabled in words.items() if enabled is None])
     Preference.objects.bulk_create(
@@ -41,6 +44,8 @@ def apply(external_id: str, changes: Sequence[PreferenceChange], trace: Trace) -
 def _problem(change: PreferenceChange, categories: Mapping[str, Category]) -> Problem | None:
     if change.channel not in Channel.values:
         return Problem("channel", "unknown_channel", f"Unknown channel. One of: {', '.join(Channel.values)}.")
+    if change.marketing and change.category_slug is not None:
+        return Problem("marketing", "one_of", "Name a category or all marketing, not both.")
     if change.category_slug is None:
         return None
     category = categories.get(change.category_slug)

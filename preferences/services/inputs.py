@@ -55,11 +55,13 @@ class UpsertResult:
 
 @dataclass(frozen=True, slots=True)
 class PreferenceChange:
-    """A word on one channel: for one category, or (None) for all of them. `enabled` None takes the word back."""
+    """A word on one channel: for one category, or (None) for all of them, or with `marketing` for all that are
+    marketing. `enabled` None takes the word back; of all marketing True does so as well."""
 
     category_slug: str | None
     channel: str
     enabled: bool | None
+    marketing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import msgspec
 from core.ids import Key
 from core.postgresql.direct import KeyArray, TextArray, direct_cursor
 from preferences.choices import Channel
-from preferences.models import Suppression
+from preferences.models import ALL_MARKETING, Suppression
 from preferences.quiet_hours import QuietHours
 from preferences.services.quiet import quiet_of
 
@@ -21,7 +21,9 @@ _SELECT = f"""
 SELECT r.id, r.external_id, r.email, r.phone,
        (SELECT (array_agg(t.id ORDER BY t.registered_at DESC))[1:{MAX_DEVICES}]
           FROM preferences_devicetoken t WHERE t.recipient_id = r.id AND t.retired_at IS NULL),
-       said.off, said.on, r.quiet_start, r.quiet_end, r.quiet_never, r.timezone,
+       said.off || (SELECT array_agg(m.channel || ':{ALL_MARKETING}')
+                      FROM preferences_marketingstop m WHERE m.recipient_id = r.id),
+       said.on, r.quiet_start, r.quiet_end, r.quiet_never, r.timezone,
        (SELECT array_agg(concat_ws(':', coalesce(c.category_id::text, '*'), c.rhythm,
                                    coalesce(to_char(c.at, 'HH24MI'), ''), coalesce(c.weekday::text, '')))
           FROM preferences_digestchoice c WHERE c.recipient_id = r.id)
@@ -41,8 +43,8 @@ SELECT channel, address_hash FROM preferences_suppression
 class Reach(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How one recipient may be reached. It holds no address, so it may be cached where addresses may not stand.
 
-    `off` and `on` are preference rows as "<channel>:<category id>", or "<channel>:*" for a word on the whole channel;
-    they are few, and an empty tuple costs nothing to read.
+    `off` and `on` are preference rows as "<channel>:<category id>", "<channel>:*" for a word on the whole channel, or
+    "<channel>:marketing" for a no to all marketing there; they are few, and an empty tuple costs nothing to read.
     `digests` are their words on digests as "<category id, or *>:<rhythm>:<HHMM, or nothing>:<weekday, or nothing>".
     `devices` are the live device tokens, newest first. `suppressed` are channels whose address must not be used.
     `quiet` are their quiet hours, or those of the installation for who has none; None for nearly everybody.
@@ -60,15 +62,17 @@ class Reach(msgspec.Struct, frozen=True, array_like=True, gc=False):
     quiet: QuietHours | None = None
     digests: tuple[str, ...] = ()
 
-    def allows(self, channel: str, category_id: int, is_required: bool) -> bool:
-        """Whether the recipient wants this category here. No row means yes, the narrower row wins, and a required
-        category is always wanted."""
+    def allows(self, channel: str, category_id: int, is_required: bool, is_marketing: bool) -> bool:
+        """Whether the recipient wants this category here. No row means yes, the narrower row wins (a category's, all
+        marketing's, the channel's), and a required category is always wanted."""
         if is_required or not self.off:
             return True
         narrow = f"{channel}:{category_id}"
         if narrow in self.off:
             return False
-        return narrow in self.on or f"{channel}:*" not in self.off
+        if narrow in self.on:
+            return True
+        return not (is_marketing and f"{channel}:{ALL_MARKETING}" in self.off) and f"{channel}:*" not in self.off
 
     def has_address(self, channel: str) -> bool:
         """Whether there is anything to send to; the feed needs no address."""

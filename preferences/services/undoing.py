@@ -11,7 +11,8 @@ from preferences import quiet_hours
 from preferences.choices import Changed
 from preferences.digesting import words as digest_words
 from preferences.digesting.rules import read_word, spelled
-from preferences.models import Category, ChangeRecord, DeviceToken, Preference, Recipient
+from preferences.models import ALL_MARKETING, Category, ChangeRecord, DeviceToken, Preference, Recipient
+from preferences.services import marketing
 from preferences.services.history import ENABLED
 from preferences.services.inputs import DigestChange, PreferenceChange, RecipientInput, Trace, Window
 from preferences.validation import DEFAULT_QUIET_HOURS, NO_QUIET_HOURS
@@ -36,6 +37,7 @@ def undo(service: "PreferencesService", external_id: str, batch: UUID, trace: Tr
     recipient = Recipient.objects.select_for_update(no_key=True).get(external_id=external_id)
     changes = changes_of(recipient.pk, batch)
     words = _words(recipient, [change for change in changes if change.what == Changed.PREFERENCE])
+    words = [*_marketing(recipient, changes), *words]  # first: a no to all takes narrower words back
     fields: dict[str, Any] = {
         change.what: change.before
         for change in changes
@@ -78,6 +80,7 @@ def _words(recipient: Recipient, changes: Sequence[ChangeRecord]) -> list[Prefer
             "category_id", "channel", "enabled"
         )
     }
+    changes = [change for change in changes if change.subject != ALL_MARKETING]
     required = set(Category.objects.filter(is_required=True).values_list("pk", flat=True))
     return [
         PreferenceChange(change.category.slug if change.category else None, change.channel, ENABLED[change.before])
@@ -98,6 +101,15 @@ def _rhythms(recipient: Recipient, changes: Sequence[ChangeRecord]) -> list[Dige
             slug = change.category.slug if change.category else None
             back.append(DigestChange.of(slug, before))
     return back
+
+
+def _marketing(recipient: Recipient, changes: Sequence[ChangeRecord]) -> list[PreferenceChange]:
+    stopped = marketing.stopped(recipient.pk)
+    return [
+        PreferenceChange(None, change.channel, False if change.before == "off" else None, marketing=True)
+        for change in changes
+        if change.subject == ALL_MARKETING and (change.channel in stopped) == (change.after == "off")
+    ]
 
 
 def _restore(recipient: Recipient, device_ids: Sequence[str], trace: Trace) -> bool:

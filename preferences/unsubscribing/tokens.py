@@ -25,11 +25,12 @@ _DAY_SECONDS = 86_400
 
 
 class Ask(NamedTuple):
-    """What a genuine token asks for."""
+    """What a genuine token asks for. `made` is the beginning of the day of its message, in Unix seconds."""
 
     recipient: UUID
     category: int
     channel: str
+    made: int
 
 
 def address(recipient: Key, category: int, channel: str, *, now: float) -> str:
@@ -47,10 +48,11 @@ def read(token: str, *, now: float) -> Ask | None:
     body = _seal.read(token)
     if body is None:
         return None
-    age = int(now) // _DAY_SECONDS - int.from_bytes(body[19:21], "big")
+    day = int.from_bytes(body[19:21], "big")
+    age = int(now) // _DAY_SECONDS - day
     if age > GOOD_DAYS or body[18] not in _NAMES:
         return None
-    return Ask(UUID(bytes=body[:16]), int.from_bytes(body[16:18], "big"), _NAMES[body[18]])
+    return Ask(UUID(bytes=body[:16]), int.from_bytes(body[16:18], "big"), _NAMES[body[18]], day * _DAY_SECONDS)
 
 
 def _key(secret: str) -> bytes:

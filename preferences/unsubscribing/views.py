@@ -10,12 +10,15 @@ import structlog
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from preferences.choices import Channel, Way
-from preferences.models import Category, Preference, Recipient
-from preferences.services import PreferenceChange, PreferencesService, Trace
+from core.ids import key
+from preferences.centre import tokens as centre_tokens
+from preferences.choices import Channel, Purpose, Way
+from preferences.models import ALL_MARKETING, Category, Preference, Recipient
+from preferences.services import PreferenceChange, PreferencesService, Trace, marketing
 from preferences.unsubscribing.tokens import Ask, read
 
 log = structlog.get_logger(__name__)
@@ -38,7 +41,7 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
     if ask is None:
         return _page("gone", 404)
     try:
-        return _acted(ask) if request.method == "POST" else _shown(ask)
+        return _acted(ask, request.POST.get("what", "")) if request.method == "POST" else _shown(ask)
     except (OperationalError, InterfaceError):
         later = _page("later", 503)
         later["Retry-After"] = str(_RETRY_SECONDS)
@@ -50,24 +53,49 @@ def _shown(ask: Ask) -> HttpResponse:
     if category is None or not Recipient.objects.filter(pk=ask.recipient).exists():
         return _page("done", category=category, by=_BY[ask.channel])  # there is nothing left to stop
     if category.is_required:
-        return _page("required", category=category)
+        return _page("required", category=category, home=_home(ask))
+    return _state(ask, category)
+
+
+def _state(ask: Ask, category: Category) -> HttpResponse:
+    """What holds for somebody who is there: what is stopped already, and what else may be."""
     word = Preference.objects.filter(recipient=ask.recipient, category=category, channel=ask.channel).first()
-    state = "done" if word is not None and not word.enabled else "ask"
-    return _page(state, category=category, by=_BY[ask.channel])
+    is_marketing = category.purpose == Purpose.MARKETING
+    has_no_word = word is None or not word.enabled
+    if is_marketing and has_no_word and ask.channel in marketing.stopped(ask.recipient):
+        state = "all"
+    else:
+        state = "ask" if word is None or word.enabled else "done"
+    return _page(state, category=category, by=_BY[ask.channel], offers_all=is_marketing, home=_home(ask))
 
 
-def _acted(ask: Ask) -> HttpResponse:
+def _acted(ask: Ask, wanted: str) -> HttpResponse:
+    """A bare POST stops what the token names, whatever else it says. All marketing of the same channel is stopped by
+    who asks for it, with a token of marketing alone."""
     category = Category.objects.filter(pk=ask.category).first()
     external_id = Recipient.objects.filter(pk=ask.recipient).values_list("external_id", flat=True).first()
     if category is not None and category.is_required:
-        return _page("required", category=category)
-    if category is not None and external_id is not None:
-        change = PreferenceChange(channel=ask.channel, enabled=False, category_slug=category.slug)
-        try:
-            PreferencesService().set_preferences(external_id, [change], Trace(Way.UNSUBSCRIBE))
-        except Recipient.DoesNotExist:  # erased meanwhile
-            log.info("unsubscribe.recipient_gone")
-    return _page("done", category=category, by=_BY[ask.channel])
+        return _page("required", category=category, home=_home(ask))
+    if category is None or external_id is None:
+        return _page("done", category=category, by=_BY[ask.channel])
+    if wanted == ALL_MARKETING and category.purpose == Purpose.MARKETING:
+        change = PreferenceChange(None, ask.channel, False, marketing=True)
+    else:
+        change = PreferenceChange(category.slug, ask.channel, False)
+    try:
+        PreferencesService().set_preferences(external_id, [change], Trace(Way.UNSUBSCRIBE))
+    except Recipient.DoesNotExist:  # erased meanwhile
+        log.info("unsubscribe.recipient_gone")
+        return _page("done", category=category, by=_BY[ask.channel])
+    return _state(ask, category)
+
+
+def _home(ask: Ask) -> str:
+    """Where this person finds everything they may choose; empty when a link that is as old as this message would not
+    lead there any more."""
+    token = centre_tokens.make(key(ask.recipient), now=ask.made)
+    is_good = centre_tokens.read(token, now=time.time()) is not None
+    return reverse("preferences-link", args=[token]) if is_good else ""
 
 
 def _page(state: str, status: int = 200, **context: object) -> HttpResponse:

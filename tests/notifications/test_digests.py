@@ -266,6 +266,19 @@ class TestClosing:
         assert one.content["email"]["subject"].startswith("30 new")
         assert (len(one.data["items"]), one.data["more"]) == (20, 10)
 
+    @pytest.mark.parametrize("reason", ["hard_bounce", "complaint"])
+    def test_a_bounce_or_complaint_while_it_gathers_keeps_the_digest_from_the_address(self, comments, reason):
+        person = factories.recipient("ann")
+        send(draft(1), draft(2))
+        PreferencesService().suppress("email", person.email, reason)
+        come_due()
+
+        closing.close_some()
+
+        [one] = sent()
+        assert reasons(one.id).get("email", "suppressed") == "suppressed"
+        assert reasons(one.id)["sms"] == "queued"
+
     def test_one_item_goes_as_itself(self, comments):
         factories.recipient("ann")
         factories.template("order-shipped")

@@ -39,7 +39,7 @@ class TestReach:
         assert (reach.id, reach.external_id) == (person.id.bytes, "ann")
         assert (reach.has_email, reach.has_phone, reach.suppressed) == (True, False, ("email",))
         assert reach.devices == tuple(id.bytes for id in DeviceToken.objects.values_list("id", flat=True))
-        assert not reach.allows("email", category.id, False)
+        assert not reach.allows("email", category.id, False, False)
         stored = redis.client().get(redis.key(f"reach{SHAPE}", "ann"))
         assert person.email.encode() not in stored
 
@@ -91,7 +91,7 @@ class TestReach:
         factories.recipient("ann")
         assert service.reach(["ann"])["ann"].has_email
         service.set_preferences("ann", [PreferenceChange(None, "email", False)])
-        assert not service.reach(["ann"])["ann"].allows("email", 1, False)
+        assert not service.reach(["ann"])["ann"].allows("email", 1, False, False)
 
     def test_fresh_is_by_id_in_two_queries_past_the_cache(self, service, django_assert_num_queries):
         people = factories.recipients(50)
@@ -169,10 +169,10 @@ class TestFreshness:
         service.reach(["ann"])
         with transaction.atomic():
             service.set_preferences("ann", [PreferenceChange(None, "email", False)])
-            assert not service.reach(["ann"])["ann"].allows("email", 1, False)  # its own writes
+            assert not service.reach(["ann"])["ann"].allows("email", 1, False, False)  # its own writes
             transaction.set_rollback(True)
 
-        assert service.reach(["ann"])["ann"].allows("email", 1, False)
+        assert service.reach(["ann"])["ann"].allows("email", 1, False, False)
 
     def test_a_slow_reader_cannot_put_back_what_it_read_before_the_write(self, service):
         from preferences.services.service import reach_cache
@@ -183,7 +183,7 @@ class TestFreshness:
 
         reach_cache.fill(old.values())
 
-        assert not service.reach(["ann"])["ann"].allows("email", 1, False)
+        assert not service.reach(["ann"])["ann"].allows("email", 1, False, False)
 
 
 class TestPreferences:
@@ -196,10 +196,10 @@ class TestPreferences:
 
         reach = service.reach(["ann"])["ann"]
 
-        assert reach.allows("email", orders.id, False)
-        assert not reach.allows("email", news.id, False)
-        assert reach.allows("sms", news.id, False)
-        assert reach.allows("email", news.id, True)  # required
+        assert reach.allows("email", orders.id, False, False)
+        assert not reach.allows("email", news.id, False, False)
+        assert reach.allows("sms", news.id, False, False)
+        assert reach.allows("email", news.id, True, False)  # required
 
     def test_a_word_can_be_changed_and_taken_back(self, service):
         factories.recipient("ann")

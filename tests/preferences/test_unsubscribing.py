@@ -1,5 +1,6 @@
 """The way out of a kind of message: what a token proves, and that only a POST acts."""
 
+import re
 import time
 from typing import Any
 from uuid import UUID
@@ -11,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import ids
-from preferences.choices import Channel
-from preferences.models import Category, Preference, Recipient
-from preferences.services import PreferencesService
+from preferences.centre import tokens as centre_tokens
+from preferences.choices import Channel, Way
+from preferences.models import Category, ChangeRecord, MarketingStop, Preference, Recipient
+from preferences.services import PreferenceChange, PreferencesService, Trace
 from preferences.unsubscribing import tokens, views
 from preferences.unsubscribing.tokens import GOOD_DAYS, make, read
 from tests import factories
@@ -26,7 +28,7 @@ NOW = 1_800_000_000.0
 def test_a_token_says_who_what_and_where(recipient: bytes, category: int, channel: str) -> None:
     token = make(recipient, category, channel, now=NOW)
 
-    assert read(token, now=NOW) == (UUID(bytes=recipient), category, channel)
+    assert read(token, now=NOW) == (UUID(bytes=recipient), category, channel, NOW // DAY * DAY)
     assert len(token) == tokens.LENGTH
 
 
@@ -132,7 +134,7 @@ class TestPage:
     def test_without_a_database_it_asks_to_try_again(
         self, ada: Recipient, offers: Category, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def away(ask: object) -> None:
+        def away(ask: object, wanted: str) -> None:
             raise OperationalError
 
         monkeypatch.setattr(views, "_acted", away)
@@ -140,3 +142,119 @@ class TestPage:
         response = Client().post(self.url(ada, offers))
 
         assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
+
+
+@pytest.mark.django_db
+class TestAllMarketing:
+    @pytest.fixture(autouse=True)
+    def ada(self) -> Recipient:
+        return factories.recipient("ada")
+
+    def url(self, category: Category, channel: str = "email", *, age_days: int = 0) -> str:
+        key = ids.key(Recipient.objects.get().pk)
+        return f"/u/{make(key, category.pk, channel, now=time.time() - age_days * DAY)}/"
+
+    def wants(self, slug: str, channel: str = "email") -> bool:
+        category = PreferencesService().categories([slug])[slug]
+        reach = PreferencesService().reach(["ada"])["ada"]
+        return reach.allows(channel, category.id, category.is_required, category.is_marketing)
+
+    def test_it_covers_categories_that_are_made_later_and_nothing_else(self) -> None:
+        offers, orders = factories.category("offers", purpose="marketing"), factories.category("orders")
+
+        shown = Client().post(self.url(offers), {"what": "marketing"}).content.decode()
+
+        later = factories.category("later", purpose="marketing")
+        assert "No more marketing" in shown
+        assert [self.wants(one.slug) for one in (offers, orders, later)] == [False, True, False]
+        assert self.wants("offers", "sms")
+        assert not Preference.objects.exists()
+        assert "No more marketing" in Client().get(self.url(offers)).content.decode()
+
+    def test_once_more_changes_nothing_and_looking_never_acts(self) -> None:
+        offers = factories.category("offers", purpose="marketing")
+        for call in (Client().get, Client().head):
+            call(self.url(offers) + "?what=marketing")
+        assert not MarketingStop.objects.exists()
+
+        for _ in range(2):
+            assert Client().post(self.url(offers), {"what": "marketing"}).status_code == 200
+
+        assert MarketingStop.objects.count() == 1
+        assert list(ChangeRecord.objects.values_list("way", "subject", "before", "after")) == [
+            ("unsubscribe", "marketing", "", "off")
+        ]
+
+    def test_a_mail_programs_button_stops_the_kind_alone(self) -> None:
+        offers = factories.category("offers", purpose="marketing")
+
+        Client().post(self.url(offers), {"List-Unsubscribe": "One-Click"})
+
+        assert not MarketingStop.objects.exists()
+        assert not self.wants("offers")
+
+    def test_a_token_is_not_widened(self) -> None:
+        orders = factories.category("orders")
+        assert "Stop all marketing" not in Client().get(self.url(orders)).content.decode()
+
+        asked = {"what": "marketing", "channel": "sms", "category": "codes", "recipient": "bo"}
+        Client().post(self.url(orders), asked)
+
+        assert not MarketingStop.objects.exists()
+        assert list(Preference.objects.values_list("category__slug", "channel")) == [("orders", "email")]
+
+    def test_what_is_required_stays_whatever_its_purpose(self) -> None:
+        codes = factories.category("codes", is_required=True, purpose="marketing")
+
+        Client().post(self.url(codes), {"what": "marketing"})
+
+        assert not MarketingStop.objects.exists()
+        assert self.wants("codes")
+
+    def test_an_earlier_yes_goes_and_a_later_one_counts(self) -> None:
+        offers = factories.category("offers", purpose="marketing")
+        service = PreferencesService()
+        service.set_preferences("ada", [PreferenceChange("offers", "email", True)])
+
+        Client().post(self.url(offers), {"what": "marketing"})
+        assert not self.wants("offers")
+
+        service.set_preferences("ada", [PreferenceChange("offers", "email", True)])
+        assert self.wants("offers")
+
+    def test_its_undo_puts_everything_back(self) -> None:
+        factories.category("offers", purpose="marketing")
+        service, trace = PreferencesService(), Trace(Way.PAGE)
+        service.set_preferences("ada", [PreferenceChange("offers", "email", True)])
+        service.set_preferences("ada", [PreferenceChange(None, "email", False, marketing=True)], trace)
+
+        assert service.undo("ada", trace.batch)
+
+        assert not MarketingStop.objects.exists()
+        assert Preference.objects.get().enabled
+
+    def test_the_way_to_everything_else_is_no_older_than_the_message(self, settings: Any) -> None:
+        offers = factories.category("offers", purpose="marketing")
+        found = re.search(r'href="(/preferences/[^"]+)"', Client().get(self.url(offers)).content.decode())
+        assert found
+        assert "All marketing" in Client().get(found[1]).content.decode()
+
+        old = Client().get(self.url(offers, age_days=settings.PREFERENCES_LINK_DAYS + 1)).content.decode()
+
+        assert "Unsubscribe" in old
+        assert "/preferences/" not in old.replace("static/preferences", "")
+
+    def test_it_is_seen_and_taken_back_in_the_preference_centre(self) -> None:
+        offers = factories.category("offers", purpose="marketing")
+        Client().post(self.url(offers), {"what": "marketing"})
+        home = f"/preferences/{centre_tokens.make(ids.key(Recipient.objects.get().pk), now=time.time())}/"
+        shown = Client().get(home).content.decode()
+        assert "All marketing by email: off" in shown
+        assert 'value="+:email:0"' in shown
+
+        Client().post(home, {"action": "words", "shown": "+:email:0", "on": "+:email"})
+
+        assert not MarketingStop.objects.exists()
+        assert self.wants("offers")
+        Client().post(home, {"action": "words", "shown": "+:sms:1"})
+        assert not self.wants("offers", "sms")

@@ -16,6 +16,7 @@ from notifications.drafts import Draft
 from notifications.models import Delivery
 from notifications.services.notification import NotificationService
 from preferences.models import DeviceToken, Recipient
+from preferences.services import PreferenceChange, PreferencesService
 from tests import factories
 from tests.campaigns.segments.people import condition, everyone_who, who
 
@@ -136,6 +137,19 @@ class TestPreferences:
         assert who("preference", "opted_out", {"channel": "email", "category": "orders"}) == set()
         assert who("preference", "opted_out", {"channel": "sms", "category": "news"}) == set()
         assert who("preference", "opted_out", {"channel": "email"}) == set()
+
+    def test_a_no_to_all_marketing_counts_for_marketing_until_a_later_yes(self):
+        news = factories.category("news", purpose="marketing")
+        factories.category("orders")
+        change = PreferenceChange(None, "email", False, marketing=True)
+        PreferencesService().set_preferences(ADA, [change])
+
+        assert who("preference", "opted_out", {"channel": "email", "category": "news"}) == {ADA}
+        assert who("preference", "opted_out", {"channel": "sms", "category": "news"}) == set()
+        assert who("preference", "opted_out", {"channel": "email", "category": "orders"}) == set()
+        assert who("preference", "opted_out", {"channel": "email"}) == set()
+        factories.preference(Recipient.objects.get(external_id=ADA), "email", enabled=True, category=news)
+        assert who("preference", "opted_out", {"channel": "email", "category": "news"}) == set()
 
     def test_nobody_has_opted_out_of_what_is_required(self):
         codes = factories.category("codes", is_required=True)

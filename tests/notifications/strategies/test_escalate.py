@@ -47,6 +47,19 @@ class TestSteps:
         work()
         assert went(provider) == ["in_app", "push", "email"]
 
+    @pytest.mark.parametrize("reason", ["hard_bounce", "complaint", "stop_keyword"])
+    def test_a_suppression_before_a_later_step_is_honoured_by_it(self, ann, provider, reason):
+        steps = [{"channel": "in_app"}, {"channel": "sms", "after": 600, "unless": "read"}]
+        send(strategy={"escalate": steps})
+        work()
+
+        PreferencesService().suppress("sms", ann.phone, reason)
+        pass_time(600)
+        work()
+
+        assert went(provider) == ["in_app"]
+        assert delivery("sms").skip_reason == SkipReason.SUPPRESSED
+
     def test_without_a_strategy_every_channel_is_due_now_and_nothing_is_planned(self, ann, provider):
         send()
 

@@ -58,7 +58,7 @@ def test_the_matrix_says_what_routing_does(api: Api) -> None:
     reach = service.reach(["user-42"])["user-42"]
     for slug, info in service.categories().items():
         for channel in Channel.values:
-            assert matrix(api)[slug][channel][0] == reach.allows(channel, info.id, info.is_required)
+            assert matrix(api)[slug][channel][0] == reach.allows(channel, info.id, info.is_required, info.is_marketing)
 
 
 def test_a_word_can_be_taken_back(api: Api) -> None:
@@ -79,6 +79,22 @@ def test_put_takes_back_what_it_does_not_say(api: Api) -> None:
     assert shown["offers"]["email"] == (False, "channel")
 
 
+def test_all_marketing_is_a_word_of_its_own(api: Api) -> None:
+    factories.category("news", purpose="marketing")
+    no = {"marketing": True, "channel": "email", "enabled": False}
+
+    answer = api.patch("recipients/user-42/preferences/", {"preferences": [no]}).json()
+
+    assert answer["marketing"]["email"] == {"enabled": False, "source": "marketing"}
+    assert answer["marketing"]["sms"] == {"enabled": True, "source": "default"}
+    assert cells(answer)["news"]["email"] == (False, "marketing")
+    assert cells(answer)["orders"]["email"] == (True, "default")
+    yes = {"marketing": True, "channel": "email", "enabled": None}
+    assert cells(api.patch("recipients/user-42/preferences/", {"preferences": [yes]}).json())["news"]["email"][0]
+    api.patch("recipients/user-42/preferences/", {"preferences": [no]})
+    assert cells(api.put("recipients/user-42/preferences/", {"preferences": []}).json())["news"]["email"][0]
+
+
 def test_an_empty_put_takes_back_everything(api: Api) -> None:
     api.patch("recipients/user-42/preferences/", {"preferences": [word("sms", False, "offers")]})
 
@@ -96,6 +112,7 @@ def test_an_empty_put_takes_back_everything(api: Api) -> None:
         ({"preferences": [word("sms", True), word("sms", True, "none")]}, "/preferences/1/category"),
         ({"preferences": [word("sms", False, "security")]}, "/preferences/0/enabled"),
         ({"preferences": [{"channel": "sms"}]}, "/preferences/0/enabled"),
+        ({"preferences": [{**word("sms", False, "offers"), "marketing": True}]}, "/preferences/0/marketing"),
         ({"preferences": [{"channel": "sms", "enabled": "no"}]}, "/preferences/0/enabled"),
         ({"preferences": [word("sms", True)] * 1001}, "/preferences"),
     ],
