@@ -70,6 +70,7 @@ def sent(name: str, provider: FakeProvider) -> tuple[Campaign, dict[str, Any]]:
 
 def skipped(campaign: Campaign) -> list[tuple[str, str]]:
     """Whom the campaign's people list shows as skipped, and why."""
+    campaign.refresh_from_db()
     page = people.page(campaign, Wanted(outcome="skipped"), None)
     return [(one.recipient.external_id, one.delivery.skip_reason) for one in page.people if one.recipient]
 

@@ -135,7 +135,7 @@ class TestWords:
         assert (
             not PreferencesService()
             .reach_fresh([Recipient.objects.get().pk])[Recipient.objects.get().pk]
-            .allows("email", PreferencesService().categories(["offers"])["offers"].id, False)
+            .allows("email", PreferencesService().categories(["offers"])["offers"].id, False, False)
         )
 
     def test_only_what_was_changed_on_the_page_is_changed(self, link: str, words: Words) -> None:
@@ -153,8 +153,8 @@ class TestWords:
 
         reach = PreferencesService().reach_fresh([ada.pk])[ada.pk]
         categories = PreferencesService().categories(["offers", "codes"])
-        assert not reach.allows("sms", categories["offers"].id, False)
-        assert reach.allows("sms", categories["codes"].id, True)
+        assert not reach.allows("sms", categories["offers"].id, False, False)
+        assert reach.allows("sms", categories["codes"].id, True, False)
 
     def test_a_channel_that_is_on_again_takes_its_word_back(self, link: str, words: Words) -> None:
         PreferencesService().set_preferences(
