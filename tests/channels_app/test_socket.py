@@ -401,6 +401,14 @@ async def test_a_frame_of_more_than_4_kb_closes_the_socket_with_4413(tab: Open) 
     assert await mine.closing() == limits.Close.TOO_BIG
 
 
+async def test_bytes_are_bounded_like_text(tab: Open) -> None:
+    mine = await tab()
+
+    await mine.socket.send_to(bytes_data=b"x" * 4097)
+
+    assert await mine.closing() == limits.Close.TOO_BIG
+
+
 async def test_a_hundred_ids_fit_a_frame(tab: Open, person: Recipient) -> None:
     await in_db(deliver)(*(message(person) for _ in range(100)))
     ids = await in_db(lambda: [str(id) for id in FeedItem.objects.values_list("id", flat=True)])()

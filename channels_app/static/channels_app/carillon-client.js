@@ -121,10 +121,10 @@ export class CarillonClient extends EventTarget {
     this.#emit("update", { items: [{ id: item.id, ...state }] });
     try {
       const answer = await this.#call("POST", `${item.id}/${action}/`, body);
-      this.#emit("update", { items: [pick(answer.item)] });
+      this.#emit("update", { items: [answer.item] });
       this.#count(answer.counts);
     } catch (error) {
-      this.#emit("update", { items: [{ id: item.id, seq: item.seq, ...before }] });
+      this.#emit("update", { items: [{ ...item, ...before }] });
       throw error;
     }
   }
@@ -245,7 +245,6 @@ export function release(client) {
 }
 
 const now = () => new Date().toISOString();
-const pick = (item) => Object.fromEntries(["id", "seq", ...STATES].map((name) => [name, item[name]]));
 
 function cookie(name) {
   const found = document.cookie.split("; ").find((pair) => pair.startsWith(`${name}=`));

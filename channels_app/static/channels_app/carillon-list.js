@@ -59,7 +59,7 @@ export class FeedList extends EventTarget {
     if (!this.items.length) this.#changed("loading");
     try {
       for (let pages = 0; !pages || (this.#falls(found, newest) && page.next_cursor && pages < MAX_PAGES); pages++) {
-        const limit = Math.min(MAX_PAGE, Math.max(PAGE, this.items.length - found.length));
+        const limit = pages ? MAX_PAGE : Math.min(MAX_PAGE, Math.max(PAGE, this.items.length));
         const next = await this.#client.page({ ...this.#query(), limit, ...(pages && { cursor: page.next_cursor }) });
         if (turn !== this.#turn) return;
         page = { ...next, counts: page.counts ?? next.counts }; // what the oldest of them is as old as
@@ -117,7 +117,9 @@ export class FeedList extends EventTarget {
     if (type === "item") this.#insert(detail);
     else applyTo(this.items, detail);
     this.items = this.items.filter((item) => this.#belongs(item));
-    if (type === "update" && detail.items?.some((change) => this.#lacks(change))) this.load();
+    const lacking = type === "update" ? (detail.items ?? []).filter((change) => this.#lacks(change)) : [];
+    lacking.filter((change) => change.created_at).forEach((item) => this.#insert({ ...item })); // told in full
+    if (lacking.some((change) => !change.created_at)) this.load();
   }
 
   /** Whether a change brings back an item that should stand among those on the screen, such as one unarchived. */

@@ -8,7 +8,7 @@ import { strings } from "./carillon-strings.js";
 const FILTERS = ["all", "unread", "snoozed", "archived"];
 const CATEGORIES_MS = 400; // after a change of the counts, the categories' counts are asked for
 const NOTICE_MS = 4000; // a short hiccup is nobody's business
-const SLIDE = { duration: 240, easing: "ease-out" };
+const SLIDE = { duration: 180, easing: "ease-out" };
 const CAP = 1000; // the server stops counting here
 
 export class Panel {
@@ -24,11 +24,14 @@ export class Panel {
   #timers = {};
   #watchers;
   #drawing = false;
+  #slid = null;
+  #popover;
 
   /** `popover`: whether it hangs from a bell. `fire(type, detail)` tells the page; false says that it takes over. */
   constructor({ client, popover, fire }) {
     this.#client = client;
     this.#fire = fire;
+    this.#popover = popover;
     const parts = this.#parts;
     const button = (name, onclick, ...inside) => h("button", { class: name, type: "button", onclick }, ...inside);
     parts.readAll = button("text", () => this.try(client.readAll(this.#category)), strings.readAll);
@@ -75,7 +78,7 @@ export class Panel {
 
   // --- the list --------------------------------------------------------------------------------------------------
 
-  /** Soon: what comes together is drawn together. */
+  /** Soon: what comes together is drawn together, and nothing slides off to somewhere else on its way. */
   #draw() {
     if (this.#drawing) return;
     this.#drawing = true;
@@ -83,14 +86,15 @@ export class Panel {
       this.#drawing = false;
       if (this.#list) this.#render();
     };
-    if (document.hidden) setTimeout(draw);
-    else requestAnimationFrame(draw);
+    const frame = (next) => (document.hidden ? setTimeout(next) : requestAnimationFrame(next));
+    if (this.#slid) this.#slid.then(() => frame(() => frame(draw)));
+    else frame(draw);
   }
 
   #render() {
     const { items: root } = this.#parts;
     const { items, filter } = this.#list;
-    const tops = new Map([...root.children].map((node) => [node, node.offsetTop]));
+    const tops = this.#tops(root);
     const wanted = new Set(items.map((item) => item.id));
     for (const [id, row] of this.#rows) {
       if (wanted.has(id)) continue;
@@ -122,14 +126,26 @@ export class Panel {
     this.#renderState();
   }
 
+  /** Where the rows stand on the screen; none when nothing is to slide. */
+  #tops(root) {
+    if (document.hidden || matchMedia("(prefers-reduced-motion: reduce)").matches) return new Map();
+    const edge = this.#popover ? this.#parts.scroll.getBoundingClientRect().top : 0;
+    if (root.getBoundingClientRect().top < edge) return new Map(); // scrolled down: the browser keeps them in place
+    return new Map([...root.children].map((node) => [node, node.offsetTop]));
+  }
+
   /** What was on the screen glides to its new place instead of jumping there, and what is new comes along with it. */
   #slide(root, tops) {
-    if (!tops.size || document.hidden || matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+    if (!tops.size) return;
     let by = 0;
+    let last = null;
     for (const node of [...root.children].reverse()) {
       if (tops.has(node)) by = tops.get(node) - node.offsetTop;
-      if (by) node.animate([{ transform: `translateY(${by}px)` }, { transform: "none" }], SLIDE);
+      if (!by || node.hidden) continue;
+      last = node.animate([{ transform: `translateY(${by}px)` }, { transform: "none" }], SLIDE);
     }
+    const late = new Promise((done) => setTimeout(done, 5 * SLIDE.duration)); // of a page that is hidden meanwhile
+    this.#slid = last && Promise.race([last.finished, late]).finally(() => (this.#slid = null));
   }
 
   #day(day) {

@@ -65,6 +65,7 @@ class Shop(http.server.ThreadingHTTPServer):
     """Another site: one page, the same at every path."""
 
     page = ""
+    carillon = ""  # where the web process is
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), ShopPage)
@@ -75,10 +76,10 @@ class Shop(http.server.ThreadingHTTPServer):
     ) -> None:
         """The page from now on: the element, with the person's token, where `{inbox}` stands in the body."""
         token = identity.issue_token(person.id).token
-        inbox = f'<carillon-inbox base-url="{web.url}" token="{token}" {attributes}></carillon-inbox>'
+        inbox = f'<carillon-inbox base-url="{self.carillon}" token="{token}" {attributes}></carillon-inbox>'
         self.page = f"""<!doctype html><html lang="en"><meta name="viewport" content="width=device-width">
             <title>Shop</title>
-            <script type="module" src="{web.url}/static/channels_app/carillon-inbox.js"></script>
+            <script type="module" src="{self.carillon}/static/channels_app/carillon-inbox.js"></script>
             <body>{body.replace("{inbox}", inbox)}"""
 
 
@@ -130,6 +131,7 @@ def shop() -> Iterator[Shop]:
 def web(django_db_setup: None, shop: Shop) -> Iterator[Web]:
     env = {**os.environ, **environment_of_a_process(), "DEMO_RECIPIENT": "ada", "FEED_ALLOWED_ORIGINS": shop.url}
     server = Web(env)
+    shop.carillon = server.url
     try:
         server.start()
         yield server

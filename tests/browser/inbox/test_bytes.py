@@ -52,9 +52,9 @@ def _visit(context: Any, address: str) -> tuple[Any, Any]:
 
 
 def test_a_bell_on_a_page_is_less_than_30_kb_of_script_even_unpacked(
-    contexts: Any, web: Web, shop: Shop, person: Recipient
+    contexts: Any, shop: Shop, person: Recipient
 ) -> None:
-    shop.shows(web, person, attributes="mode=bell")
+    shop.shows(person, attributes="mode=bell")
     page, loaded = _visit(contexts(), shop.url)
     connected(page)
 
@@ -66,10 +66,10 @@ def test_a_bell_on_a_page_is_less_than_30_kb_of_script_even_unpacked(
 
 
 def test_with_the_list_it_is_less_than_20_kb_over_the_wire_and_the_rest_waits_until_it_is_wanted(
-    contexts: Any, web: Web, shop: Shop, person: Recipient
+    contexts: Any, shop: Shop, person: Recipient
 ) -> None:
     deliver(message(person, "Hello"))
-    shop.shows(web, person)
+    shop.shows(person)
     page, loaded = _visit(contexts(), shop.url)
     connected(page)
 

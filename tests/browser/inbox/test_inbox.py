@@ -150,9 +150,9 @@ def test_scrolling_brings_the_older_items(tabs: Any, person: Recipient) -> None:
     assert titles == [f"Number {n}" for n in reversed(range(60))]
 
 
-def test_another_site_embeds_the_bell_with_a_token(tabs: Any, web: Web, shop: Shop, person: Recipient) -> None:
+def test_another_site_embeds_the_bell_with_a_token(tabs: Any, shop: Shop, person: Recipient) -> None:
     deliver(message(person, "Before", link="/orders/7"))
-    shop.shows(web, person)
+    shop.shows(person)
 
     page = tabs(shop.url, signed_in=False)
     expect(bell(page)).to_have_attribute("data-status", "online")
@@ -206,9 +206,9 @@ def test_a_sender_s_buttons_tell_the_page_and_lead_on(tabs: Any, person: Recipie
 
 
 def test_an_arrival_is_toasted_beside_a_closed_bell_and_can_be_dismissed(
-    tabs: Any, web: Web, shop: Shop, person: Recipient
+    tabs: Any, shop: Shop, person: Recipient
 ) -> None:
-    shop.shows(web, person)
+    shop.shows(person)
     page = tabs(shop.url, signed_in=False)
     expect(bell(page)).to_have_attribute("data-status", "online")
 
@@ -217,3 +217,29 @@ def test_an_arrival_is_toasted_beside_a_closed_bell_and_can_be_dismissed(
     expect(bell(page).get_by_role("status").get_by_text("Live")).to_be_visible()
     bell(page).get_by_role("button", name="Dismiss").click()
     expect(bell(page).locator(".toast")).to_have_count(0)
+
+
+def test_neither_token_nor_ticket_stands_in_any_address(
+    tabs: Any, contexts: Any, shop: Shop, person: Recipient
+) -> None:
+    """Addresses get logged on their way; headers and bodies do not."""
+    context, addresses, secrets = contexts(), [], []
+
+    def watch(page: Any) -> None:
+        page.on("request", lambda request: addresses.append(request.url))
+        page.on("websocket", lambda socket: addresses.append(socket.url))
+        page.on("response", lambda answer: secrets.append(answer) if "socket-ticket" in answer.url else None)
+
+    context.on("page", watch)
+    deliver(message(person, "Before"))
+    shop.shows(person)
+    page = tabs(shop.url, signed_in=False, of=context)
+    connected(page)
+    bell(page).locator("button.bell").click()
+    bell(page).get_by_role("button", name="Mark all as read").click()
+    expect(bell(page).locator(".item.unread")).to_have_count(0)
+
+    assert any(address.startswith("ws") for address in addresses)
+    token = page.locator("carillon-inbox").get_attribute("token")
+    for secret in (token, secrets[0].json()["ticket"]):
+        assert not [address for address in addresses if secret in address]

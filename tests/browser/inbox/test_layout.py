@@ -1,0 +1,159 @@
+"""Nothing jumps: what is on the screen stays where it is, while the page loads and while items arrive."""
+
+from typing import Any
+
+import pytest
+
+from preferences.models import Recipient
+from tests.browser.inbox.conftest import Shop, Tabs, bell, connected, feed
+from tests.channels_app.conftest import deliver, message
+
+sync_api = pytest.importorskip("playwright.sync_api")
+expect = sync_api.expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+#: Added up as the browser reports it, whoever caused it (https://web.dev/articles/cls calls 0.1 good).
+LITTLE = 0.01
+WATCH = """
+    window.shifted = 0;
+    new PerformanceObserver((list) => list.getEntries().forEach((entry) => (window.shifted += entry.value)))
+        .observe({type: "layout-shift", buffered: true});
+"""
+ARABIC = "وصلت شحنتك اليوم بين الساعة الثانية والرابعة بعد الظهر"
+
+
+def _watched(context: Any) -> Any:
+    context.add_init_script(WATCH)
+    return context
+
+
+def _shifted(page: Any) -> float:
+    page.wait_for_timeout(500)  # for what glides, and for the browser's report
+    return float(page.evaluate("window.shifted"))
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_jumps_while_the_page_loads_and_items_arrive(
+    contexts: Any, tabs: Tabs, person: Recipient, width: int
+) -> None:
+    deliver(*(message(person, f"Before {n}", body="Something longer that is said below it.") for n in range(12)))
+    page = tabs(of=_watched(contexts(viewport={"width": width, "height": 800})))
+    expect(feed(page).locator(".item")).to_have_count(12)
+    connected(page)
+    loading = _shifted(page)
+
+    for n in range(3):
+        deliver(message(person, f"Live {n}"))
+        expect(feed(page).get_by_text(f"Live {n}", exact=True)).to_be_visible()
+    deliver(*(message(person, f"Batch {n}") for n in range(10)))
+    expect(feed(page).locator(".item")).to_have_count(25)
+    arriving = _shifted(page) - loading
+
+    assert (loading < LITTLE, arriving < LITTLE) == (True, True), (loading, arriving)
+
+
+def test_the_first_item_of_all_moves_nothing_either(contexts: Any, tabs: Tabs, person: Recipient) -> None:
+    page = tabs(of=_watched(contexts()))
+    expect(feed(page).get_by_text("You’re all caught up")).to_be_visible()
+    connected(page)
+
+    deliver(message(person, "First"))
+    expect(feed(page).get_by_text("First")).to_be_visible()
+
+    assert _shifted(page) < LITTLE
+
+
+def test_a_bell_moves_nothing_on_the_page_it_comes_to(contexts: Any, tabs: Tabs, shop: Shop, person: Recipient) -> None:
+    """Where the page keeps its place, as docs/inbox.md says."""
+    deliver(message(person, "Before"))
+    style = "<style>carillon-inbox:not(:defined){display:inline-block;width:42px;height:42px}</style>"
+    shop.shows(person, f"{style}<header>Shop {{inbox}}</header><main><h1>Shoes</h1><p>Many of them.</main>")
+    page = tabs(shop.url, signed_in=False, of=_watched(contexts()))
+    connected(page)
+    expect(bell(page).locator(".badge")).to_have_text("1")
+
+    deliver(message(person, "Live"))
+    expect(bell(page).locator(".badge")).to_have_text("2")
+
+    assert _shifted(page) < LITTLE
+
+
+def test_who_has_scrolled_down_stays_at_what_they_read(contexts: Any, tabs: Tabs, person: Recipient) -> None:
+    deliver(*(message(person, f"Before {n}") for n in range(20)))
+    page = tabs(of=_watched(contexts()))
+    connected(page)
+    row = feed(page).locator(".item", has_text="Before 5")
+    row.scroll_into_view_if_needed()
+    page.wait_for_timeout(300)
+    before = row.bounding_box()["y"]
+
+    deliver(message(person, "Live"))
+    expect(feed(page).locator(".item")).to_have_count(21)
+
+    assert _shifted(page) < LITTLE
+    assert abs(row.bounding_box()["y"] - before) <= 1
+
+
+def _overflowing(page: Any) -> list[str]:
+    """Elements that stick out of the screen to a side, though nothing scrolls them."""
+    return list(
+        page.evaluate("""() => {
+            const roots = [...document.querySelectorAll("carillon-inbox")].map((one) => one.shadowRoot);
+            const all = roots.flatMap((root) => [...root.querySelectorAll("*")])
+                .filter((e) => !e.closest(".tabs, .hidden, [hidden]") && e.getClientRects().length);
+            const out = all.filter((e) => {
+                const {left, right} = e.getBoundingClientRect();
+                return left < -1 || right > innerWidth + 1;
+            }).map((e) => e.className || e.tagName);
+            return document.documentElement.scrollWidth > innerWidth ? [...out, "the page"] : out;
+        }""")
+    )
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_right_to_left_the_layout_is_mirrored_and_nothing_sticks_out(
+    tabs: Tabs, shop: Shop, contexts: Any, person: Recipient, width: int
+) -> None:
+    deliver(
+        message(person, ARABIC, body=ARABIC * 3, metadata={"in_app": {"actions": [{"label": "تتبع", "link": "/a"}]}})
+    )
+    body = "<script>document.dir = 'rtl'</script><header>{inbox}</header>"
+    shop.shows(person, body)
+    page = tabs(shop.url, signed_in=False, of=contexts(viewport={"width": width, "height": 800}))
+    connected(page)
+    bell(page).locator("button.bell").click()
+    row = bell(page).locator(".item").first
+    expect(row).to_be_visible()
+
+    face, words, acts = (row.locator(name).first.bounding_box() for name in (".face", ".words", ".acts"))
+    assert face["x"] > words["x"] + words["width"] - 1
+    assert acts["x"] + acts["width"] / 2 < words["x"] + words["width"] / 2
+    button, box = row.locator(".buttons a").bounding_box(), row.bounding_box()
+    assert box["x"] + box["width"] / 2 < button["x"] + button["width"]
+    assert row.locator(".title").evaluate("(e) => getComputedStyle(e).direction") == "rtl"
+    assert _overflowing(page) == []
+    row.hover()
+    row.get_by_role("button", name="More actions" if width < 480 else "Snooze", exact=True).click()
+    expect(bell(page).get_by_role("menu")).to_be_visible()
+    assert _overflowing(page) == []
+
+
+@pytest.mark.parametrize("width", [1280, 390, 320])
+def test_long_words_and_large_numbers_stick_out_nowhere(
+    contexts: Any, tabs: Tabs, person: Recipient, width: int
+) -> None:
+    word = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft" * 2
+    label = {"label": "W" * 40, "event": "x"}
+    deliver(message(person, word, body=word, metadata={"in_app": {"actions": [label, label, label]}}))
+    deliver(*(message(person, f"Number {n}") for n in range(119)))
+    deliver(message(person, word, body=word, metadata={"in_app": {"actions": [label, label, label]}}))
+    page = tabs(of=contexts(viewport={"width": width, "height": 800}))
+    expect(bell(page).locator(".badge")).to_have_text("99+")
+    expect(feed(page).locator(".item").first).to_be_visible()
+    assert _overflowing(page) == []
+
+    bell(page).locator("button.bell").click()
+    expect(bell(page).locator(".item").first).to_be_visible()
+
+    assert _overflowing(page) == []
