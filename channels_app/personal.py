@@ -20,4 +20,4 @@ def inbox(recipient_id: UUID) -> Iterator[list[dict[str, Any]]]:
         if not page:
             return
         after = page[-1]["seq"]
-        yield page
+        yield [dict(row) for row in page]

@@ -26,5 +26,5 @@ def notifications(recipient_id: UUID) -> Iterator[list[dict[str, Any]]]:
         for one in deliveries.values(
             "notification_id", "channel", "status", "skip_reason", "sent_at", "delivered_at", "opened_at", "clicked_at"
         ):
-            sent[one.pop("notification_id")].append(one)
+            sent[one["notification_id"]].append({key: said for key, said in one.items() if key != "notification_id"})
         yield [{**row, "deliveries": sent[row["id"]]} for row in found]

@@ -170,7 +170,7 @@ def _of_person(rows: QuerySet[Suppression], external_id: str) -> QuerySet[Suppre
     return own
 
 
-def _normalised(channel: Channel, address: str, wrong_channel: FieldProblem, *, parameter: str | None = None) -> str:
+def _normalised(channel: Channel, address: str, wrong_channel: FieldProblem, *, parameter: str = "") -> str:
     """As recipients have it. Raises Invalid."""
     if channel not in _KIND:
         raise Invalid([wrong_channel])

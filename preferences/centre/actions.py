@@ -12,6 +12,7 @@ from django.http import QueryDict
 from preferences import validation
 from preferences.centre import rhythms, words
 from preferences.centre.visitors import Visitor
+from preferences.errors import ValidationProblem
 from preferences.models import ChangeRecord, DeviceToken
 from preferences.personal import links, mail
 from preferences.services import BatchRejected, PreferencesService, RecipientInput, Trace
@@ -114,7 +115,7 @@ def ask_for_email(visitor: Visitor, sent: QueryDict, trace: Trace) -> None:
     person = visitor.recipient
     try:
         address = person.email if visitor.by_link else validation.email(sent.get("email", ""))
-    except validation.ValidationProblem as problem:
+    except ValidationProblem as problem:
         raise Refused("email", problem.message) from None
     if not address:
         raise Refused("email", "Give an email address.")

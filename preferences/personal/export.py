@@ -11,9 +11,19 @@ from uuid import UUID
 
 import orjson
 from django.conf import settings
+from django.db.models import Model
 from django.utils.module_loading import import_string
 
-from preferences.models import ChangeRecord, DeviceToken, DigestChoice, Preference, Recipient, SentLink, Suppression
+from preferences.models import (
+    ChangeRecord,
+    DeviceToken,
+    DigestChoice,
+    MarketingStop,
+    Preference,
+    Recipient,
+    SentLink,
+    Suppression,
+)
 
 PAGE = 500
 Pages = Iterable[list[dict[str, Any]]]
@@ -36,19 +46,21 @@ def pieces(recipient: Recipient) -> Iterator[bytes]:
 
 def _sections() -> dict[str, Section]:
     own: dict[str, Section] = {
-        "devices": lambda pk: [list(DeviceToken.objects.filter(recipient=pk).values(
-            "platform", "token", "label", "registered_at", "retired_at", "retired_reason"))],
-        "preferences": lambda pk: [list(Preference.objects.filter(recipient=pk).values(
-            "category__slug", "channel", "enabled", "updated_at"))],
-        "digests": lambda pk: [list(DigestChoice.objects.filter(recipient=pk).values(
-            "category__slug", "rhythm", "at", "weekday", "updated_at"))],
-        "links": lambda pk: [list(SentLink.objects.filter(recipient=pk).values(
-            "purpose", "address", "sent_at", "used_at"))],
+        "devices": _whole(DeviceToken, "platform", "token", "label", "registered_at", "retired_at", "retired_reason"),
+        "preferences": _whole(Preference, "category__slug", "channel", "enabled", "updated_at"),
+        "digests": _whole(DigestChoice, "category__slug", "rhythm", "at", "weekday", "updated_at"),
+        "links": _whole(SentLink, "purpose", "address", "sent_at", "used_at"),
+        "marketing": _whole(MarketingStop, "channel", "created_at"),
         "changes": _changes,
-    }  # fmt: skip
+    }
     for name, path in settings.PERSONAL_DATA.items():
         own[name] = cast(Section, import_string(path))
     return own
+
+
+def _whole(model: type[Model], *fields: str) -> Section:
+    """What one person has only so much of, in one page."""
+    return lambda pk: [list(model._default_manager.filter(recipient=pk).values(*fields))]
 
 
 def _profile(recipient: Recipient) -> dict[str, Any]:
