@@ -11,6 +11,7 @@ from django.utils.formats import date_format
 from campaigns.errors import AUDIENCE_LOST, DefinitionInvalid
 from campaigns.forms.fields import WEEKDAYS
 from campaigns.models import Campaign, Recurrence, Schedule
+from campaigns.order import order_of, sentence, turn
 from campaigns.services.planning import NO_WORDS, plan
 from campaigns.services.readiness import problems
 from campaigns.services.timing import first_moment
@@ -24,6 +25,7 @@ def planned(campaign: Campaign) -> dict[str, Any]:
         found = plan(campaign)
     except DefinitionInvalid:
         return _nobody(campaign, AUDIENCE_LOST)
+    order = order_of(campaign)
     return {
         "people": found.people,
         "is_exact": found.is_exact,
@@ -33,11 +35,13 @@ def planned(campaign: Campaign) -> dict[str, Any]:
                 "key": reach.channel,
                 "label": Channel(reach.channel).label,
                 "reachable": reach.reachable,
+                "turn": turn(order, reach.channel) if order.plan and reach.channel in order.channels else "",
                 "skipped": [{"label": _reason(reason), "count": n} for reason, n in reach.skipped.items() if n],
             }
             for reach in found.channels
         ],
         "when": when(campaign),
+        "order": sentence(campaign),
         "pace": _pace(campaign, found.people, found.minutes),
         "care": _care(campaign),
         "approval": _approval(found.people),
@@ -50,6 +54,7 @@ def _nobody(campaign: Campaign, why: str) -> dict[str, Any]:
     found = [{"field": "segment", **_place("segment"), "text": why}]
     return {
         "people": 0, "is_exact": True, "sampled": None, "channels": [], "when": when(campaign),
+        "order": sentence(campaign),
         "pace": _pace(campaign, 0, None), "care": _care(campaign), "approval": "", "problems": found,
     }  # fmt: skip
 

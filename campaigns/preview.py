@@ -10,6 +10,7 @@ from django.contrib.auth.models import AnonymousUser, PermissionsMixin
 
 from campaigns.errors import DefinitionInvalid
 from campaigns.models import Audience, Campaign, CampaignVariant
+from campaigns.order import order_of, sentence
 from campaigns.services import AudienceService
 from notifications.choices import Channel, Priority
 from notifications.errors import RenderError
@@ -114,13 +115,12 @@ def _messages(campaign: Campaign, wording: Wording, person: Mapping[str, Any]) -
 
 def facts(campaign: Campaign) -> list[tuple[str, str]]:
     """The campaign in words, for the head of a page."""
-    published = catalogue.published(campaign.template.slug)
-    channels, priority = campaign.lanes
-    used = [Channel(c).label for c in channels if published is None or c in published.channels]
+    priority = campaign.lanes[1]
     return [
         _wording(campaign),
         ("Category", str(campaign.category)),
-        ("Channels", ", ".join(used)),
+        ("Channels", ", ".join(str(Channel(channel).label) for channel in order_of(campaign).channels)),
+        ("How they are used", sentence(campaign)),
         ("Priority", str(Priority(priority).label)),
         ("Audience", str(Audience(campaign.audience).label)),
         *(

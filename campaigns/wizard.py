@@ -5,6 +5,7 @@ from typing import Any
 from django.urls import reverse
 
 from campaigns.models import Audience, Recurrence, Schedule
+from notifications.choices import Strategy
 
 #: The steps by their word in an address, in order. The first three are one form; the last two are pages.
 STEPS: dict[str, tuple[str, str]] = {
@@ -20,8 +21,9 @@ def _step(name: str, *more: str) -> tuple[str, ...]:
     return ("campaign-step", f"step-{name}", *more)
 
 
+_MESSAGE = ("name", "template", "category", "channels", "how", "how_wait", "how_steps", "data")
 FIELDSETS: tuple[tuple[str | None, dict[str, Any]], ...] = (
-    ("Message", {"fields": ("name", "template", "category", "channels", "data"), "classes": _step("message")}),
+    ("Message", {"fields": _MESSAGE, "classes": _step("message")}),
     (
         "Try several wordings",
         {
@@ -88,6 +90,8 @@ CONDITIONS: dict[str, str] = {
     "month_days": f"{_IS_RECURRING} && recurrence == '{Recurrence.MONTHLY.value}'",
     "recurrence_zone": _IS_RECURRING,
     "recurs_until": _IS_RECURRING,
+    "how_wait": f"how == '{Strategy.FIRST.value}'",
+    "how_steps": f"how == '{Strategy.ESCALATE.value}'",
     "canary_minutes": "canary_percent > 0",
     "canary_max_failures": "canary_percent > 0",
 }

@@ -7,18 +7,32 @@ from django import forms
 from django.core.exceptions import ValidationError
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
 
+from core.forms import SpanField
 from preferences.choices import Channel
 from preferences.digesting import config
+from preferences.digesting.models import MAX_WINDOW_SECONDS
 from preferences.digesting.rules import DIGEST_COLUMNS
 from preferences.forms import MinuteWidget
-from preferences.models import Category
-from preferences.strategies import Refused, as_json, steps
+from preferences.models import MAX_DEDUP_SECONDS, Category
+from preferences.step_rows import StepsField
+from preferences.strategies import MAX_AFTER, MIN_WAIT
 
 
-def _place(path: str) -> str:
-    """`Step 2: ` of the pointer `/1/after`."""
-    number = path.split("/")[1] if path else ""
-    return f"Step {int(number) + 1}: " if number else ""
+def _span(name: str, least: int, most: int) -> SpanField:
+    """A column of seconds, typed with a unit."""
+    column: Any = Category._meta.get_field(name)
+    label = str(column.verbose_name).capitalize()
+    return SpanField(
+        least=least, most=most, label=label, initial=column.default, help_text=_SPANS[name], require_all_fields=True
+    )
+
+
+_SPANS = {
+    "dedup_seconds": "In which the same message to the same person is sent once; 0 sends it every time",
+    "fallback_seconds": "How long a channel has to deliver, when one is tried after the other",
+    "digest_window_seconds": "Of a fixed window its length; of a sliding one how long it waits after each message",
+    "digest_cap_seconds": "After the first message, a sliding window ends at last, whatever still comes",
+}
 
 
 class CategoryForm(forms.ModelForm):
@@ -44,6 +58,17 @@ class CategoryForm(forms.ModelForm):
         help_text="None: every day",
     )
 
+    dedup_seconds = _span("dedup_seconds", 0, MAX_DEDUP_SECONDS)
+    fallback_seconds = _span("fallback_seconds", MIN_WAIT, MAX_AFTER)
+    digest_window_seconds = _span("digest_window_seconds", 1, MAX_WINDOW_SECONDS)
+    digest_cap_seconds = _span("digest_cap_seconds", 1, MAX_WINDOW_SECONDS)
+    escalation = StepsField(
+        label="Steps",
+        required=False,
+        help_text="For step by step; times are counted from the start. None: in-app at once, push after 10 minutes"
+        " unless it is seen, email after an hour unless it is read",
+    )
+
     class Meta:
         model = Category
         fields: ClassVar = [
@@ -67,13 +92,6 @@ class CategoryForm(forms.ModelForm):
         ]
         labels: ClassVar = {"is_required": "Required"}
         widgets: ClassVar = {"description": UnfoldAdminTextareaWidget(attrs={"rows": 3}), "digest_at": MinuteWidget}
-
-    def clean_escalation(self) -> list[dict[str, Any]]:
-        given = self.cleaned_data["escalation"]
-        try:
-            return as_json(steps(given)) if given else []
-        except Refused as refused:
-            raise ValidationError([f"{_place(one.path)}{one.message}" for one in refused.faults]) from None
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data

@@ -16,9 +16,16 @@ from core.api.problems import FieldProblem, Invalid, pointer
 from core.api.rendering import dumps
 from notifications.models import MessageTemplate
 from preferences.models import Category
+from preferences.strategies import Refused, asked
 
 #: Where a fault of a form's field stands in the body, as far as it is called otherwise there.
-_PLACES = {"weekdays": ("recurs_on",), "month_days": ("recurs_on",)} | {
+_PLACES: dict[str, tuple[str | int, ...]] = {
+    "weekdays": ("recurs_on",),
+    "month_days": ("recurs_on",),
+    "how": ("strategy",),
+    "how_wait": ("strategy", "first"),
+    "how_steps": ("strategy", "escalate"),
+} | {
     f"{kind}_{label.lower()}": ("variants", place, field)
     for place, label in enumerate(LABELS)
     for kind, field in (("variant", "template"), ("weight", "weight"))
@@ -83,6 +90,7 @@ def _as_form(body: Mapping[str, Any]) -> dict[str, Any]:
         "data": dumps(body["data"]).decode(),
         "weekdays": [day for day in days if int(day) <= 7],
         "month_days": ", ".join(days),
+        **_order(body["strategy"], faults),
     }
     for place, (label, variant) in enumerate(zip(LABELS, body["variants"], strict=False)):
         at = ("variants", place, "template")
@@ -93,11 +101,30 @@ def _as_form(body: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
+def _order(value: Any, faults: list[FieldProblem]) -> dict[str, str]:
+    """A strategy as the form reads it."""
+    if value is None:
+        return {}
+    try:
+        wanted = asked(msgspec.to_builtins(value))
+    except Refused as refused:
+        faults += [FieldProblem(f"/strategy{one.path}", one.code, one.message) for one in refused.faults]
+        return {}
+    given = {"how": wanted.strategy}
+    if wanted.wait is not None:
+        given |= {"how_wait_0": str(wanted.wait), "how_wait_1": "1"}
+    for n, step in enumerate(wanted.steps or ()):
+        row = {"channel": step.channel, "number": str(step.after), "unit": "1", "unless": step.unless}
+        given |= {f"how_steps-{n}-{part}": text for part, text in row.items()}
+    return given
+
+
 _OTHERWISE = frozenset(
     {
         "template",
         "category",
         "channels",
+        "strategy",
         "exclude_segments",
         "exclude_lists",
         "recipients",

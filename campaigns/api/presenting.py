@@ -10,6 +10,7 @@ from campaigns.api.shapes import (
     CampaignFigures,
     CampaignPlan,
     CampaignShape,
+    StrategyOfCampaign,
     VariantShape,
 )
 from campaigns.models import (
@@ -43,6 +44,7 @@ def campaign(row: Campaign) -> CampaignShape:
         **_brief(row),
         **{name: getattr(row, name) for name in _PLAIN},
         channels=list(row.channels),
+        strategy=msgspec.convert(row.strategy, StrategyOfCampaign),
         segment=row.segment_id,
         saved_list=row.saved_list_id,
         exclude_segments=list(row.exclude_segments.order_by("pk").values_list("pk", flat=True)),

@@ -7,7 +7,8 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from campaigns.models import Audience, CampaignStatus, Phase, Recurrence, Schedule, WinnerMetric
-from notifications.choices import Channel, Priority
+from notifications.api.shapes import StrategyBody
+from notifications.choices import Channel, Priority, Strategy
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 Slug = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
@@ -28,6 +29,10 @@ class VariantShape(msgspec.Struct, forbid_unknown_fields=True):
     weight: Annotated[int, msgspec.Meta(ge=1, le=99)]
 
 
+StrategyOfCampaign = Annotated[
+    Strategy | StrategyBody | None,
+    msgspec.Meta(description="How its channels are used, as a notification's `strategy`; null: as the category says"),
+]
 Variants = Annotated[list[VariantShape], msgspec.Meta(max_length=4)]
 
 
@@ -39,6 +44,7 @@ class CampaignBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     template: Slug
     category: Slug
     channels: list[Channel] = []
+    strategy: StrategyOfCampaign = None
     priority: Priority | None = None
     data: dict[str, Any] = {}
     utm_source: Words = ""
@@ -104,6 +110,7 @@ class CampaignShape(CampaignBrief, kw_only=True):
     """A campaign. `problem` says why it paused by itself; `review_note` why it was sent back."""
 
     channels: list[str]
+    strategy: StrategyOfCampaign
     segment: int | None
     saved_list: int | None
     exclude_segments: list[int]
@@ -177,11 +184,13 @@ class PlanSkip(msgspec.Struct):
 
 
 class PlanChannel(msgspec.Struct):
-    """How many people one channel reaches."""
+    """How many people one channel reaches, and `turn`: when it has its turn, empty where all go out at once. Who has
+    been reached by then gets nothing more, so later channels reach fewer."""
 
     key: str
     label: str
     reachable: int
+    turn: str
     skipped: list[PlanSkip]
 
 
@@ -201,6 +210,7 @@ class CampaignPlan(msgspec.Struct):
     sampled: int | None
     channels: list[PlanChannel]
     when: str
+    order: str
     pace: str
     care: list[str]
     approval: str

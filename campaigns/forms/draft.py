@@ -15,6 +15,7 @@ from unfold.widgets import (
 
 from analytics.engagement.rewriting import UTM
 from campaigns.forms import fields as own
+from campaigns.forms.order import OrderFields
 from campaigns.models import Audience, Campaign, Recurrence, Schedule, WinnerMetric
 from campaigns.models.variant import LABELS
 from campaigns.services import MAX_LIST, AudienceService
@@ -40,7 +41,7 @@ _KEEPS_DEFAULT = (
 )  # fmt: skip
 
 
-class CampaignForm(forms.ModelForm, own.VariantFields):
+class CampaignForm(forms.ModelForm, own.VariantFields, OrderFields):
     """A draft: what, to whom, on which channels."""
 
     channels = forms.MultipleChoiceField(
@@ -147,6 +148,7 @@ class CampaignForm(forms.ModelForm, own.VariantFields):
     def _show(self, campaign: Campaign) -> None:
         if campaign.audience == Audience.LIST:
             self.fields["recipients"].initial = AudienceService().as_text(campaign)
+        self.show_order(campaign.strategy)
         is_weekly = campaign.recurrence == Recurrence.WEEKLY
         self.fields["weekdays" if is_weekly else "month_days"].initial = (
             [str(day) for day in campaign.recurs_on] if is_weekly else list(campaign.recurs_on)
@@ -160,6 +162,7 @@ class CampaignForm(forms.ModelForm, own.VariantFields):
         for name in _KEEPS_DEFAULT:
             if cleaned.get(name) in (None, "") and name not in self.errors:
                 cleaned[name] = self.fields[name].initial
+        self.instance.strategy = self.read_order(cleaned)
         self._check_channels(cleaned)
         self._check_audience(cleaned)
         if cleaned.get("audience") == Audience.LIST and "recipients" in cleaned:
@@ -208,10 +211,12 @@ class CampaignForm(forms.ModelForm, own.VariantFields):
         if published is None or category is None:
             return
         labels = dict(Channel.choices)
-        silent = [labels[c] for c in channels or () if c not in published.channels]
+        steps = [] if channels else self.instance.named_channels
+        silent = [labels[c] for c in channels or steps if c not in published.channels]
         if silent:
-            self.add_error("channels", f"“{template}” has no words for {' and '.join(silent)}.")
-        elif not channels and not published.channels.intersection(category.channels):
+            field = "how_steps" if steps else "channels"
+            self.add_error(field, f"“{template}” has no words for {' and '.join(silent)}.")
+        elif not channels and not steps and not published.channels.intersection(category.channels):
             self.add_error("template", f"It has no words for any channel of “{category}”.")
 
     def _read_list(self, text: str, *, leave_out: bool) -> None:

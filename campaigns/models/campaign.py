@@ -28,7 +28,7 @@ from preferences.models import Category
 
 #: What it says, to whom, when and how fast, by column: fixed outside `draft`, and hashed when it is approved.
 CONTENT = (
-    "template_id", "category_id", "channels", "priority", "audience", "segment_id", "saved_list_id", "data",
+    "template_id", "category_id", "channels", "strategy", "priority", "audience", "segment_id", "saved_list_id", "data",
     *(f"utm_{name}" for name in UTM),
     "schedule", "send_at", "local_date", "local_time", "recurrence", "recurs_on", "recurrence_zone", "recurs_until",
     "throttle_per_minute", "canary_percent", "canary_minutes", "canary_max_failures", "test_percent", "winner_metric",
@@ -67,6 +67,9 @@ class Campaign(models.Model):
         help_text="What the message is about; people who opted out of it are skipped",
     )
     channels = ArrayField(models.CharField(max_length=8, choices=Channel.choices), default=list, blank=True)
+    strategy = models.JSONField(
+        null=True, blank=True, help_text="As preferences.strategies.asked reads it; null: the category's"
+    )
     priority = models.CharField(max_length=8, choices=Priority.choices, blank=True, default="")
     audience = models.CharField(max_length=10, choices=Audience.choices, default=Audience.EVERYONE)
     segment = models.ForeignKey(Segment, on_delete=models.PROTECT, null=True, blank=True, related_name="campaigns")
@@ -207,6 +210,12 @@ class Campaign(models.Model):
         return UUID(int=start << 80), UUID(int=(start + 1) << 80)
 
     @property
+    def named_channels(self) -> list[str]:
+        """Those it asks for: its own steps name them, or it lists them. None: the category's."""
+        steps = self.strategy.get("escalate", ()) if isinstance(self.strategy, dict) else ()
+        return [step["channel"] for step in steps] or list(self.channels)
+
+    @property
     def lanes(self) -> tuple[list[str], str]:
         """The channels it may use and the priority it goes out with."""
-        return list(self.channels or self.category.channels), self.priority or self.category.default_priority
+        return self.named_channels or list(self.category.channels), self.priority or self.category.default_priority

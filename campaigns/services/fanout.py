@@ -142,6 +142,7 @@ class FanOut:
             template_version=wording.template_version_id,
             data=campaign.data,
             channels=campaign.channels or None,
+            strategy=campaign.strategy,
             priority=campaign.priority or None,
             send_at=send_at,
             metadata={"utm": campaign.utm} if campaign.utm else {},

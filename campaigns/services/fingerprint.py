@@ -23,12 +23,18 @@ def _described(campaign: Campaign) -> dict[str, Any]:
     versions = {campaign.template_version_id, *(variant["template_version_id"] for variant in variants)}
     wordings = TemplateVersion.objects.filter(pk__in=[pk for pk in versions if pk is not None]).order_by("pk")
     return {
-        "content": {column: getattr(campaign, column) for column in CONTENT},
+        "content": _content(campaign),
         "version": campaign.template_version_id,
         "variants": variants,
         "wordings": list(wordings.values_list("pk", "content")),
         "people": _people(campaign),
     }
+
+
+def _content(campaign: Campaign) -> dict[str, object]:
+    """Without a strategy where it has none, as what was approved before there were strategies."""
+    columns = {column: getattr(campaign, column) for column in CONTENT}
+    return {name: value for name, value in columns.items() if name != "strategy" or value is not None}
 
 
 def _people(campaign: Campaign) -> dict[str, object]:

@@ -15,6 +15,7 @@ from django.db import connection
 from django.db.models import DurationField, ExpressionWrapper, F
 
 from campaigns.models import Campaign, CampaignStatus
+from campaigns.order import order_of
 from campaigns.services.audience import AudienceService
 from core.admin_lists import estimated_rows
 from core.ids import keys_of
@@ -109,7 +110,8 @@ def _channels(campaign: Campaign, people: Sequence[UUID], scale: float) -> list[
     category = PreferencesService().categories([slug])[slug]
     reaches = by_id(keys_of(people))
     found = []
-    for channel in campaign.lanes[0]:
+    order = order_of(campaign).channels
+    for channel in (*order, *(channel for channel in campaign.lanes[0] if channel not in has_words)):
         reasons = Counter(
             (routing.refusal(reach, category, channel) or routing.address(reach, category, channel))
             if channel in has_words

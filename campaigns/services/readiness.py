@@ -37,10 +37,10 @@ def _has_words(campaign: Campaign, variants: list[CampaignVariant], now: datetim
         if published is None:
             yield field, f"The template “{template}” has no published version. Publish one first."
             continue
-        silent = [Channel(channel).label for channel in campaign.channels if channel not in published]
+        silent = [Channel(channel).label for channel in campaign.named_channels if channel not in published]
         if silent:
             yield field, f"“{template}” has no words for {' and '.join(silent)}."
-        elif not campaign.channels and not published.intersection(campaign.category.channels):
+        elif not campaign.named_channels and not published.intersection(campaign.category.channels):
             yield field, f"“{template}” has no words for any channel of “{campaign.category}”."
 
 

@@ -78,6 +78,7 @@ class Admission:
         self._pinned = catalogue.pinned_many({version for slug, version in wanted if slug and version is not None})
         self._terms: dict[_Names, Terms] = {}
         self._written: tuple[object, bytes] = (None, NOTHING)
+        self._read: tuple[object, Asked | None] = (None, None)
 
     def admit(self, draft: Draft) -> Admitted | list[FieldError]:
         """The draft with its names resolved, or everything that is wrong with it."""
@@ -100,7 +101,7 @@ class Admission:
             draft.priority,
             None if draft.channels is None else tuple(draft.channels),
             None if content is None else frozenset(content),
-            None if draft.strategy is None else _asked(draft, errors),
+            None if draft.strategy is None else self._asked(draft.strategy, errors),
         )
         terms = self._terms.get(names) or self._resolve(names, errors)
         reach = self.reaches.get(draft.recipient)
@@ -118,6 +119,18 @@ class Admission:
             return NOTHING
         self._written = (value, raw)
         return raw
+
+    def _asked(self, value: object, errors: list[FieldError]) -> Asked | None:
+        """A strategy. A campaign asks for the same one for everybody: the object it gave last is not read again."""
+        if value is self._read[0]:
+            return self._read[1]
+        try:
+            found = asked(value)
+        except Refused as refused:
+            errors.extend(FieldError(f"/strategy{one.path}", one.code, one.message) for one in refused.faults)
+            return None
+        self._read = (value, found)
+        return found
 
     def _check_times(self, draft: Draft) -> list[FieldError]:
         for name, value in (("send_at", draft.send_at), ("expires_at", draft.expires_at)):
@@ -194,14 +207,6 @@ def _inline(draft: Draft, errors: list[FieldError]) -> Mapping[str, Mapping[str,
         return normalise_inline(draft.content)
     except ContentInvalid as error:
         errors.extend(error.errors)
-        return None
-
-
-def _asked(draft: Draft, errors: list[FieldError]) -> Asked | None:
-    try:
-        return asked(draft.strategy)
-    except Refused as refused:
-        errors.extend(FieldError(f"/strategy{one.path}", one.code, one.message) for one in refused.faults)
         return None
 
 

@@ -78,6 +78,7 @@ class TestGuard:
             "channels": ["sms"],
             "recurs_on": [1],
             "data": {"a": 1},
+            "strategy": {"first": 60},
             "send_at": timezone.now(),
             "local_date": timezone.now().date(),
             "recurs_until": timezone.now().date(),

@@ -1,6 +1,7 @@
 """The admin of recipients: searches by index, writes through the service."""
 
 from datetime import time
+from typing import ClassVar
 from uuid import uuid4
 
 import pytest
@@ -339,7 +340,8 @@ class TestThoseWhoOnlyLook:
 class TestCategories:
     @staticmethod
     def given(**fields: object) -> dict[str, object]:
-        return {
+        """As a browser posts it; spans are given in seconds."""
+        values = {
             "name": "Offers",
             "slug": "offers",
             "channels": ["email"],
@@ -355,6 +357,12 @@ class TestCategories:
             "digest_channels": ["email"],
             **fields,
         }
+        spans = {name: values.pop(name) for name in list(values) if name.endswith("_seconds")}
+        return {
+            **values,
+            **{f"{name}_0": number for name, number in spans.items()},
+            **{f"{name}_1": "1" for name in spans},
+        }
 
     def test_purpose_and_window_are_set_and_listed(self):
         client = signed_in(may="everything")
@@ -366,6 +374,50 @@ class TestCategories:
         assert (made.purpose, made.dedup_seconds) == ("marketing", 60)
         listed = client.get(page(Category), {"purpose": "marketing"}).content.decode()
         assert ">Marketing<" in listed.replace("\n", "").replace(" ", "")
+
+    STEPS: ClassVar = {
+        "strategy": "escalate",
+        "escalation-0-channel": "in_app",
+        "escalation-1-channel": "push", "escalation-1-number": "10", "escalation-1-unit": "60",
+        "escalation-1-unless": "seen",
+        "escalation-3-channel": "email", "escalation-3-number": "2", "escalation-3-unit": "3600",
+        "escalation-3-unless": "read",
+    }  # fmt: skip
+
+    def test_steps_are_rows_of_the_form(self):
+        client = signed_in(may="everything")
+
+        response = client.post(page(Category, "add"), self.given(**self.STEPS))
+
+        assert response.status_code == 302, response.context["errors"]
+        made = Category.objects.get()
+        assert made.escalation == [
+            {"channel": "in_app"},
+            {"channel": "push", "after": 600, "unless": "seen"},
+            {"channel": "email", "after": 7200, "unless": "read"},
+        ]
+        shown = client.get(page(made)).content.decode()
+        assert 'name="escalation-1-number" value="10"' in shown
+        assert 'name="escalation-2-number" value="2"' in shown
+
+    @pytest.mark.parametrize(
+        ("fields", "row", "says"),
+        [
+            ({"escalation-1-number": "soon"}, 2, "Say how long after the start: at most 7 days."),
+            ({"escalation-1-number": "9" * 30}, 2, "Say how long after the start: at most 7 days."),
+            ({"escalation-3-number": "5", "escalation-3-unit": "60"}, 4, "Each step comes later than the one before."),
+            ({"escalation-3-channel": "push"}, 4, "Push has a step already."),
+            ({"escalation-3-channel": ""}, 4, "A channel is one of"),
+            ({"escalation-3-unless": "bored"}, 4, "A condition is one of"),
+        ],
+    )
+    def test_a_step_that_cannot_be_one_is_told_at_its_row(self, fields: dict[str, str], row: int, says: str):
+        response = signed_in(may="everything").post(page(Category, "add"), self.given(**{**self.STEPS, **fields}))
+
+        errors = response.context["adminform"].form.errors
+        assert dict(errors) == {"escalation": [f"Look at step {row} again."]}
+        told = response.content.decode().partition(f'id="escalation-{row - 1}-error">')[2].partition("</div>")[0]
+        assert says in told
 
     def test_caps_are_set_and_listed(self):
         client = signed_in(may="everything")

@@ -19,10 +19,11 @@ window.CampaignPlan = (() => {
     return node("div", "live-tile", node("div", "label", label), node("div", "value", value), node("div", "hint", hint));
   }
 
-  function channel({ label, reachable, skipped }, plan) {
+  function channel({ label, reachable, skipped, turn }, plan) {
     const why = skipped.map(({ label: reason, count }) => `${whole.format(count)} ${reason}`).join(" · ");
     const about = plan.sampled ? "about " : "";
-    return tile(label, `${about}${whole.format(reachable)}`, why ? `left out: ${why}` : "everybody can be reached");
+    const left = why ? `left out: ${why}` : "everybody can be reached";
+    return tile(label, `${about}${whole.format(reachable)}`, turn ? `${turn} · ${left}` : left);
   }
 
   function figures(plan) {
@@ -54,7 +55,7 @@ window.CampaignPlan = (() => {
     root.dispatchEvent(new CustomEvent("planned", { detail: plan }));
     if (plan.errors) return;
     part(root, "figures").replaceChildren(...figures(plan));
-    const sentences = [plan.when, plan.pace, ...plan.care, plan.approval].filter(Boolean);
+    const sentences = [plan.when, plan.order, plan.pace, ...plan.care, plan.approval].filter(Boolean);
     part(root, "sentences").replaceChildren(...sentences.map((text) => node("li", "", text)));
     part(root, "problems").replaceChildren(...(root.dataset.bare ? [] : problems(plan.problems, root.dataset.edit)));
   }
