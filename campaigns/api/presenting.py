@@ -10,7 +10,6 @@ from campaigns.api.shapes import (
     CampaignFigures,
     CampaignPlan,
     CampaignShape,
-    StrategyOfCampaign,
     VariantShape,
 )
 from campaigns.models import (
@@ -44,7 +43,7 @@ def campaign(row: Campaign) -> CampaignShape:
         **_brief(row),
         **{name: getattr(row, name) for name in _PLAIN},
         channels=list(row.channels),
-        strategy=msgspec.convert(row.strategy, StrategyOfCampaign),
+        strategy=row.strategy,  # stored as it is answered
         segment=row.segment_id,
         saved_list=row.saved_list_id,
         exclude_segments=list(row.exclude_segments.order_by("pk").values_list("pk", flat=True)),
