@@ -69,9 +69,13 @@ def _field(part: str, name: str, value: Any, n: int, *, is_wrong: bool) -> SafeS
     attrs = {"aria-label": f"Step {n + 1}, {_LABELS[part]}", "id": f"id_{name}"}
     if is_wrong:
         attrs |= {"aria-invalid": "true", "aria-describedby": f"{name.rpartition('-')[0]}-error"}
-    if part == "number":
-        return UnfoldAdminIntegerFieldWidget(attrs={"min": 1}).render(name, value, attrs)
-    return UnfoldAdminSelectWidget(choices=choices[part]).render(name, value, attrs)
+    widget: forms.Widget = (
+        UnfoldAdminIntegerFieldWidget(attrs={"min": 1})
+        if part == "number"
+        else UnfoldAdminSelectWidget(choices=choices[part])
+    )
+    rendered: SafeString = widget.render(name, value, attrs)
+    return rendered
 
 
 _LABELS = {"channel": "channel", "number": "how long after the start", "unit": "unit", "unless": "unless it is"}

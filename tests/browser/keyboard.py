@@ -23,7 +23,9 @@ _STOP = """() => {
         at.focus({ preventScroll: true });
     }
     window.lastStop = at;
-    const words = at.getAttribute("aria-label") || at.innerText || at.title || "";
+    const copy = at.cloneNode(true);
+    for (const icon of copy.querySelectorAll(".material-symbols-outlined")) icon.remove();
+    const words = at.getAttribute("aria-label") || copy.textContent.trim() || at.labels?.[0]?.textContent || at.title || "";
     return {
         name: at.type !== "submit" && at.name || words.replace(/\\s+/g, " ").trim() || at.tagName,
         seen: Boolean(top) && (at.contains(top) || top.contains(at) && top.tagName !== "BODY"
