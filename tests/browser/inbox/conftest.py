@@ -71,9 +71,7 @@ class Shop(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), ShopPage)
         self.url = f"http://localhost:{self.server_port}"
 
-    def shows(
-        self, web: Web, person: Recipient, body: str = "<header>{inbox}</header>", *, attributes: str = ""
-    ) -> None:
+    def shows(self, person: Recipient, body: str = "<header>{inbox}</header>", *, attributes: str = "") -> None:
         """The page from now on: the element, with the person's token, where `{inbox}` stands in the body."""
         token = identity.issue_token(person.id).token
         inbox = f'<carillon-inbox base-url="{self.carillon}" token="{token}" {attributes}></carillon-inbox>'
@@ -112,6 +110,7 @@ def _sync_database_beside_playwright() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Any]:
     sync_api = pytest.importorskip("playwright.sync_api")
+    sync_api.expect.set_options(timeout=15_000)  # as long as actions have; a busy machine takes its time
     with sync_api.sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield started

@@ -1,8 +1,8 @@
 """The inbox without a pointer, and on a phone without one that hovers."""
 
-from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from preferences.models import Recipient
@@ -48,6 +48,7 @@ def test_everything_is_done_from_the_keyboard_and_the_focus_is_never_lost(tabs: 
     page.keyboard.press("Escape")
     expect(rows.nth(1).get_by_role("button", name="Snooze", exact=True)).to_be_focused()
     page.keyboard.press("Enter")
+    expect(bell(page).get_by_role("menuitem", name="In an hour")).to_be_focused()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     expect(bell(page).locator(".item .title")).to_have_text(["First", "Fourth"])
@@ -110,4 +111,4 @@ def test_a_bundle_unfolds_and_chips_narrow_the_list(tabs: Tabs, person: Recipien
 
 
 def _of(person: Recipient, category: str, title: str) -> Any:
-    return replace(message(person, title), category=category)
+    return msgspec.structs.replace(message(person, title), category=category)

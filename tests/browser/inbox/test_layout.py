@@ -59,7 +59,7 @@ def test_the_first_item_of_all_moves_nothing_either(contexts: Any, tabs: Tabs, p
     connected(page)
 
     deliver(message(person, "First"))
-    expect(feed(page).get_by_text("First")).to_be_visible()
+    expect(feed(page).get_by_text("First", exact=True)).to_be_visible()
 
     assert _shifted(page) < LITTLE
 
@@ -79,20 +79,27 @@ def test_a_bell_moves_nothing_on_the_page_it_comes_to(contexts: Any, tabs: Tabs,
     assert _shifted(page) < LITTLE
 
 
-def test_who_has_scrolled_down_stays_at_what_they_read(contexts: Any, tabs: Tabs, person: Recipient) -> None:
+def test_who_has_scrolled_down_stays_at_what_they_read(tabs: Tabs, person: Recipient) -> None:
+    """Looked at frame by frame: the browser counts a row as shifted even where it scrolls along with it."""
     deliver(*(message(person, f"Before {n}") for n in range(20)))
-    page = tabs(of=_watched(contexts()))
+    page = tabs()
     connected(page)
     row = feed(page).locator(".item", has_text="Before 5")
     row.scroll_into_view_if_needed()
     page.wait_for_timeout(300)
-    before = row.bounding_box()["y"]
+    row.evaluate("""(row) => {
+        window.tops = [];
+        const look = () => (window.tops.push(row.getBoundingClientRect().top), requestAnimationFrame(look));
+        look();
+    }""")
 
     deliver(message(person, "Live"))
     expect(feed(page).locator(".item")).to_have_count(21)
+    page.wait_for_timeout(300)
 
-    assert _shifted(page) < LITTLE
-    assert abs(row.bounding_box()["y"] - before) <= 1
+    tops = page.evaluate("window.tops")
+    assert len(tops) > 10
+    assert max(tops) - min(tops) <= 1
 
 
 def _overflowing(page: Any) -> list[str]:
