@@ -29,7 +29,7 @@ SELECT coalesce(nullif(lower(r.locale), ''), '') AS locale,
 """
 #: Where PostgreSQL has no statistics of this week yet it would read all of a campaign's deliveries anew for each of the
 #: people: 19 seconds for 20,000.
-_READ_ONCE = "SET LOCAL enable_nestloop = off"
+READ_ONCE = "SET LOCAL enable_nestloop = off"
 FIGURES = ("queued", "sent", "delivered", "opened", "clicked", "skipped", "failed")
 
 
@@ -50,7 +50,7 @@ def by_language(campaign: Campaign) -> Breakdown:
     (low, high), (start, end) = slices.bounds(campaign, 0, taken), campaign.id_range
     values: dict[str, Any] = {"low": low, "high": high, "from": start, "to": end, "source": campaign.source}
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_READ_ONCE)
+        cursor.execute(READ_ONCE)
         cursor.execute(_SQL, values)
         found = cursor.fetchall()
     scale = slices.SLICES / taken

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 
+from campaigns.breakdown import READ_ONCE
 from campaigns.models import Campaign, CampaignVariant, WinnerMetric
 
 #: Deliveries' ids carry their notification's moment, so both lie in one range. Programs that open and follow links by
@@ -22,6 +23,7 @@ _SQL = """
      WHERE n.id >= %(low)s AND n.id < %(high)s AND n.source = %(source)s AND n.template_version_id = ANY(%(versions)s)
      GROUP BY 1
 """
+_AS_BEFORE = "SET LOCAL enable_nestloop TO DEFAULT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +52,11 @@ def figures(campaign: Campaign) -> list[VariantFigures]:
     low, high = campaign.id_range
     versions = [variant.template_version_id for variant in variants]
     values: dict[str, Any] = {"low": low, "high": high, "source": campaign.source, "versions": versions}
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(READ_ONCE)
         cursor.execute(_SQL, values)
         found = {version: counts for version, *counts in cursor.fetchall()}
+        cursor.execute(_AS_BEFORE)  # for what follows in a caller's transaction
     return [VariantFigures(variant, *found.get(variant.template_version_id, ())) for variant in variants]
 
 

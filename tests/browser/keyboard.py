@@ -25,7 +25,8 @@ _STOP = """() => {
     window.lastStop = at;
     const copy = at.cloneNode(true);
     for (const icon of copy.querySelectorAll(".material-symbols-outlined")) icon.remove();
-    const words = at.getAttribute("aria-label") || copy.textContent.trim() || at.labels?.[0]?.textContent || at.title || "";
+    const label = at.labels && at.labels[0] ? at.labels[0].textContent : "";
+    const words = at.getAttribute("aria-label") || copy.textContent.trim() || label || at.title || "";
     return {
         name: at.type !== "submit" && at.name || words.replace(/\\s+/g, " ").trim() || at.tagName,
         seen: Boolean(top) && (at.contains(top) || top.contains(at) && top.tagName !== "BODY"
