@@ -6,11 +6,11 @@ class NotificationsConfig(AppConfig):
     verbose_name = "Notifications"
 
     def ready(self) -> None:
-        from django.core.checks import register
+        from django.core.checks import Tags, register
         from django.db.models.signals import post_delete, post_save
 
         from notifications import metrics
-        from notifications.checks import check_settings
+        from notifications.checks import check_digests, check_settings
         from notifications.digests import upkeep
         from notifications.erasure import scrub
         from notifications.models import RateLimit
@@ -19,6 +19,7 @@ class NotificationsConfig(AppConfig):
 
         metrics.install()
         register(check_settings)  # without a tag: every command that checks anything checks this
+        register(check_digests, Tags.database)
         recipient_erased.connect(scrub, dispatch_uid="notifications.erasure")
         recipient_erased.connect(upkeep.forget, dispatch_uid="notifications.digests.forget")
         digests_changed.connect(upkeep.leave_now, dispatch_uid="notifications.digests.leave_now")

@@ -10,10 +10,12 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError, transaction
 
 from core.outbound_addresses import networks
 from notifications import registry
 from notifications.choices import Channel
+from notifications.digests import wordings
 from notifications.worker import MARGIN_SECONDS
 from preferences.quiet_hours import parsed
 
@@ -152,6 +154,25 @@ def _breaker() -> Iterator[CheckMessage]:
             hint="An open circuit's time doubles from the one up to the other.",
             id="notifications.E009",
         )
+
+
+def check_digests(*, databases: Sequence[str] | None = None, **options: Any) -> list[CheckMessage]:
+    """Templates of digests, where a database is there to be asked: `migrate`, and `check --database default`."""
+    if not databases:
+        return []
+    try:
+        with transaction.atomic():
+            found = list(wordings.unfit())
+    except DatabaseError:  # before the first migrate there are no tables
+        return []
+    return [
+        Warning(
+            f"Digests of the category {slug!r} go out in the built-in wording: {says}",
+            hint="Publish the template with words for each channel on which it gathers, or choose another.",
+            id="notifications.W010",
+        )
+        for slug, says in found
+    ]
 
 
 def _quiet_hours() -> Iterator[CheckMessage]:

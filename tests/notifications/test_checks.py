@@ -3,13 +3,14 @@
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from django.core.checks import Error, run_checks
 
 from config.demo import PATIENCE
-from notifications.checks import NOT_NEGATIVE, POSITIVE
+from notifications.checks import NOT_NEGATIVE, POSITIVE, check_digests
+from tests import factories
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -116,3 +117,32 @@ def test_a_provider_whose_class_is_not_there_is_named(settings: Any) -> None:
     settings.PROVIDERS = {**settings.PROVIDERS, "mailhouse": {"class": "nowhere.Provider"}}
     (sentence,) = said()
     assert "mailhouse" in sentence
+
+
+@pytest.mark.django_db
+class TestDigests:
+    WORDS: ClassVar = {"subject": "{{ count }} new", "text": "{% for item in items %}{{ item.title }} {% endfor %}"}
+
+    @pytest.mark.parametrize(
+        ("words", "says"),
+        [
+            ({"email": WORDS}, ""),
+            ({"sms": {"body": "{{ count }} new"}}, "says nothing for email"),
+            ({"email": {**WORDS, "text": "{{ count | divided_by: 0 }}"}}, "cannot say on email"),
+            (None, "no published template"),
+        ],
+    )
+    def test_a_template_that_cannot_say_what_was_gathered_is_told(self, words, says):
+        if words is not None:
+            factories.template("gathered", {"en": words})
+        factories.category("comments", digest_mode="fixed", digest_template="gathered", digest_channels=["email"])
+        factories.category("orders", digest_template="not-in-use")
+
+        found = [message.msg for message in check_digests(databases=["default"])]
+
+        assert len(found) == bool(says)
+        assert says in "".join(found)
+
+    def test_without_a_database_nothing_is_asked(self, django_assert_num_queries):
+        with django_assert_num_queries(0):
+            assert check_digests(databases=None) == []
