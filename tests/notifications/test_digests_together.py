@@ -1,4 +1,4 @@
-"""Digests beside quiet hours and caps: each holds as if the others were not there, and a critical message waits for none."""
+"""Digests beside quiet hours and caps: each holds as if alone, and a critical message waits for none."""
 
 from collections import Counter
 from datetime import timedelta
@@ -14,7 +14,7 @@ from notifications.models import Delivery, Digest, DigestState, Notification, Ou
 from notifications.services.notification import NotificationService
 from tests import factories
 from tests.notifications.fakes import FakeProvider, use_provider
-from tests.notifications.test_failover import work
+from tests.notifications.strategies.harness import work
 
 pytestmark = pytest.mark.django_db
 CONTENT = {"title": "New", "body": "A comment"}
