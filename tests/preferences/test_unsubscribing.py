@@ -91,7 +91,7 @@ class TestPage:
 
         assert "Stop “Offers &lt;3”?" in shown
         assert "by text message" in shown
-        assert "ada" not in shown
+        assert "ada" not in re.sub(r'(href|action)="[^"]*"', "", shown)  # tokens may spell anything
 
     @pytest.mark.parametrize("body", [{"List-Unsubscribe": "One-Click"}, {}])
     def test_a_bare_post_acts_and_once_more_changes_nothing(
