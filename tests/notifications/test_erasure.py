@@ -71,5 +71,5 @@ def test_the_statements_do_not_grow_with_what_was_sent(count, django_assert_max_
     person = factories.recipient("ann")
     for _ in range(count):
         told(person, Status.SENT)
-    with django_assert_max_num_queries(22):
+    with django_assert_max_num_queries(24):
         PreferencesService().erase("ann")

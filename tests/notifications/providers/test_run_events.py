@@ -17,7 +17,7 @@ from django.utils import timezone
 from notifications.choices import EventType, Status
 from notifications.management.commands import run_events
 from notifications.models import Delivery, DeliveryEvent, ReceivedEvent
-from notifications.services import events_lane
+from notifications.services import events_lane, incoming
 from notifications.services.claims import ProviderReceipt
 from notifications.services.events_lane import Incoming, put, take
 from tests import factories
@@ -71,7 +71,7 @@ def test_events_stay_when_they_cannot_be_applied(monkeypatch: pytest.MonkeyPatch
     def fail(receipts: object) -> None:
         raise OperationalError
 
-    monkeypatch.setattr(run_events, "apply_receipts", fail)
+    monkeypatch.setattr(incoming, "apply_receipts", fail)
     with pytest.raises(OperationalError):
         run_events.step()
 
@@ -86,14 +86,14 @@ def test_an_event_that_cannot_be_applied_is_put_off_and_its_neighbours_go_on(
     deliveries = [sent(person, "email") for _ in range(9)]
     bad = deliveries[4]
     put([event(delivery) for delivery in deliveries])
-    real = run_events.apply_receipts
+    real = incoming.apply_receipts
 
     def apply(receipts: Sequence[ProviderReceipt]) -> int:
         if any(receipt.delivery_id == bad for receipt in receipts):
             raise KeyError(person.email)
         return real(receipts)
 
-    monkeypatch.setattr(run_events, "apply_receipts", apply)
+    monkeypatch.setattr(incoming, "apply_receipts", apply)
     # When the batch is applied
     assert run_events.step() == 9
     # Then the others are, each once, and that one waits an hour
@@ -113,16 +113,16 @@ def test_what_was_undone_is_taken_again_at_once(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(events_lane, "REST", 1_000_000)
     monkeypatch.setattr(events_lane, "OVERLAP", timedelta(0))
     taker = events_lane.Taker()
-    real = run_events.apply_receipts
+    real = incoming.apply_receipts
 
     def fail(receipts: object) -> None:
         raise OperationalError
 
     # When PostgreSQL goes away in the middle of a batch
-    monkeypatch.setattr(run_events, "apply_receipts", fail)
+    monkeypatch.setattr(incoming, "apply_receipts", fail)
     with pytest.raises(OperationalError):
         run_events.step(taker)
-    monkeypatch.setattr(run_events, "apply_receipts", real)
+    monkeypatch.setattr(incoming, "apply_receipts", real)
     # Then the next round has it
     assert run_events.step(taker) == 1
 
