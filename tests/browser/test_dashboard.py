@@ -104,7 +104,9 @@ def test_a_span_of_ones_own_by_form_and_by_dragging_over_the_chart(dashboard: An
     expect(tile(dashboard, "Sent").locator("strong")).to_have_text("60")
     expect(dashboard.locator("[data-range-name][aria-current]")).to_have_count(0)
 
-    box = dashboard.locator("[data-part=sent] .u-over").bounding_box()
+    chart = dashboard.locator("[data-part=sent] .u-over")
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
     dashboard.mouse.move(box["x"] + box["width"] * 0.05, box["y"] + 60)
     dashboard.mouse.down()
     dashboard.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + 60, steps=5)
