@@ -99,6 +99,7 @@ def used_by(row: Segment | RecipientList) -> list[str]:
     """Campaigns and segments that name it, in words."""
     users = [f"the campaign “{name}”" for name in _campaigns(row)]
     if isinstance(row, RecipientList):
+        # A segment is a page of JSON and an installation has hundreds; only a deletion asks, of a page at a time.
         segments = Segment.objects.only("name", "definition").iterator()
         users += [f"the segment “{s.name}”" for s in segments if row.pk in lists_of(s.definition)]
     return users

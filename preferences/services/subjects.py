@@ -23,6 +23,7 @@ def named(words: Sequence[Word], problem: Callable[[Word, Categories], Problem |
     if len(words) > MAX_BATCH:
         raise ValueError(f"At most {MAX_BATCH} words in one call; {len(words)} given.")
     slugs = {word.category_slug for word in words if word.category_slug is not None}
+    # No more of a category than `problem` asks of it; nobody reads the rest, which would be a query each.
     categories = {one.slug: one for one in Category.objects.filter(slug__in=slugs).only("slug", "is_required")}
     errors = {n: [found] for n, word in enumerate(words) if (found := problem(word, categories))}
     if errors:
@@ -31,5 +32,6 @@ def named(words: Sequence[Word], problem: Callable[[Word, Categories], Problem |
 
 
 def held(external_id: str) -> Recipient:
-    """The person, locked until the transaction ends. Raises Recipient.DoesNotExist."""
+    """The person, locked until the transaction ends, with no more than their key: words are rows of their own. Raises
+    Recipient.DoesNotExist."""
     return Recipient.objects.select_for_update(no_key=True).only("id").get(external_id=external_id)
