@@ -14,8 +14,9 @@ COMPOSE_ONLY = {"POSTGRES_PASSWORD", "RABBITMQ_PASSWORD", "PORT"}
 
 def knobs() -> Iterator[tuple[str, str, ast.expr | None]]:
     """(name, type, default) of each `env.<type>("NAME", default=...)` of the settings."""
-    tree = ast.parse((ROOT / "config" / "settings.py").read_text())
-    for node in ast.walk(tree):
+    config = ROOT / "config"
+    trees = [ast.parse(file.read_text()) for file in (config / "settings.py", *config.glob("parts/*.py"))]
+    for node in (node for tree in trees for node in ast.walk(tree)):
         if (
             isinstance(node, ast.Call)
             and isinstance(node.func, ast.Attribute)
