@@ -81,6 +81,7 @@ class UploadState(TextChoices):
     READING = "reading", "Being read"
     DONE = "done", "Done"
     FAILED = "failed", "Not read to its end"
+    KEPT = "kept", "Not read to its end, and its list is right as it is"
 
 
 class ListUpload(models.Model):
@@ -132,6 +133,11 @@ class ListUpload(models.Model):
     def rejected(self) -> int:
         """Rows that nobody was added for, repeated ones aside."""
         return self.unknown + self.invalid
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether a part of it is on the list, the rest isn't, and nobody has said that this is right."""
+        return self.state == UploadState.FAILED and self.position > 0
 
     @property
     def is_waiting(self) -> bool:

@@ -32,6 +32,8 @@ KEEP_REJECTS: Final = timedelta(days=30)
 
 #: Nothing of the file is on the list yet, so it can be read from the start.
 _UNREAD: Final = Q(state=UploadState.RECEIVED) | Q(state=UploadState.FAILED, position=0)
+#: It is not known yet who is meant to be on the list: see `ListUpload.is_partial`.
+_OPEN: Final = Q(state=UploadState.READING) | Q(state=UploadState.FAILED, position__gt=0)
 
 
 class UploadService:
@@ -77,6 +79,12 @@ class UploadService:
         there = ListUpload.objects.filter(_UNREAD, pk=upload.pk)
         return there.exists() and ListUploadPart.objects.filter(upload=upload).exists()
 
+    def keep(self, upload_id: int) -> None:
+        """Say that the list is right, although this file was not read to its end: campaigns may go to it again."""
+        partial = ListUpload.objects.filter(pk=upload_id, state=UploadState.FAILED, position__gt=0)
+        if not partial.update(state=UploadState.KEPT):
+            raise UploadRefused("There is nothing to decide about this file.")
+
     def _begun(self, upload_id: int, mapping: Mapping) -> ListUpload:
         """From here on it is being read: by us if it is small, by the first who comes along otherwise."""
         try:
@@ -98,10 +106,11 @@ class UploadService:
         return upload
 
 
-def being_read(lists: Iterable[int]) -> list[ListUpload]:
-    """Files on their way onto these lists: who is on them is not known yet."""
-    reading = ListUpload.objects.filter(list__in=list(lists), state=UploadState.READING)
-    return list(reading.select_related("list").order_by("id"))
+def unsettled(lists: Iterable[int]) -> list[ListUpload]:
+    """Files of which a part is on these lists, or may be: being read, or given up halfway. Who is on them is not known
+    until they are read, or until somebody says that the list is right."""
+    open = ListUpload.objects.filter(_OPEN, list__in=list(lists))
+    return list(open.select_related("list").order_by("id"))
 
 
 def purge() -> int:

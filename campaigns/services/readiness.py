@@ -8,6 +8,7 @@ from campaigns.errors import DefinitionInvalid
 from campaigns.models import Audience, Campaign, CampaignVariant, Recurrence, Schedule, WinnerMetric
 from campaigns.models.variant import LABELS
 from campaigns.segments import uploads, where
+from campaigns.segments.models import ListUpload
 from campaigns.segments.services import lists_of
 from campaigns.services.timing import first_moment
 from notifications.choices import Channel
@@ -88,18 +89,28 @@ def _audience(campaign: Campaign, variants: list[CampaignVariant], now: datetime
             yield field, f"The segment “{segment}” has to be put right first: {error}"
 
 
-def being_read(campaign: Campaign) -> Iterator[Problem]:
-    """Who is on a list that is still being read is not known yet: too few would get it, or people it leaves out."""
+def unsettled(campaign: Campaign) -> Iterator[Problem]:
+    """Who is on a list whose file is still being read, or was given up halfway, is not known: too few would get it, or
+    people it leaves out."""
     named = _lists(campaign)
-    for upload in uploads.being_read(id for _, ids in named for id in ids):
+    for upload in uploads.unsettled(id for _, ids in named for id in ids):
         field = next(field for field, ids in named if upload.list_id in ids)
-        so_far = f"is still being read from the file “{upload.file_name}”, {upload.percent}% so far"
-        wait = "Wait until it is finished; the page of the list shows how far it is."
-        yield field, f"The list “{upload.list}” {so_far}. {wait}"
+        yield field, _stopped(upload) if upload.is_partial else _under_way(upload)
 
 
-def _lists_read(campaign: Campaign, variants: list[CampaignVariant], now: datetime) -> Iterator[Problem]:
-    yield from being_read(campaign)
+def _under_way(upload: ListUpload) -> str:
+    so_far = f"is still being read from the file “{upload.file_name}”, {upload.percent}% so far"
+    return f"The list “{upload.list}” {so_far}. Wait until it is finished; the page of the list shows how far it is."
+
+
+def _stopped(upload: ListUpload) -> str:
+    halfway = f"has only a part of the file “{upload.file_name}”, which was not read to its end"
+    then = "Upload the rest, and say on the page of that file that the list is right."
+    return f"The list “{upload.list}” {halfway}. {then}"
+
+
+def _lists_settled(campaign: Campaign, variants: list[CampaignVariant], now: datetime) -> Iterator[Problem]:
+    yield from unsettled(campaign)
 
 
 def _lists(campaign: Campaign) -> list[tuple[str, set[int]]]:
@@ -179,4 +190,4 @@ def _variants(campaign: Campaign, variants: list[CampaignVariant], now: datetime
 
 
 #: In the order of the form.
-RULES: tuple[Rule, ...] = (_has_words, _way_out, _audience, _lists_read, _moment, _local_alone, _variants)
+RULES: tuple[Rule, ...] = (_has_words, _way_out, _audience, _lists_settled, _moment, _local_alone, _variants)

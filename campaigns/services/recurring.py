@@ -6,7 +6,7 @@ from campaigns.errors import NotReady, WrongState
 from campaigns.models import Action, Campaign, CampaignStatus, Schedule
 from campaigns.schedule import zone
 from campaigns.services.lifecycle import CampaignService, copied
-from campaigns.services.readiness import being_read
+from campaigns.services.readiness import unsettled
 from campaigns.services.timing import first_moment
 from campaigns.services.trail import tell
 from core.moments import database_now
@@ -39,7 +39,7 @@ def _begin(service: CampaignService, campaign_id: int) -> bool:
         campaign = due.select_for_update(skip_locked=True, of=("self",)).select_related("template", "category").first()
         if campaign is None:
             return False
-        if waits_for := next(being_read(campaign), None):
+        if waits_for := next(unsettled(campaign), None):
             Campaign.objects.filter(pk=campaign_id).exclude(problem=waits_for[1]).update(problem=waits_for[1])
             return False
         if campaign.schedule == Schedule.RECURRING:

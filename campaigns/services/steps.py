@@ -7,7 +7,7 @@ from django.db import transaction
 from campaigns.errors import DefinitionInvalid, NotAllowed, NotReady, WrongState
 from campaigns.models import Action, Campaign, CampaignStatus
 from campaigns.services.audience import AudienceService
-from campaigns.services.readiness import being_read, problems
+from campaigns.services.readiness import problems, unsettled
 from campaigns.services.trail import tell
 
 log = structlog.get_logger(__name__)
@@ -72,8 +72,8 @@ class Steps:
             raise NotReady(sentence)
 
     def settled(self, campaign: Campaign) -> None:
-        """Raise NotReady while one of its lists is still being read."""
-        for _, sentence in being_read(campaign):
+        """Raise NotReady while it is not known who is on one of its lists."""
+        for _, sentence in unsettled(campaign):
             raise NotReady(sentence)
 
 

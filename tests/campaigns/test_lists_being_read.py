@@ -1,16 +1,17 @@
-"""A campaign doesn't go to a list, or around one, that is still being read from a file; and says so."""
+"""A campaign doesn't go to a list, or around one, while a file is still being read onto it, or was given up halfway."""
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
 
-from campaigns.errors import NotReady
+from campaigns.errors import NotReady, UploadRefused
 from campaigns.models import Audience, Campaign, CampaignStatus, ListUpload, RecipientList, Schedule, Segment
 from campaigns.runner import Runner
-from campaigns.segments import uploads
+from campaigns.segments import reading, uploads
 from campaigns.segments.lists import ListService
-from campaigns.segments.reading import read_waiting
+from campaigns.segments.reading import Reading, read_waiting
 from campaigns.segments.upload_files import Mapping
 from campaigns.segments.uploads import UploadService
 from campaigns.services import CampaignService
@@ -119,3 +120,56 @@ def test_one_whose_moment_has_come_waits_and_its_page_says_why(vips):
     Runner().round()
     campaign.refresh_from_db()
     assert (campaign.status, campaign.problem) == (CampaignStatus.SENDING, "")
+
+
+@pytest.fixture
+def halfway(vips: RecipientList, monkeypatch: pytest.MonkeyPatch) -> ListUpload:
+    """A file of which the first row is on the list, and the rest never will be."""
+    monkeypatch.setattr(reading, "BATCH", 2)
+    upload = begin_reading(vips, b"id\nperson-1\nperson-2\n")
+    steps = read_waiting()
+    while not upload.position:
+        next(steps)
+        upload.refresh_from_db()
+    steps.close()
+    ListUpload.objects.filter(pk=upload.pk).update(reader=uuid4())
+    upload.refresh_from_db()
+    Reading(upload).give_up()
+    upload.refresh_from_db()
+    return upload
+
+
+@pytest.mark.parametrize("field", ["saved_list", "exclude_lists"])
+def test_a_file_given_up_halfway_keeps_campaigns_back_until_somebody_says_that_the_list_is_right(vips, halfway, field):
+    campaign = make_campaign()
+    if field == "saved_list":
+        campaign.audience, campaign.saved_list = Audience.SAVED_LIST, vips
+        campaign.save()
+    else:
+        campaign.exclude_lists.add(vips)
+    service = CampaignService()
+
+    with pytest.raises(NotReady, match=r"“VIPs” has only a part of the file “people\.csv”"):
+        service.submit(campaign.pk)
+    assert [told for told, _ in problems(campaign)] == [field]
+
+    begin_reading(vips)  # the rest, perhaps: whether it is, nobody but its sender knows
+    read()
+    with pytest.raises(NotReady, match="only a part"):
+        service.submit(campaign.pk)
+
+    UploadService().keep(halfway.pk)
+    assert service.submit(campaign.pk).status == CampaignStatus.IN_REVIEW
+    with pytest.raises(UploadRefused, match="nothing to decide"):
+        UploadService().keep(halfway.pk)
+
+
+def test_a_file_of_which_nothing_is_on_the_list_keeps_nobody_back(vips):
+    upload = begin_reading(vips, b"id\n" + b"\x81\x00,\x81\n" * 9)
+    read()
+    upload.refresh_from_db()
+
+    assert (upload.state, upload.position) == ("failed", 0)
+    assert problems(make_campaign(audience=Audience.SAVED_LIST, saved_list=vips)) == []
+    with pytest.raises(UploadRefused):
+        UploadService().keep(upload.pk)

@@ -3,13 +3,17 @@
 from collections.abc import Iterator
 from typing import Any
 
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.views.decorators.http import require_POST
 
+from campaigns.errors import UploadRefused
 from campaigns.exporting import csv_lines
 from campaigns.segments.models import ListUpload, ListUploadReject, RecipientList, UploadState
+from campaigns.segments.uploads import UploadService
 from core.admin import BaseModelAdmin
 from preferences.importing.rejects import safe_cell
 
@@ -31,6 +35,7 @@ class FilesShown(BaseModelAdmin):
             path("<int:pk>/files/", wrap(self.files), name=f"{name}_files"),
             path("<int:pk>/file/<int:upload>/state/", wrap(self.file_state), name=f"{name}_file_state"),
             path("<int:pk>/file/<int:upload>/rejected/", wrap(self.rejected), name=f"{name}_rejected"),
+            path("<int:pk>/file/<int:upload>/keep/", wrap(require_POST(self.keep)), name=f"{name}_keep"),
             *super().get_urls(),
         ]
 
@@ -61,6 +66,18 @@ class FilesShown(BaseModelAdmin):
         answer = StreamingHttpResponse(_rejects(found), content_type="text/csv; charset=utf-8")
         answer.headers["Content-Disposition"] = f'attachment; filename="rejected-{found.pk}.csv"'
         return answer
+
+    def keep(self, request: HttpRequest, pk: int, upload: int) -> HttpResponse:
+        """Take the list as it is, with a part of this file."""
+        row, found = self.list_and_file(request, pk, upload)
+        try:
+            UploadService().keep(found.pk)
+        except UploadRefused as refused:
+            messages.error(request, str(refused))
+        else:
+            messages.success(request, f"“{row.name}” counts as it is now. Campaigns may go to it.")
+            self.log_change(request, row, f"Kept it with a part of {found.file_name}")
+        return HttpResponseRedirect(address_of(found))
 
     def files_of(self, row: RecipientList) -> dict[str, Any]:
         """The last files of a list, for `files.html`."""

@@ -8,10 +8,12 @@ from django.contrib.auth.models import Permission, User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
+from django.utils.timezone import now
 
 from campaigns.models import ListUpload, ListUploadPart, RecipientList, RecipientListMember, Segment
 from campaigns.segments import reading, uploads
 from campaigns.segments.lists import ListService
+from campaigns.segments.models import UploadState
 from campaigns.segments.reading import read_waiting
 from tests import factories
 from tests.campaigns.segments.people import condition
@@ -268,6 +270,21 @@ class TestUploads:
             assert "data-settled" in manager.get(part).content.decode(), part
         assert "4 rows read, 3 added, 1 rejected" in manager.get(f"{home}files/").content.decode()
         assert "data-refresh" not in manager.get(file).content.decode()
+
+    def test_what_a_file_given_up_halfway_left_is_kept_with_a_word(self, manager, vips, monkeypatch):
+        page = self.upload(manager, vips, b"id\nperson-0\n")
+        file = page.request["PATH_INFO"]
+        ListUpload.objects.update(state=UploadState.FAILED, position=2, problem="It stopped.", finished_at=now())
+        assert "The list is right as it is" in manager.get(file).content.decode()
+        assert "wait for your word" in manager.get(f"{LISTS}{vips.pk}/files/").content.decode()
+        assert manager.get(f"{file}keep/").status_code == 405
+
+        told = manager.post(f"{file}keep/", follow=True).content.decode()
+
+        assert "“VIPs” counts as it is now. Campaigns may go to it." in told
+        assert "The list is right as it is" not in told
+        assert "the list counts as it is" in manager.get(f"{LISTS}{vips.pk}/files/").content.decode()
+        assert "nothing to decide" in manager.post(f"{file}keep/", follow=True).content.decode()
 
     def test_a_file_that_could_not_be_read_says_why_and_asks_again(self, manager, vips):
         page = self.upload(manager, vips, b"id\n" + b"\x81\x00,\x81\n" * 9)
