@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import NoReturn
 from urllib.parse import quote
 
+import hypothesis
 import pika
 import pytest
 from django.conf import settings
@@ -27,6 +28,10 @@ from preferences.services.service import category_cache
 from tests.servers import chromium_program
 
 _tests = itertools.count(1)
+
+# How fast examples are made says how busy the machine is, and nothing about what they test.
+hypothesis.settings.register_profile("carillon", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("carillon")
 
 
 def unavailable(sentence: str) -> NoReturn:

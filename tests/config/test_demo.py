@@ -61,7 +61,7 @@ class Demo:
             return json.load(response)
 
     def wait_until_up(self) -> None:
-        assert wait(lambda: self.status("/readyz") == 200 or self.process.poll() is not None, 60), self.said()
+        assert wait(lambda: self.status("/readyz") == 200 or self.process.poll() is not None, 180), self.said()
         assert self.process.poll() is None, self.said()
 
     def stop(self) -> int:

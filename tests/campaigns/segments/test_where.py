@@ -295,7 +295,9 @@ DEFINITIONS = st.recursive(
 
 
 @given(definition=DEFINITIONS)
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_whatever_is_asked_is_refused_or_runs(people, definition):
     """No value reaches the statement's text, and none breaks it."""
     factories.category("news")

@@ -103,7 +103,9 @@ CALLS = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(call=CALLS, body=VALUES)
 def test_any_json_is_answered(api: Api, shop: None, call: tuple[str, str], body: Any) -> None:
     method, path = call
@@ -113,7 +115,9 @@ def test_any_json_is_answered(api: Api, shop: None, call: tuple[str, str], body:
     assert response.status_code in {200, 201, 202, 409, 422}, (call, body, response.content)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(call=CALLS, name=NAMES, value=VALUES)
 def test_one_odd_field_in_a_good_body_is_answered(
     api: Api, shop: None, call: tuple[str, str], name: str, value: Any
@@ -130,7 +134,9 @@ def test_one_odd_field_in_a_good_body_is_answered(
     assert response.status_code in {200, 201, 202, 409, 422}, (call, name, value, response.content)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(call=CALLS, body=st.binary(max_size=60))
 def test_any_bytes_are_answered(api: Api, shop: None, call: tuple[str, str], body: bytes) -> None:
     method, path = call

@@ -128,7 +128,9 @@ def providers(settings: Any) -> None:
 @example(World(had_of_cap=2, is_required=True))
 @example(World(had_of_cap=2, is_asleep=True, is_later=True))
 @example(World(is_later=True, person_limit="all", had=2))
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_the_prediction_is_what_happens(providers: None, world: World) -> None:
     draft = set_up(world)
     dropped = dropped_by_itself()

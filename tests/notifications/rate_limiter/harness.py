@@ -18,7 +18,7 @@ SPAN = round((1 + LIMIT_SLACK_SECONDS) * SECOND)
 
 _names = itertools.count()
 quickly = hypothesis_settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 
