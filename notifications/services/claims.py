@@ -122,7 +122,7 @@ class Result(msgspec.Struct, frozen=True):
 
     `code` is a SkipReason for SKIPPED, a HoldReason for HELD, MAYBE_TWICE or empty for SENT and a FailureCode
     otherwise; `retry_in` (seconds) is set for DEFERRED and HELD. `declined_by`: (provider, FailureCode) of others in
-    the chain that were asked and did not take it.
+    the chain that were asked and did not take it. `is_known`: the last event said the same, and it is not told again.
     """
 
     claim: Claim
@@ -133,6 +133,7 @@ class Result(msgspec.Struct, frozen=True):
     provider_message_id: str = ""
     retry_in: float = 0.0
     declined_by: tuple[tuple[str, str], ...] = ()
+    is_known: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,8 @@ class DeliveryTracker:
         if not results:
             return
         with transaction.atomic(), direct_cursor() as cursor:
-            news = [r for (type, *_), group in groups(results).items() for r in record_group(cursor, type, group)]
+            moved = (r for (type, *_), group in groups(results).items() for r in record_group(cursor, type, group))
+            news = [r for r in moved if not r.is_known]
             bulk.copy_rows(cursor, _EVENTS, EVENT_COLUMNS, result_rows(news))
             if news:
                 cursor.execute(sql.NOW)

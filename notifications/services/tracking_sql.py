@@ -85,6 +85,12 @@ DOUBTS = """
      ORDER BY id
 """
 
+#: What was told last of each of these deliveries. Parameters: ids, `since` of them.
+LAST_EVENTS = """
+    SELECT DISTINCT ON (delivery_id) delivery_id, type, code FROM notifications_deliveryevent
+     WHERE delivery_id = ANY($1::uuid[]) AND id >= $2 ORDER BY delivery_id, id DESC
+"""
+
 #: Read by `of_record`, as the next but two; JSON comes as text.
 NOTIFICATIONS = f"""
     SELECT id, source, category_id, template_version_id, content::text, data::text, metadata::text, is_test, send_at,

@@ -18,7 +18,8 @@ SLACK_SECONDS = 5.0
 #: How long, at least, `first` goes on waiting past its time for a channel that is still queued or being sent: in the
 #: hands of a slow provider, or held back. Then the next goes out, and this one does not any more.
 PATIENCE_SECONDS = 120.0
-#: How often it looks while it waits for that.
+#: How soon it looks again while it waits for that: after so long, and then after as long as it waited already, but no
+#: longer than one wait. So a channel that is stuck for an hour is looked at some ten times.
 LOOK_SECONDS = 15.0
 #: Quiet hours move a step by this at most: one night. Who is not free for as long as a step waits gets it the next.
 LULL_SHIFT = timedelta(hours=26)
@@ -203,4 +204,4 @@ def _turn(plan: Plan, earlier: Sequence[Leg], legs: Sequence[Leg], times: Times)
     over = due + max(wait, least)
     if over <= now and not times.holds:
         return now + least  # all of it comes late: held with its source, or behind a backlog
-    return min(now + timedelta(seconds=LOOK_SECONDS), max(now, over))
+    return min(now + max(timedelta(seconds=LOOK_SECONDS), min(now - due, wait)), max(now, over))

@@ -3,13 +3,15 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
+import msgspec
 from django.db.backends.utils import CursorWrapper
 
 from core.ids import Key
-from core.postgresql.direct import direct_cursor
+from core.postgresql.direct import KeyArray, direct_cursor
 from notifications import bulk
 from notifications.choices import EventType, HoldReason, SkipReason, Status
 from notifications.models.outbox import MAX_DELIVERIES
+from notifications.services import tracking_sql as sql
 from notifications.services.claims import Claim, Result
 from notifications.services.quiet import waits
 from notifications.strategies import standing
@@ -46,7 +48,21 @@ def check(claims: Sequence[Claim], categories: Mapping[int, CategoryInfo]) -> di
         decision = decide(plan, claim.channel, legs, inbox, times)
         if (result := _result(claim, decision, claim.claimed_at)) is not None:
             stopped[claim.id] = result
+    _mark_known(stopped)
     return stopped
+
+
+def _mark_known(stopped: dict[Key, Result]) -> None:
+    """A step that still waits for its turn does not say so at each look: one event, until another comes between. Costs
+    a query where any was held before."""
+    again = [id for id, result in stopped.items() if result.type is EventType.HELD and result.claim.holds]
+    if not again:
+        return
+    with direct_cursor() as cursor:
+        cursor.execute(sql.LAST_EVENTS, [KeyArray.of(again), sql.since(again)])
+        for id, type, code in cursor.fetchall():
+            if (type, code) == (EventType.HELD.value, HoldReason.ITS_TURN.value):
+                stopped[id] = msgspec.structs.replace(stopped[id], is_known=True)
 
 
 def _lull(claim: Claim, categories: Mapping[int, CategoryInfo]) -> Lull | None:

@@ -1,11 +1,15 @@
 """One channel after the other, until one has delivered."""
 
 import pytest
+from django.db.models import Sum
+from django.utils import timezone
 
-from notifications.choices import EventType, SkipReason, Status
+from analytics.models import MinuteCount
+from notifications.choices import EventType, HoldReason, SkipReason, Status
 from notifications.messaging.base import WorkMessage
 from notifications.models import Delivery, DeliveryEvent, OutboxMessage
 from notifications.models.dead_letter import DeadCause
+from notifications.services.claims import Result
 from notifications.services.tracking import DeliveryTracker, ProviderReceipt
 from notifications.worker import Worker
 from tests import factories
@@ -15,6 +19,10 @@ pytestmark = pytest.mark.django_db
 
 ORDER = ["push", "sms", "email"]
 FIRST = {"first": 120}
+
+
+def counted(channel: str, reason: str) -> int:
+    return MinuteCount.objects.filter(channel=channel, reason=reason).aggregate(n=Sum("count"))["n"]
 
 
 def receipt(channel: str, type: EventType) -> None:
@@ -187,6 +195,50 @@ class TestOneAfterTheOther:
 
         assert went(provider) == ["sms"]
         assert delivery("push").skip_reason == SkipReason.NOT_NEEDED
+
+    def test_behind_a_channel_that_is_stuck_it_looks_less_and_less_often_and_says_so_once(self, ann, provider):
+        send(strategy={"first": 3600}, channels=ORDER)
+        OutboxMessage.objects.filter(channel="push").delete()  # its circuit is open
+        pass_time(3600)
+        gaps = []
+        work()
+
+        while went(provider) == []:
+            gaps.append((OutboxMessage.objects.get(channel="sms").due_at - timezone.now()).total_seconds())
+            pass_time(gaps[-1] + 1)
+            work()
+
+        assert went(provider) == ["sms"]
+        assert 10 < gaps[0] < 20
+        assert max(gaps) > 500
+        assert len(gaps) < 12
+        assert sum(gaps) == pytest.approx(3600, rel=0.05)
+        assert delivery("sms").holds == len(gaps)
+        told = DeliveryEvent.objects.filter(delivery=delivery("sms"))
+        assert list(told.values_list("type", "code")) == [("held", "its_turn"), ("sent", "")]
+        assert counted("sms", "its_turn") == 1
+
+    def test_a_short_wait_is_looked_at_as_often_as_it_is_long(self, ann, provider):
+        send(strategy={"first": 20}, channels=ORDER)
+        OutboxMessage.objects.filter(channel="push").delete()
+        pass_time(20 + 60)
+
+        work()
+
+        assert waits("sms") == 20
+
+    def test_what_came_between_is_told_and_then_its_turn_again(self, ann, provider):
+        send(strategy={"first": 3600}, channels=ORDER)
+        OutboxMessage.objects.filter(channel="push").delete()
+        pass_time(3600)
+        work()
+        [claim] = DeliveryTracker().claim([delivery("sms").pk.bytes], channel="sms", priority="normal")
+        DeliveryTracker().record([Result(claim, EventType.HELD, code=HoldReason.REDIS_AWAY.value)])
+
+        work()
+
+        told = DeliveryEvent.objects.filter(delivery=delivery("sms"), type="held")
+        assert list(told.order_by("id").values_list("code", flat=True)) == ["its_turn", "redis_away", "its_turn"]
 
     def test_one_that_comes_late_waits_for_the_one_that_is_being_sent(self, ann, provider):
         send(strategy=FIRST, channels=ORDER)
