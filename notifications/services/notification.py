@@ -66,7 +66,8 @@ class NotificationService:
         """Stop what has not left yet; the number of deliveries stopped.
 
         Raises AlreadyLeft when there is nothing to stop any more, Notification.DoesNotExist for an unknown id. What is
-        in a worker's hands at this moment counts as left; if it comes back, held or to be tried again, it is not sent.
+        in a worker's hands at this moment counts as left, and what was given up as ended; if it comes back, held, to be
+        tried again or from the dead letters, it is not sent.
         """
         return DeliveryTracker().cancel(notification_id)
 

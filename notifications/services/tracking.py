@@ -232,7 +232,7 @@ class DeliveryTracker:
                 raise too_late
             if rows:
                 self._record_cancelled(cursor, rows)
-        if not rows:  # all that is left is in a worker's hands; the wish stays on the record for its next claim
+        if not rows:  # what is left is with a worker, or given up; the wish stays on the record for its next claim
             raise too_late
         return len(rows)
 
@@ -240,7 +240,8 @@ class DeliveryTracker:
         """Cancel what is queued or waits in a digest of `limit` notifications of `source` with ids in [low, high).
 
         Returns how many deliveries were stopped and the id to go on from, None at the end. What is with a provider at
-        this moment and comes back to be tried again is stopped by its next claim.
+        this moment and comes back to be tried again is stopped by its next claim, and so is what was given up and is
+        put back from the dead letters.
         """
         with transaction.atomic(), direct_cursor() as cursor:
             cursor.execute(sql.SOURCE_PAGE, [low, high, source, limit])

@@ -187,10 +187,11 @@ SOURCE_PAGE = """
     SELECT id FROM notifications_notification WHERE id >= $1 AND id < $2 AND source = $3 ORDER BY id LIMIT $4
 """
 
-#: Deliveries of these notifications that have not ended. Parameter: their ids.
+#: Deliveries of these notifications that may go out yet: those that have not ended, and the dead, which may be
+#: put back. Parameter: their ids.
 UNFINISHED = """
     SELECT id, notification_id, status FROM notifications_delivery
-     WHERE notification_id = ANY($1::uuid[]) AND status IN ('queued', 'sending')
+     WHERE notification_id = ANY($1::uuid[]) AND status IN ('queued', 'sending', 'dead')
 """
 
 CANCEL_NOTIFICATIONS = f"""
