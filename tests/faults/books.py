@@ -64,6 +64,7 @@ class Record:
     notifications: set[str]
     counted: dict[tuple[Any, ...], int]
     happened: dict[tuple[Any, ...], int]
+    declined: dict[str, int]  # by provider: asked in vain, and the next one had it
 
     def of(self, notification: str) -> list[Delivery]:
         return [d for d in self.deliveries.values() if d.notification == notification]
@@ -78,10 +79,13 @@ _EVENTS = """
     SELECT delivery_id::text, id::text, type, at, attempt, code FROM notifications_deliveryevent ORDER BY at, id
 """
 _EVER = datetime(2001, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
-_COUNTED = """
+#: What is counted without an event: whoever was asked in vain is held against the providers' journal instead.
+_UNTOLD = "('accepted', 'queued', 'receipt', 'declined')"
+_COUNTED = f"""
     SELECT minute, source, category_id, channel, provider, outcome, reason, sum(count)::bigint
-      FROM analytics_minutecount WHERE outcome NOT IN ('accepted', 'queued', 'receipt') GROUP BY 1, 2, 3, 4, 5, 6, 7
+      FROM analytics_minutecount WHERE outcome NOT IN {_UNTOLD} GROUP BY 1, 2, 3, 4, 5, 6, 7
 """
+_DECLINED = "SELECT provider, sum(count)::bigint FROM analytics_minutecount WHERE outcome = 'declined' GROUP BY 1"
 
 
 def read_record(url: str) -> Record:
@@ -95,4 +99,5 @@ def read_record(url: str) -> Record:
         notifications = {row[0] for row in connection.execute("SELECT id::text FROM notifications_notification")}
         counted = {row[:7]: row[7] for row in connection.execute(_COUNTED)}
         happened = {row[:7]: row[7] for row in connection.execute(record.HAPPENED, record.span(*_EVER))}
-    return Record(deliveries, events, notifications, counted, happened)
+        declined = dict(connection.execute(_DECLINED).fetchall())
+    return Record(deliveries, events, notifications, counted, happened, declined)

@@ -18,6 +18,8 @@ TAKEN = frozenset({"sent", "delivered", "bounced"})
 UNASKED = frozenset({"skipped", "rescued"})
 #: The same of one that nobody took: a throttling provider is asked, and what it turns away is held.
 UNTAKEN = UNASKED | {"held"}
+#: A provider's word that it did not take a message, which then goes to the next.
+NOT_TAKEN = frozenset({"unavailable", "throttled"})
 #: The outcome of the call is unknown: nobody can say whether the provider took the message.
 UNKNOWN = frozenset({"timeout", "internal"})
 #: The code of a send that may be the second.
@@ -177,6 +179,15 @@ def counters_are_the_sum_of_events(record: Record) -> None:
         if record.counted.get(key, 0) != record.happened.get(key, 0)
     ]
     _none("counters differ from the events", different)
+
+
+def who_declined_was_asked(record: Record, calls: Sequence[Call]) -> int:
+    """8, for the one counter that no event tells of: no provider is said to have been asked in vain more often than its
+    journal has it. Less often it may be: a worker that is killed takes the news with it. Returns how often in all."""
+    said = Counter(call.provider for call in calls if call.outcome in NOT_TAKEN)
+    more = [f"{provider}: {n} of {said[provider]}" for provider, n in record.declined.items() if n > said[provider]]
+    _none("providers were asked in vain less often than it was counted", more)
+    return sum(record.declined.values())
 
 
 def events_only_grew(before: Record, after: Record) -> None:

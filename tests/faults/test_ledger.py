@@ -95,6 +95,7 @@ def _close(
     ledger.nobody_was_sent_what_they_stopped(client.book, record, calls, under_way=LEASE - TIMEOUT - MARGIN + 1)
     ledger.status_is_the_fold_of_events(record)
     ledger.counters_are_the_sum_of_events(record)
+    declined = ledger.who_declined_was_asked(record, calls)
     again = _repeat_every_report(own_stack, record, chance)
 
     figures = {
@@ -114,6 +115,7 @@ def _close(
         "reclaims": ledger.count(record, "reclaimed"),
         "rescues": ledger.count(record, "rescued"),
         "held": ledger.count(record, "held"),
+        "declined": declined,
         "looks": sampler.looks,
         "repeated_reports": again,
     }

@@ -40,7 +40,8 @@ PACE = {
     "SIMULATOR_BOUNCE_RATE": 0.3,
     "SIMULATOR_OPEN_RATE": 0.3,
     "SIMULATOR_INVALID_RATE": 0.1,
-    "SIMULATOR_SUCCESS_RATE": 0.9,
+    "SIMULATOR_SUCCESS_RATE": 0.8,
+    "SIMULATOR_TEMPORARY_RATE": 0.1,  # the next provider has it then, or it is tried again
     "MAX_ATTEMPTS": 6,
 }
 #: What vendors have to say yet, some of it twice and some of it later.
@@ -86,12 +87,15 @@ def test_steps_that_are_killed_between_end_accounted_for(own: Servers, own_stack
     ledger.duplicates_are_bounded(record, calls, allowed=service.allowed)
     ledger.status_is_the_fold_of_events(record)
     ledger.counters_are_the_sum_of_events(record)
+    declined = ledger.who_declined_was_asked(record, calls)
     spared = every_step_kept_its_rule(rules, record, calls, under_way=UNDER_WAY)
     figures = {"notifications": len(rules), "crashes": service.crashes, "calls": len(calls), "spared": spared}
     figures |= {"reclaims": ledger.count(record, "reclaimed"), "rescues": ledger.count(record, "rescued")}
+    figures |= {"declined": declined, "deferred": ledger.count(record, "deferred")}
     with capsys.disabled():
         print(json.dumps(figures))  # noqa: T201 - the run's figures
     assert spared > PEOPLE / 4
+    assert declined
     assert service.crashes > SECONDS / 10
 
 
