@@ -230,11 +230,7 @@ class ChangeRecordAdmin(OfRecipientAdmin):
 
     @admin.display(description="Change")
     def change(self, change: ChangeRecord) -> str:
-        """Addresses do not stand here; a word that was not said leaves the wider one to decide."""
-        if not change.before and not change.after:
-            return "changed"
-        nothing = "no word" if change.what in (Changed.PREFERENCE, Changed.DIGEST) else "nothing"
-        return f"{change.before or nothing} → {change.after or nothing}"
+        return change.told()
 
     @admin.display(description="By way of")
     def way_shown(self, change: ChangeRecord) -> str:

@@ -12,26 +12,29 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from preferences.choices import Channel, SuppressionReason
+from preferences.choices import Channel, Purpose, SuppressionReason
 from preferences.digesting.choosing import may_be_gathered, offered
 from preferences.digesting.rules import read_word, spelled
 from preferences.digesting.words import said_by
 from preferences.errors import ValidationProblem
-from preferences.models import Category, Preference, Recipient, Suppression
-from preferences.services import DigestChange, PreferenceChange
+from preferences.models import Category, Recipient, Suppression
+from preferences.services import DigestChange, PreferenceChange, marketing, subjects
 from preferences.services.addresses import LIFTABLE, ONLY_START, SUPPRESSIBLE
 from preferences.validation import VALIDATORS
 
 #: Categories in the grid of a recipient's page; an installation has dozens.
 MAX_CATEGORIES = 200
 _WORD = [("", "—"), ("on", "Yes"), ("off", "No")]
+#: To all marketing people say no, or nothing.
+_NO = [word for word in _WORD if word[0] != "on"]
 _ENABLED = {"": None, "on": True, "off": False}
 _WORD_OF = {enabled: word for word, enabled in _ENABLED.items()}
+_EVERY, _MARKETING = "Every category", "All marketing"
 
 
 @dataclass(frozen=True, slots=True)
 class GridRow:
-    """One line of the grid: a category (None: every category) and a cell per channel."""
+    """One line of the grid: a category, every category or all marketing (without one), and a cell per channel."""
 
     title: str
     category: Category | None
@@ -40,18 +43,21 @@ class GridRow:
 
 
 class WordsForm(forms.Form):
-    """Categories x channels: yes, no, or no word (then the wider row decides, and without one the answer is yes)."""
+    """Categories x channels: yes, no, or no word (then the wider row decides, and without one the answer is yes). All
+    marketing stands between every category and the single ones, where there is marketing."""
 
     channels: ClassVar[list[str]] = [str(label) for label in Channel.labels]
 
     def __init__(self, data: Any = None, *, recipient: Recipient | None = None) -> None:
         super().__init__(data)
         self.categories = list(Category.objects.all()[:MAX_CATEGORIES])
-        self.said: dict[tuple[int | None, str], bool] = {}
-        if recipient is not None:
-            rows = Preference.objects.filter(recipient=recipient)[: (MAX_CATEGORIES + 1) * len(Channel)]
-            self.said = {(row.category_id, row.channel): row.enabled for row in rows}
+        self.said = subjects.words_of(recipient.pk) if recipient is not None else {}
         self.rhythms = said_by(recipient) if recipient is not None else {}
+        self.stopped = marketing.stopped(recipient.pk) if recipient is not None else set()
+        is_marketing = [category.purpose == Purpose.MARKETING for category in self.categories]
+        self.has_marketing = any(is_marketing) or bool(self.stopped)
+        for channel in Channel if self.has_marketing else ():
+            self.fields[self._marketing_name(channel)] = self._marketing_field(channel)
         for category in (None, *self.categories):
             for channel in Channel:
                 self.fields[self._name(category, channel)] = self._field(category, channel)
@@ -64,14 +70,16 @@ class WordsForm(forms.Form):
 
     def _field(self, category: Category | None, channel: Channel) -> forms.ChoiceField:
         required = category is not None and category.is_required
-        where = category.name if category else "Every category"
-        return forms.ChoiceField(
-            choices=[word for word in _WORD if not (required and word[0] == "off")],
-            required=False,
-            label=f"{where}, {channel.label}",
-            initial=_WORD_OF[self.said.get((category.pk if category else None, channel.value))],
-            widget=UnfoldAdminSelectWidget(attrs={"aria-label": f"{where}, {channel.label}"}),
-        )
+        words = [word for word in _WORD if not (required and word[0] == "off")]
+        said = self.said.get((category.pk if category else None, channel.value))
+        return _select(f"{category.name if category else _EVERY}, {channel.label}", words, _WORD_OF[said])
+
+    @staticmethod
+    def _marketing_name(channel: Channel) -> str:
+        return f"word-marketing-{channel.value}"
+
+    def _marketing_field(self, channel: Channel) -> forms.ChoiceField:
+        return _select(f"{_MARKETING}, {channel.label}", _NO, "off" if channel.value in self.stopped else "")
 
     @staticmethod
     def _rhythm_name(category: Category | None) -> str:
@@ -79,21 +87,20 @@ class WordsForm(forms.Form):
 
     def _rhythm(self, category: Category | None) -> forms.ChoiceField:
         own = self.rhythms.get(category.pk if category else None)
-        label = f"{category.name if category else 'Every category'}, how often"
-        return forms.ChoiceField(
-            choices=offered(category, own, self.rhythms.get(None)),
-            required=False,
-            label=label,
-            initial=spelled(own),
-            widget=UnfoldAdminSelectWidget(attrs={"aria-label": label}),
-        )
+        label = f"{category.name if category else _EVERY}, how often"
+        return _select(label, offered(category, own, self.rhythms.get(None)), spelled(own))
 
     def rows(self) -> Iterator[GridRow]:
-        for category in (None, *self.categories):
-            cells = [self[self._name(category, channel)] for channel in Channel]
-            name = self._rhythm_name(category)
-            rhythm = self[name] if name in self.fields else None
-            yield GridRow(category.name if category else "Every category", category, cells, rhythm)
+        yield self._row(_EVERY, None)
+        if self.has_marketing:
+            yield GridRow(_MARKETING, None, [self[self._marketing_name(channel)] for channel in Channel], None)
+        for category in self.categories:
+            yield self._row(category.name, category)
+
+    def _row(self, title: str, category: Category | None) -> GridRow:
+        cells = [self[self._name(category, channel)] for channel in Channel]
+        name = self._rhythm_name(category)
+        return GridRow(title, category, cells, self[name] if name in self.fields else None)
 
     def rhythm_changes(self) -> list[DigestChange]:
         """The same of how often."""
@@ -105,12 +112,23 @@ class WordsForm(forms.Form):
 
     def changes(self) -> list[PreferenceChange]:
         """What differs from what was said before."""
-        return [
+        to_marketing = [
+            PreferenceChange(None, channel.value, _ENABLED[self.cleaned_data[name]], marketing=True)
+            for channel in Channel
+            if (name := self._marketing_name(channel)) in self.changed_data
+        ]
+        return to_marketing + [
             PreferenceChange(category.slug if category else None, channel.value, _ENABLED[self.cleaned_data[name]])
             for category in (None, *self.categories)
             for channel in Channel
             if (name := self._name(category, channel)) in self.changed_data
         ]
+
+
+def _select(label: str, choices: list[tuple[str, str]], initial: str) -> forms.ChoiceField:
+    """A cell of the grid, whose label is for who cannot see where it stands."""
+    widget = UnfoldAdminSelectWidget(attrs={"aria-label": label})
+    return forms.ChoiceField(choices=choices, required=False, label=label, initial=initial, widget=widget)
 
 
 class MinuteWidget(UnfoldAdminTextInputWidget):

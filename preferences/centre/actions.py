@@ -15,7 +15,7 @@ from preferences.centre.visitors import Visitor
 from preferences.errors import ValidationProblem
 from preferences.models import ChangeRecord, DeviceToken
 from preferences.personal import links, mail
-from preferences.services import BatchRejected, PreferencesService, RecipientInput, Trace
+from preferences.services import BatchRejected, PreferencesService, RecipientInput, Trace, subjects
 from preferences.services.undoing import REMOVED
 from preferences.validation import NO_QUIET_HOURS
 
@@ -52,7 +52,7 @@ def say_words(visitor: Visitor, sent: QueryDict, trace: Trace) -> None:
     if len(shown) > MAX_SWITCHES:
         raise Refused("words", "That are more choices than this page has.")
     try:
-        changes = words.changes(shown, sent.getlist("on"), words.words_of(visitor.recipient))
+        changes = words.changes(shown, sent.getlist("on"), subjects.words_of(visitor.recipient.pk))
     except ValueError as error:
         raise Refused("words", str(error)) from None
     if not changes:
@@ -75,9 +75,15 @@ def say_rhythms(visitor: Visitor, sent: QueryDict, trace: Trace) -> None:
 
 
 def set_language_and_zone(visitor: Visitor, sent: QueryDict, trace: Trace) -> None:
-    given: dict[str, Any] = {name: sent[name] for name in ("locale", "timezone") if name in sent}
+    """What they left as it was is not looked at: it may be a zone that only another machine knows."""
+    person = visitor.recipient
+    given: dict[str, Any] = {
+        name: sent[name]
+        for name, now in (("locale", person.locale), ("timezone", person.timezone))
+        if sent.get(name, now) != now
+    }
     try:
-        PreferencesService().upsert([RecipientInput(external_id=visitor.recipient.external_id, **given)], trace)
+        PreferencesService().change(RecipientInput(external_id=person.external_id, **given), trace)
     except BatchRejected as rejected:
         problem = rejected.errors[0][0]
         raise Refused(problem.field, problem.message) from None
@@ -143,7 +149,11 @@ def _refusing(field: str) -> Iterator[None]:
 
 def undo(visitor: Visitor, sent: QueryDict, trace: Trace) -> None:
     batch = _uuid(sent.get("batch", ""))
-    if batch is None or not PreferencesService().undo(visitor.recipient.external_id, batch, trace):
+    try:
+        undone = batch is not None and PreferencesService().undo(visitor.recipient.external_id, batch, trace)
+    except BatchRejected:  # what was before is not taken any more
+        undone = False
+    if not undone:
         raise Refused("", "This cannot be taken back any more.", 409)
 
 

@@ -1,12 +1,13 @@
 """The languages and time zones to choose from."""
 
 import zoneinfo
+from datetime import UTC
 from functools import cache
 
 from django.conf import settings
 from django.conf.locale import LANG_INFO
 
-from preferences import validation
+from preferences import quiet_hours, validation
 from preferences.errors import ValidationProblem
 
 #: Areas of the time zone database that are places; the rest are old names and offsets.
@@ -47,10 +48,13 @@ def _called(tag: str) -> str:
 
 
 def zones(current: str) -> list[tuple[str, list[Choice]]]:
-    """(area, [(zone, place)]) by name, `current` among them whatever it is."""
+    """(area, [(zone, place)]) by name, `current` among them whatever it is: one that this machine does not know counts
+    as UTC, and says so."""
     groups = [("", [("UTC", "UTC")]), *_zones()]
     if current and not any(current == zone for _, group in groups for zone, _ in group):
-        groups[0] = ("", [(current, current.replace("_", " ")), ("UTC", "UTC")])
+        name = current.replace("_", " ")
+        is_known = quiet_hours.zone(current) is not UTC
+        groups[0] = ("", [(current, name if is_known else f"{name} (not known here: UTC)"), ("UTC", "UTC")])
     return groups
 
 

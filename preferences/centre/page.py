@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
+from preferences import quiet_hours
 from preferences.centre import locales, rhythms, words
 from preferences.centre.visitors import Visitor
 from preferences.choices import Changed, Channel, Platform, SuppressionReason, Way
+from preferences.digesting.wording import said
 from preferences.models import ALL_MARKETING, ChangeRecord, DeviceToken, Recipient, Suppression
 from preferences.personal import mail
 from preferences.services import history, undoing
@@ -57,7 +58,7 @@ def context(visitor: Visitor, *, saved: UUID | None = None, undone: bool = False
     """Everything the page shows of this person."""
     recipient = visitor.recipient
     table = words.table(recipient)
-    zone = ZoneInfo(recipient.timezone or "UTC")
+    zone = quiet_hours.zone(recipient.timezone)
     return {
         "visitor": visitor,
         "recipient": recipient,
@@ -111,7 +112,7 @@ def masked_phone(number: str) -> str:
     return f"{number[:3]}•••{number[-2:]}"
 
 
-def _devices(recipient: Recipient, zone: ZoneInfo) -> list[dict[str, object]]:
+def _devices(recipient: Recipient, zone: tzinfo) -> list[dict[str, object]]:
     rows = DeviceToken.objects.filter(recipient=recipient, retired_at=None).order_by("-registered_at", "-id")
     return [
         {
@@ -139,7 +140,7 @@ _WAYS: Mapping[str, str] = {
 }
 
 
-def _line(change: ChangeRecord, zone: ZoneInfo) -> HistoryLine:
+def _line(change: ChangeRecord, zone: tzinfo) -> HistoryLine:
     return HistoryLine(_said(change), _WAYS.get(change.way, "by the service"), change.at.astimezone(zone))
 
 
@@ -152,11 +153,11 @@ def _said(change: ChangeRecord) -> str:
             return f"{about} {BY[change.channel]}: {word}"
         case Changed.DIGEST.value:
             about = change.category.name if change.category else "Everything"
-            return f"{about}, how often: {rhythms.said(change.after)}"
+            return f"{about}, how often: {said(change.after) or 'as usual'}"
         case Changed.LOCALE.value | Changed.TIMEZONE.value | Changed.QUIET_HOURS.value:
             usual = "as usual" if settings.QUIET_HOURS else "none"
             before, after = (
-                usual if said == DEFAULT_QUIET_HOURS else said or "none" for said in (change.before, change.after)
+                usual if word == DEFAULT_QUIET_HOURS else word or "none" for word in (change.before, change.after)
             )
             return f"{Changed(change.what).label}: {before} → {after}"
         case Changed.DEVICE.value:

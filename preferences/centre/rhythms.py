@@ -4,15 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from preferences.centre.words import MAX_CATEGORIES
-from preferences.choices import DigestRhythm
 from preferences.digesting import choosing
-from preferences.digesting.rules import (
-    DigestRule,
-    in_force,
-    read_word,
-    spelled,
-)
-from preferences.digesting.wording import how_often
+from preferences.digesting.rules import read_word, spelled
 from preferences.digesting.words import said_by
 from preferences.models import Category, Recipient
 from preferences.services import DigestChange
@@ -71,12 +64,3 @@ def changes(shown: Sequence[str], chosen: Sequence[str]) -> list[DigestChange]:
         except ValueError:
             raise ValueError("This is no choice of the page.") from None
     return found
-
-
-def said(text: str) -> str:
-    """A word of the history in words."""
-    word = read_word(text)
-    if word is None or word.rhythm == DigestRhythm.DEFAULT:
-        return "as usual"
-    says = how_often(in_force(DigestRule(), word, is_required=False)) if word.at else DigestRhythm(word.rhythm).label
-    return f"{says[:1].lower()}{says[1:]}"

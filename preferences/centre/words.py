@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from preferences.choices import Channel, Purpose
-from preferences.models import Category, Preference, Recipient
-from preferences.services import PreferenceChange, marketing
+from preferences.models import Category, Recipient
+from preferences.services import PreferenceChange, marketing, subjects
 
 #: Categories on the page; an installation has dozens.
 MAX_CATEGORIES = 200
@@ -65,7 +65,7 @@ class Table:
 
 def table(recipient: Recipient) -> Table:
     """What this person has said, or what holds where they said nothing. The rule is that of `Reach.allows`."""
-    words, stopped = words_of(recipient), marketing.stopped(recipient.pk)
+    words, stopped = subjects.words_of(recipient.pk), marketing.stopped(recipient.pk)
     categories = list(Category.objects.order_by("is_required", "name", "slug")[:MAX_CATEGORIES])
     return Table(
         [
@@ -84,11 +84,6 @@ def table(recipient: Recipient) -> Table:
         ],
         [Row(category, [_switch(words, stopped, category, channel) for channel in Channel]) for category in categories],
     )
-
-
-def words_of(recipient: Recipient) -> Words:
-    rows = Preference.objects.filter(recipient=recipient).values_list("category_id", "channel", "enabled")
-    return {(category_id, channel): enabled for category_id, channel, enabled in rows}
 
 
 def _switch(words: Words, stopped: Collection[str], category: Category, channel: Channel) -> Switch:

@@ -97,11 +97,8 @@ def _timing_problem(change: DigestChange) -> Problem | None:
 
 
 def _category_problem(change: DigestChange, categories: Mapping[str, Category]) -> Problem | None:
-    if change.category_slug is None:
-        return None
-    category = categories.get(change.category_slug)
-    if category is None:
-        return Problem("category", "unknown_category", "There is no category of this slug.")
-    if category.is_required and change.rhythm not in (None, DigestRhythm.DEFAULT, DigestRhythm.AS_IT_COMES):
+    category = categories.get(change.category_slug or "")
+    at_once = (None, DigestRhythm.DEFAULT, DigestRhythm.AS_IT_COMES)
+    if category is not None and category.is_required and change.rhythm not in at_once:
         return Problem("rhythm", "required_category", "This category is required; its messages are never gathered.")
     return None

@@ -10,7 +10,8 @@ from django.db.models.functions import Now
 
 from preferences.choices import Changed, Channel, Platform, SuppressionReason, Way
 from preferences.errors import ValidationProblem
-from preferences.models import ChangeRecord, DeviceToken, Recipient, Suppression
+from preferences.models import DeviceToken, Recipient, Suppression
+from preferences.services import history
 from preferences.services.inputs import Trace
 from preferences.services.reach import MAX_DEVICES
 from preferences.validation import device_label, device_token
@@ -49,14 +50,7 @@ def register(external_id: str, platform: str, token: str, label: str, trace: Tra
         create_defaults={"recipient": recipient, "token": token, "label": label},
     )
     if is_new:
-        ChangeRecord.objects.create(
-            recipient=recipient,
-            batch=trace.batch,
-            way=trace.way,
-            what=Changed.DEVICE,
-            subject=str(device.pk),
-            after="added",
-        )
+        history.note(recipient.pk, [history.Change(Changed.DEVICE, "", "added", subject=str(device.pk))], trace)
     _retire_oldest(recipient)
     Recipient.objects.filter(external_id__in=touched).update(preferences_changed_at=Now())
     device.refresh_from_db()

@@ -46,12 +46,8 @@ def _problem(change: PreferenceChange, categories: Mapping[str, Category]) -> Pr
         return Problem("channel", "unknown_channel", f"Unknown channel. One of: {', '.join(Channel.values)}.")
     if change.marketing and change.category_slug is not None:
         return Problem("marketing", "one_of", "Name a category or all marketing, not both.")
-    if change.category_slug is None:
-        return None
-    category = categories.get(change.category_slug)
-    if category is None:
-        return Problem("category", "unknown_category", "There is no category of this slug.")
-    if category.is_required and change.enabled is False:
+    category = categories.get(change.category_slug or "")
+    if category is not None and category.is_required and change.enabled is False:
         return Problem("enabled", "required_category", "This category is required and cannot be switched off.")
     return None
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from preferences.choices import Changed, Purpose
-from preferences.models import ALL_MARKETING, ChangeRecord, MarketingStop, Preference
+from preferences.models import ALL_MARKETING, MarketingStop, Preference
 from preferences.services import history
 from preferences.services.inputs import Trace
 
@@ -30,16 +30,12 @@ def apply(recipient_id: UUID, wanted: Mapping[str, bool], trace: Trace) -> None:
         yeses.delete()
     if taken_back:
         MarketingStop.objects.filter(recipient_id=recipient_id, channel__in=taken_back).delete()
-    ChangeRecord.objects.bulk_create(
-        ChangeRecord(
-            recipient_id=recipient_id,
-            batch=trace.batch,
-            way=trace.way,
-            what=Changed.PREFERENCE,
-            channel=channel,
-            subject=ALL_MARKETING,
-            before="off" if channel in said else "",
-            after="" if channel in said else "off",
-        )
-        for channel in (*noes, *taken_back)
+    changes = [(channel, "", "off") for channel in noes] + [(channel, "off", "") for channel in taken_back]
+    history.note(
+        recipient_id,
+        [
+            history.Change(Changed.PREFERENCE, before, after, channel=channel, subject=ALL_MARKETING)
+            for channel, before, after in changes
+        ],
+        trace,
     )

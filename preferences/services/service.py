@@ -81,6 +81,13 @@ class PreferencesService:
             self._drop(changed)
         return result
 
+    def change(self, row: RecipientInput, trace: Trace | None = None) -> None:
+        """The same of one recipient, who must be there: nobody comes back who was erased a moment ago. Raises
+        Recipient.DoesNotExist and BatchRejected."""
+        with transaction.atomic():
+            subjects.held(row.external_id)
+            self.upsert([row], trace)
+
     def erase(self, external_id: str) -> bool:
         """Delete a recipient and have every app scrub what it keeps about them; whether there was one."""
         with transaction.atomic():
@@ -108,16 +115,12 @@ class PreferencesService:
         """Their quiet hours, "none" for none at all, None for those of the installation, and if given the time zone
         they are in. What is held already leaves when the hold ends that it was given. Raises Recipient.DoesNotExist
         and BatchRejected."""
-        with transaction.atomic():
-            subjects.held(external_id)
-            self.upsert([RecipientInput(external_id=external_id, quiet_hours=quiet_hours, timezone=timezone)], trace)
+        self.change(RecipientInput(external_id=external_id, quiet_hours=quiet_hours, timezone=timezone), trace)
 
     def confirm_email(self, external_id: str, address: str, trace: Trace | None = None) -> None:
         """This address is theirs, and they have shown that they read what is sent there. It replaces the one they had.
         Raises Recipient.DoesNotExist and BatchRejected."""
-        with transaction.atomic():
-            subjects.held(external_id)
-            self.upsert([RecipientInput(external_id=external_id, email=address, email_verified=True)], trace)
+        self.change(RecipientInput(external_id=external_id, email=address, email_verified=True), trace)
 
     def set_digests(self, external_id: str, changes: Sequence[DigestChange], trace: Trace | None = None) -> None:
         """Write what a person says about digests. What was gathered by a rhythm they change leaves at once. Raises

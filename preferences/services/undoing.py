@@ -11,9 +11,9 @@ from preferences import quiet_hours
 from preferences.choices import Changed
 from preferences.digesting import words as digest_words
 from preferences.digesting.rules import read_word, spelled
-from preferences.models import ALL_MARKETING, Category, ChangeRecord, DeviceToken, Preference, Recipient
-from preferences.services import marketing
-from preferences.services.history import ENABLED
+from preferences.models import ALL_MARKETING, Category, ChangeRecord, DeviceToken, Recipient
+from preferences.services import history, marketing, subjects
+from preferences.services.history import ENABLED, Change
 from preferences.services.inputs import DigestChange, PreferenceChange, RecipientInput, Trace, Window
 from preferences.validation import DEFAULT_QUIET_HOURS, NO_QUIET_HOURS
 
@@ -74,12 +74,7 @@ def _window(text: str) -> Window | None:
 
 
 def _words(recipient: Recipient, changes: Sequence[ChangeRecord]) -> list[PreferenceChange]:
-    said: dict[tuple[int | None, str], bool] = {
-        (category_id, channel): enabled
-        for category_id, channel, enabled in Preference.objects.filter(recipient=recipient).values_list(
-            "category_id", "channel", "enabled"
-        )
-    }
+    said = subjects.words_of(recipient.pk)
     changes = [change for change in changes if change.subject != ALL_MARKETING]
     required = set(Category.objects.filter(is_required=True).values_list("pk", flat=True))
     return [
@@ -119,17 +114,7 @@ def _restore(recipient: Recipient, device_ids: Sequence[str], trace: Trace) -> b
     )
     restored = list(rows.values_list("pk", flat=True))
     rows.update(retired_at=None, retired_reason="")
-    ChangeRecord.objects.bulk_create(
-        ChangeRecord(
-            recipient=recipient,
-            batch=trace.batch,
-            way=trace.way,
-            what=Changed.DEVICE,
-            subject=str(pk),
-            before="removed",
-            after="in use",
-        )
-        for pk in restored
-    )
+    changes = [Change(Changed.DEVICE, "removed", "in use", subject=str(pk)) for pk in restored]
+    history.note(recipient.pk, changes, trace)
     Recipient.objects.filter(pk=recipient.pk).update(preferences_changed_at=Now())
     return bool(restored)

@@ -10,7 +10,16 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from preferences.choices import Changed, Way
-from preferences.models import Category, ChangeRecord, DeviceToken, DigestChoice, Preference, Recipient, Suppression
+from preferences.models import (
+    Category,
+    ChangeRecord,
+    DeviceToken,
+    DigestChoice,
+    MarketingStop,
+    Preference,
+    Recipient,
+    Suppression,
+)
 from preferences.services import PreferencesService
 from tests import factories
 from tests.admin import big_tables_scanned, counted, page, signed_in
@@ -121,6 +130,43 @@ class TestRecipient:
 
         assert first == {(orders.pk, "email"): False, (None, "sms"): True}
         assert second == {(None, "sms"): True}
+
+    def test_no_to_all_marketing_is_shown_changed_and_taken_back(self):
+        person = factories.recipient("ada", devices=0)
+        offers = factories.category("offers", purpose="marketing")
+        factories.preference(person, "email", category=offers, enabled=True)
+        client = signed_in(may="everything")
+        yes = {f"word-{offers.pk}-email": "on"}
+        shown = client.get(page(person)).content.decode()
+        assert shown.index("Every category, Email") < shown.index("All marketing, Email") < shown.index("Offers, Email")
+
+        client.post(page(person), saved(**yes, **{"word-marketing-email": "off"}))
+
+        assert list(MarketingStop.objects.values_list("channel", flat=True)) == ["email"]
+        assert not Preference.objects.exists()  # the yes to one category went with it
+        assert not PreferencesService().reach(["ada"])["ada"].allows("email", offers.pk, False, True)
+        told = ChangeRecord.objects.get(subject="marketing")
+        assert (told.way, told.channel, told.before, told.after) == ("admin", "email", "", "off")
+        chosen = client.get(page(person)).context["adminform"].form.words["word-marketing-email"].initial
+        assert chosen == "off"
+
+        client.post(page(person), saved(**{"word-marketing-email": "off"}))
+        assert MarketingStop.objects.exists()
+        client.post(page(person), saved())
+        assert not MarketingStop.objects.exists()
+        assert ChangeRecord.objects.filter(subject="marketing").count() == 2
+
+    def test_there_is_no_yes_to_all_marketing_and_no_row_without_marketing(self):
+        person = factories.recipient("ada", devices=0)
+        factories.category("orders")
+        client = signed_in(may="everything")
+        assert "word-marketing-" not in client.get(page(person)).content.decode()
+
+        factories.category("offers", purpose="marketing")
+        response = client.post(page(person), saved(**{"word-marketing-email": "on"}))
+
+        assert response.status_code == 200
+        assert not MarketingStop.objects.exists()
 
     def test_a_required_category_cannot_be_switched_off(self):
         person = factories.recipient("ada", devices=0)
@@ -472,6 +518,15 @@ class TestChanges:
             ({"what": Changed.PREFERENCE, "channel": "sms", "after": "off"}, ["Every category, SMS", "no word → off"]),
             ({"what": Changed.LOCALE, "before": "en", "after": "de"}, ["Language", "en → de"]),
             ({"what": Changed.EMAIL}, ["Email address", "changed"]),
+            (
+                {"what": Changed.DIGEST, "before": "weekly:0800:6", "after": "daily:1830:"},
+                ["Every category: how often", "Sundays at 08:00 → every day at 18:30"],
+            ),
+            ({"what": Changed.DIGEST, "after": "weekly::4"}, ["no word → weekly, on Fridays"]),
+            ({"what": Changed.DIGEST, "after": "weekly:0705:"}, ["no word → weekly, at 07:05"]),
+            ({"what": Changed.DIGEST, "before": "hourly::", "after": "default::"}, ["hourly → as usual"]),
+            ({"what": Changed.QUIET_HOURS, "before": "none", "after": "22:00-07:30"}, ["no quiet hours → 22:00-07:30"]),
+            ({"what": Changed.SUPPRESSION, "channel": "email", "after": "hard_bounce"}, ["nothing → Hard bounce"]),
         ],
     )
     def test_a_change_is_told_in_words(self, fields: dict[str, str], says: list[str]):
@@ -483,3 +538,5 @@ class TestChanges:
         for address in (page(ChangeRecord), page(change)):
             text = client.get(address).content.decode()
             assert all(word in text for word in (*says, "Text message"))
+            assert "weekly:" not in text
+            assert "daily:" not in text

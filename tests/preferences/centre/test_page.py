@@ -259,6 +259,42 @@ class TestTheRest:
         assert re.search(r'<option value="de-CH"[^>]* selected>Deutsch · German \(de-CH\)<', shown)
         assert re.search(r'<option value="Etc/GMT-3" selected>', shown)
 
+    @pytest.mark.parametrize("zone", ["Mars/Base", "", "America", "../etc"])
+    def test_a_zone_that_this_machine_does_not_know_is_shown_and_another_may_be_chosen(
+        self, link: str, ada: Recipient, zone: str
+    ) -> None:
+        PreferencesService().set_quiet_hours("ada", (time(22), time(7)))  # so that there is a moment to show
+        Recipient.objects.update(timezone=zone)
+
+        shown = Client().get(link)
+        assert shown.status_code == 200
+        if zone:
+            assert f'<option value="{zone}" selected>{zone} (not known here: UTC)</option>' in shown.content.decode()
+        # What is left as it was does not keep anything else from being saved
+        page = post(Client(), link, action="about", locale="de", timezone=zone)
+        ada.refresh_from_db()
+        assert (page.status_code, ada.locale, ada.timezone) == (200, "de", zone)
+
+        page = post(Client(), link, action="about", timezone="Europe/Berlin")
+        ada.refresh_from_db()
+        assert ada.timezone == "Europe/Berlin"
+        if zone:  # which cannot be taken back to
+            batch = re.search(r'name="batch" value="([-0-9a-f]+)"', page.content.decode())
+            assert batch
+            assert Client().post(link, {"action": "undo", "batch": batch[1]}).status_code == 409
+
+    def test_who_is_erased_meanwhile_does_not_come_back(self, link: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        found = visitors.by_link
+
+        def and_erased(token: str) -> visitors.Visitor | None:
+            visitor = found(token)
+            PreferencesService().erase("ada")
+            return visitor
+
+        monkeypatch.setattr(visitors, "by_link", and_erased)
+        assert Client().post(link, {"action": "about", "locale": "de"}).status_code == 404
+        assert not Recipient.objects.exists()
+
     @pytest.mark.parametrize(("field", "value"), [("timezone", "Mars/Base"), ("locale", "no language")])
     def test_what_is_no_zone_or_language_is_said_beside_the_field(self, link: str, field: str, value: str) -> None:
         response = Client().post(link, {"action": "about", field: value})
