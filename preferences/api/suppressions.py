@@ -27,7 +27,6 @@ _KIND = {Channel.EMAIL: "email", Channel.SMS: "phone"}
 _ADDRESS = Annotated[str, Meta(min_length=1, max_length=254)]
 _FILTERS = [
     OpenApiParameter("channel", str, enum=["email", "sms"]),
-    OpenApiParameter("address", str, description="An address in full; with a channel"),
     OpenApiParameter("reason", str, enum=list(SuppressionReason.values)),
     OpenApiParameter("recipient", str, description="External id: the addresses this person has now"),
 ]
@@ -60,15 +59,29 @@ class SuppressionPage(Struct):
     next_cursor: str | None
 
 
+class AddressBody(Struct, forbid_unknown_fields=True):
+    """An address in full: in the body, since web servers log what stands in an address line."""
+
+    channel: Channel
+    address: _ADDRESS
+
+
+class FoundSuppressions(Struct):
+    """Every reason why one address must not be used, newest first; none when it may be."""
+
+    results: list[SuppressionShape]
+
+
+class LiftBody(Struct, forbid_unknown_fields=True):
+    """The suppressed address in full."""
+
+    address: _ADDRESS
+
+
 class _Query(Struct, forbid_unknown_fields=True):
     channel: Channel | None = None
-    address: _ADDRESS | None = None
     reason: SuppressionReason | None = None
     recipient: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
-
-
-class _Lift(Struct, forbid_unknown_fields=True):
-    address: _ADDRESS
 
 
 class SuppressionsView(APIView):
@@ -101,9 +114,7 @@ class SuppressionsView(APIView):
             raise Invalid(
                 [FieldProblem("/reason", "stop_keyword", "Only the number itself says that, by replying STOP.")]
             )
-        address = _normalised(
-            body.channel, body.address, FieldProblem("/channel", "not_suppressible", _NOT_SUPPRESSIBLE)
-        )
+        address = _normalised(body.channel, body.address)
         by, channel, reason = str(request.user)[:64], body.channel.value, body.reason.value
         with transaction.atomic():
             is_new = PreferencesService().suppress(channel, address, reason, by, Trace(Way.API, by=by))
@@ -111,36 +122,55 @@ class SuppressionsView(APIView):
         return Response(_shape(row), status=201 if is_new else 200)
 
 
+class SuppressionLookupView(APIView):
+    required_scopes: ClassVar = {"POST": RECIPIENTS_READ}
+
+    @call(
+        "lookUpAddress",
+        "Look up an address",
+        request=AddressBody,
+        answers={200: FoundSuppressions},
+        examples={"An email address": {"channel": "email", "address": "ada@example.com"}},
+    )
+    def post(self, request: Request) -> Response:
+        """Why it must not be used, reason by reason; an empty list when it may be."""
+        asked = validation.read(request.data, AddressBody)
+        address = _normalised(asked.channel, asked.address)
+        rows = Suppression.objects.filter(channel=asked.channel.value, address_hash=Suppression.hash_of(address))
+        return Response(FoundSuppressions([_shape(row) for row in rows.order_by("-id")]))
+
+
 class SuppressionView(APIView):
-    required_scopes: ClassVar = {"GET": RECIPIENTS_READ, "DELETE": RECIPIENTS_WRITE}
+    required_scopes: ClassVar = {"GET": RECIPIENTS_READ}
 
     @call("getSuppression", "Read a suppression", answers={200: SuppressionShape})
     def get(self, request: Request, id: int) -> Response:
         return Response(_shape(_found(id)))
 
+
+class LiftSuppressionView(APIView):
+    required_scopes: ClassVar = {"POST": RECIPIENTS_WRITE}
+
     @call(
         "liftSuppression",
         "Lift a suppression",
+        request=LiftBody,
         answers={204: None},
-        parameters=[OpenApiParameter("address", str, required=True, description="The address in full")],
+        examples={"With its address": {"address": "ada@example.com"}},
         conflicts=True,
     )
-    def delete(self, request: Request, id: int) -> Response:
+    def post(self, request: Request, id: int) -> Response:
         """Asks for the address, of which only the hash is kept. Another reason for which it must not be used stays. 409
         for a STOP: only a START from its number lifts that."""
-        asked = validation.read_query(request.query_params, _Lift)
+        asked = validation.read(request.data, LiftBody)
         row = _found(id)
         if row.reason not in LIFTABLE:
             raise Conflict(ONLY_START)
         if Suppression.hash_of(asked.address) != row.address_hash:
-            problem = FieldProblem("", "invalid", "This is not the suppressed address.", parameter="address")
-            raise Invalid([problem])
+            raise Invalid([FieldProblem("/address", "invalid", "This is not the suppressed address.")])
         trace = Trace(Way.API, by=str(request.user)[:64])
         PreferencesService().lift(row.channel, asked.address.strip(), only=[row.reason], trace=trace)
         return Response(status=204)
-
-
-_NOT_SUPPRESSIBLE = "Only email and SMS addresses can be suppressed."
 
 
 def _matching(asked: _Query) -> QuerySet[Suppression]:
@@ -149,12 +179,6 @@ def _matching(asked: _Query) -> QuerySet[Suppression]:
         rows = rows.filter(channel=asked.channel.value)
     if asked.reason is not None:
         rows = rows.filter(reason=asked.reason.value)
-    if asked.address is not None:
-        if asked.channel is None:
-            raise Invalid([FieldProblem("", "required", "Say the channel of the address.", parameter="channel")])
-        wrong = FieldProblem("", "not_suppressible", _NOT_SUPPRESSIBLE, parameter="channel")
-        address = _normalised(asked.channel, asked.address, wrong, parameter="address")
-        rows = rows.filter(address_hash=Suppression.hash_of(address))
     return rows if asked.recipient is None else _of_person(rows, asked.recipient)
 
 
@@ -170,15 +194,15 @@ def _of_person(rows: QuerySet[Suppression], external_id: str) -> QuerySet[Suppre
     return own
 
 
-def _normalised(channel: Channel, address: str, wrong_channel: FieldProblem, *, parameter: str = "") -> str:
+def _normalised(channel: Channel, address: str) -> str:
     """As recipients have it. Raises Invalid."""
     if channel not in _KIND:
-        raise Invalid([wrong_channel])
+        message = "Only email and SMS addresses can be suppressed."
+        raise Invalid([FieldProblem("/channel", "not_suppressible", message)])
     try:
         found: str = VALIDATORS[_KIND[channel]](address)
     except ValidationProblem as problem:
-        where = "" if parameter else "/address"
-        raise Invalid([FieldProblem(where, problem.code, problem.message, parameter=parameter)]) from None
+        raise Invalid([FieldProblem("/address", problem.code, problem.message)]) from None
     return found
 
 

@@ -6,14 +6,21 @@ from preferences.api.digests import DigestsView
 from preferences.api.links import PreferencesLinkView
 from preferences.api.preferences import PreferencesView
 from preferences.api.recipients import BulkRecipientsView, RecipientsView, RecipientView
-from preferences.api.suppressions import SuppressionsView, SuppressionView
+from preferences.api.suppressions import (
+    LiftSuppressionView,
+    SuppressionLookupView,
+    SuppressionsView,
+    SuppressionView,
+)
 
 # An external id may hold slashes; what hangs below a recipient therefore comes before the recipient itself.
 urlpatterns: list[URLPattern | URLResolver] = [
     path("categories/", CategoriesView.as_view()),
     path("categories/<slug:slug>/", CategoryView.as_view()),
     path("suppressions/", SuppressionsView.as_view()),
+    path("suppressions/lookup/", SuppressionLookupView.as_view()),
     path("suppressions/<int:id>/", SuppressionView.as_view()),
+    path("suppressions/<int:id>/lift/", LiftSuppressionView.as_view()),
     path("recipients/", RecipientsView.as_view()),
     path("recipients/bulk/", BulkRecipientsView.as_view()),
     path("recipients/<path:external_id>/preferences/digests/", DigestsView.as_view()),

@@ -16,7 +16,8 @@ from campaigns.segments.lists import ListService
 from channels_app import identity
 from channels_app.models import FeedItem
 from notifications.models import MessageTemplate
-from preferences.models import Category, Recipient
+from preferences.models import Category, Recipient, Suppression
+from preferences.services import PreferencesService
 from tests import factories
 from tests.admin import notification
 from tests.api import Api
@@ -77,6 +78,8 @@ class Rows:
         self.segment = Segment.objects.create(name="Everyone")
         self.list = ListService().create("VIPs", by=None)
         ListService().add(self.list.pk, ["user-42"])
+        PreferencesService().suppress("email", "gone@example.com", "manual")
+        self.suppression = Suppression.objects.get()
         self.feed_token = identity.issue_token(self.person.id).token
 
     def fill(self, path: str) -> str:
@@ -86,12 +89,15 @@ class Rows:
         return path
 
     def known(self, path: str, name: str) -> str:
-        if "/webhooks/endpoints/" in path:
-            return str(self.endpoint.pk)
-        if "/campaigns/" in path:
-            return str(self.campaign.pk)
-        if "/notifications/" in path:
-            return str(self.sent.pk)
+        rows = {
+            "/webhooks/endpoints/": self.endpoint,
+            "/campaigns/": self.campaign,
+            "/suppressions/": self.suppression,
+            "/notifications/": self.sent,
+        }
+        row = next((row for part, row in rows.items() if part in path), None)
+        if row is not None:
+            return str(row.pk)
         if name in {"segment_id", "list_id"}:
             return str((self.segment if name == "segment_id" else self.list).pk)
         if "/device-tokens/" in path and name == "id":

@@ -27,6 +27,7 @@ READING_POSTS = {
     "/api/v1/notifications/explain/",
     "/api/v1/segments/estimate/",
     "/api/v1/segments/sample/",
+    "/api/v1/suppressions/lookup/",
 }
 
 

@@ -25,6 +25,8 @@ BY_NATURE = {
     "/api/v1/recipients/{external_id}/feed-token/": "no row: a token is made anew each time, and is no one's to repeat",
     "/api/v1/recipients/{external_id}/preferences-link/": "likewise",
     "/api/v1/suppressions/": "a reason stands once",
+    "/api/v1/suppressions/lookup/": "writes nothing",
+    "/api/v1/suppressions/{id}/lift/": "a state: 404 the second time",
     "/api/v1/feed/socket-ticket/": "likewise",
     "/api/v1/feed/read-all/": "a state, not a row",
     "/api/v1/feed/{item_id}/archive/": "likewise",
