@@ -21,7 +21,6 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
-from core.faults import where
 from core.ids import Key
 from notifications import metrics, registry
 from notifications.beats import LaneWaits
@@ -29,7 +28,8 @@ from notifications.choices import MAYBE_TWICE, EventType, FailureCode, HoldReaso
 from notifications.decorators import Content, decorated
 from notifications.errors import RenderError
 from notifications.messaging.base import Verdict, WorkMessage
-from notifications.providers.base import Failure, OutboundMessage, Outcome, Provider, Receipt
+from notifications.providers.asking import ask
+from notifications.providers.base import OutboundMessage, Outcome, Provider, Receipt
 from notifications.providers.failover import LIMITS, TRY_AGAIN, Answer, Failover, Held, NoGate, Pair, spread
 from notifications.providers.gate import Permit, ProviderGate
 from notifications.services.addresses import retire_invalid
@@ -175,32 +175,7 @@ class Worker:
         return [self._result(answer) for answer in answers]
 
     def _call(self, provider: Provider, messages: Sequence[OutboundMessage]) -> list[Outcome]:
-        """One provider call, counted. No transaction is open here: a slow provider must not hold rows."""
-        began = time.monotonic()
-        result, outcomes = self._ask(provider, messages)
-        metrics.CALLS.inc(messages[0].channel, provider.name, result)
-        metrics.CALL_SECONDS.observe(messages[0].channel, provider.name, value=time.monotonic() - began)
-        return outcomes
-
-    def _ask(self, provider: Provider, messages: Sequence[OutboundMessage]) -> tuple[str, list[Outcome]]:
-        """What became of the call, and of each message."""
-        try:
-            outcomes = self._loop().run_until_complete(
-                asyncio.wait_for(provider.send(messages), settings.PROVIDER_TIMEOUT_SECONDS)
-            )
-        except TimeoutError:
-            silence = Failure(FailureCode.TIMEOUT, temporary=True, detail="No answer in time.")
-            return "timeout", [silence] * len(messages)
-        except Exception as error:
-            # Not the exception itself: a vendor's library may quote the address or the message in it.
-            log.error("worker.provider_crashed", provider=provider.name, error=type(error).__name__, at=where(error))  # noqa: TRY400 - see above
-            detail = f"{type(error).__name__} in the provider."
-            return "crashed", [Failure(FailureCode.INTERNAL, temporary=True, detail=detail)] * len(messages)
-        if len(outcomes) != len(messages):
-            log.error("worker.provider_miscounted", provider=provider.name, asked=len(messages), got=len(outcomes))
-            wrong = Failure(FailureCode.INTERNAL, temporary=True, detail="Wrong number of outcomes.")
-            return "miscounted", [wrong] * len(messages)
-        return "answered", outcomes
+        return ask(self._loop(), provider, messages)
 
     def _result(self, answer: Answer) -> Result:
         result = self._outcome(answer)

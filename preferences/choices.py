@@ -96,9 +96,10 @@ class Way(TextChoices):
 
 
 class LinkPurpose(TextChoices):
-    """What a link that was sent to a person is for."""
+    """What a link, or a code, that was sent to a person is for."""
 
     EMAIL = "email", "Confirming an address"
+    PHONE = "phone", "Confirming a phone number"
     DATA = "data", "Taking along or erasing data"
 
 

@@ -62,6 +62,7 @@ DIGEST_RETENTION_DAYS = env.int("DIGEST_RETENTION_DAYS", default=30)  # of what 
 PARTITIONS_AHEAD = env.int("PARTITIONS_AHEAD", default=4)  # weeks
 
 PREFERENCES_LINK_DAYS = env.int("PREFERENCES_LINK_DAYS", default=90)  # how long links to the preference centre work
+PHONE_CODES_PER_HOUR = env.int("PHONE_CODES_PER_HOUR", default=200)  # sent to confirm phone numbers; 0: none
 PREFERENCE_HISTORY_DAYS = env.int("PREFERENCE_HISTORY_DAYS", default=730)  # who changed what; 0 keeps it for ever
 FEED_RETENTION_DAYS = env.int("FEED_RETENTION_DAYS", default=90)  # items of the inbox; 0 keeps them for ever
 # The figures: a year and a margin, by the day. By the hour two months, so that a month and the one before compare to

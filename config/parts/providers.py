@@ -65,6 +65,8 @@ LANE_WORKERS = {"webhook": "analytics.webhooks.worker.WebhookWorker"}
 
 #: Of the app that owns the templates: why one cannot be used for a digest on these channels, or an empty string.
 DIGEST_TEMPLATE_CHECK = "notifications.digests.wordings.problem"
+#: Of the app that owns the providers: sends a text message past the pipeline, and says whether one took it.
+TEXT_SENDER = "notifications.services.texts.send"
 #: What apps keep about a person, for the copy that people may take along: by name, a function of a recipient's id that
 #: gives lists of JSON objects.
 PERSONAL_DATA = {

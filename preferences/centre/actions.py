@@ -14,7 +14,7 @@ from preferences.centre import rhythms, words
 from preferences.centre.visitors import Visitor
 from preferences.errors import ValidationProblem
 from preferences.models import ChangeRecord, DeviceToken
-from preferences.personal import links, mail
+from preferences.personal import codes, links, mail
 from preferences.services import BatchRejected, PreferencesService, RecipientInput, Trace, subjects
 from preferences.services.undoing import REMOVED
 from preferences.validation import NO_QUIET_HOURS
@@ -127,19 +127,52 @@ def ask_for_email(visitor: Visitor, sent: QueryDict, trace: Trace) -> None:
         raise Refused("email", "Give an email address.")
     if address == person.email and person.email_verified_at:
         raise Refused("email", "This is your address, and it is confirmed.")
-    with _refusing("email"):
+    with _refusing("email", is_possible=mail.is_possible()):
         links.send_confirmation(person, address)
 
 
 def ask_for_data(visitor: Visitor, sent: QueryDict, trace: Trace) -> None:
     """Send the way to their data to the address they confirmed: this link alone does not lead there."""
-    with _refusing("data"):
+    with _refusing("data", is_possible=mail.is_possible()):
         links.send_data(visitor.recipient)
 
 
+def ask_for_code(visitor: Visitor, sent: QueryDict, trace: Trace) -> None:
+    """Send a code to a phone number, theirs or another."""
+    person = visitor.recipient
+    _check_signed_in(visitor)
+    try:
+        number = validation.phone(sent.get("phone", ""))
+    except ValidationProblem as problem:
+        raise Refused("phone", problem.message) from None
+    if not number:
+        raise Refused("phone", "Give a phone number.")
+    if number == person.phone and person.phone_verified_at:
+        raise Refused("phone", "This is your number, and it is confirmed.")
+    with _refusing("phone", is_possible=codes.is_possible()):
+        codes.send(person, number)
+
+
+def take_code(visitor: Visitor, sent: QueryDict, trace: Trace) -> None:
+    """What they typed is the code that was sent: the number is theirs."""
+    _check_signed_in(visitor)
+    try:
+        codes.confirm(visitor.recipient, sent.get("code", ""), trace)
+    except codes.WrongCode:
+        raise Refused("code", "This is not the code, or it is too old. You can have a new one sent.") from None
+    except BatchRejected as rejected:
+        raise Refused("phone", rejected.errors[0][0].message) from None
+
+
+def _check_signed_in(visitor: Visitor) -> None:
+    """A link may have been forwarded: whoever has it changes no address."""
+    if visitor.by_link:
+        raise Refused("", "To change or confirm your phone number, please sign in.", 403)
+
+
 @contextmanager
-def _refusing(field: str) -> Iterator[None]:
-    if not mail.is_possible():
+def _refusing(field: str, *, is_possible: bool) -> Iterator[None]:
+    if not is_possible:
         raise Refused(field, "Please write to the service that sends you these messages.")
     try:
         yield
@@ -173,4 +206,6 @@ ACTIONS: Mapping[str, Action] = {
     "undo": undo,
     "email": ask_for_email,
     "data": ask_for_data,
+    "phone": ask_for_code,
+    "code": take_code,
 }

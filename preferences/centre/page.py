@@ -13,7 +13,7 @@ from preferences.centre.visitors import Visitor
 from preferences.choices import Changed, Channel, Platform, SuppressionReason, Way
 from preferences.digesting.wording import said
 from preferences.models import ALL_MARKETING, ChangeRecord, DeviceToken, Recipient, Suppression
-from preferences.personal import mail
+from preferences.personal import codes, mail
 from preferences.services import history, undoing
 from preferences.validation import DEFAULT_QUIET_HOURS
 
@@ -73,6 +73,8 @@ def context(visitor: Visitor, *, saved: UUID | None = None, undone: bool = False
         "undoable": saved if saved and undoing.changes_of(recipient.pk, saved) else None,
         "undone": undone,
         "mail_possible": mail.is_possible(),
+        "code_possible": codes.is_possible(),
+        "code_for": "" if visitor.by_link else codes.waiting(recipient),
     }
 
 

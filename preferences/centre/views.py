@@ -28,6 +28,21 @@ SESSION_HEADERS = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
 LINK_HEADERS = {**SESSION_HEADERS, "Referrer-Policy": "no-referrer"}
 _RETRY_SECONDS = 5
 METHODS = ["GET", "HEAD", "POST"]
+#: What the page is asked to say after these; after all others, that it was saved and can be taken back.
+_SAID = {
+    "undo": {"undone": "1"},
+    "email": {"did": "mail"},
+    "data": {"did": "mail"},
+    "phone": {"did": "text"},
+    "code": {"did": "number"},
+}
+_NOTICES = {
+    "mail": "A link is on its way to you. Please look into your mail.",
+    "text": "A code is on its way to that number, if it can get one from us.",
+    "number": "Your phone number is confirmed.",
+}
+#: Of what somebody typed, shown to them again beside what is wrong with it.
+_MAX_TYPED = 254
 
 
 @require_http_methods(METHODS)
@@ -70,10 +85,7 @@ def _acted(request: HttpRequest, visitor: Visitor) -> HttpResponse:
     except Refused as refused:
         visitor.recipient.refresh_from_db()
         return _page_of(request, visitor, refused=refused)
-    did = request.POST.get("action", "")
-    said = {"undo": {"undone": "1"}, "email": {"sent": "1"}, "data": {"sent": "1"}}.get(
-        did, {"saved": str(trace.batch)}
-    )
+    said = _SAID.get(request.POST.get("action", ""), {"saved": str(trace.batch)})
     response = HttpResponseRedirect(f"{visitor.home}?{urlencode(said)}")
     response.status_code = 303
     return _with_headers(response, visitor)
@@ -87,8 +99,9 @@ def _page_of(request: HttpRequest, visitor: Visitor, refused: Refused | None = N
     saved = None if refused else _batch(request.GET.get("saved", ""))
     values = {
         **context(visitor, saved=saved, undone=refused is None and "undone" in request.GET),
-        "sent": refused is None and "sent" in request.GET,
+        "notice": "" if refused else _NOTICES.get(request.GET.get("did", ""), ""),
         "refused": refused,
+        "typed": request.POST.get(refused.field, "")[:_MAX_TYPED] if refused else "",
     }
     # A page that anybody with the link is shown says nothing of who is signed in: no context of the request.
     text = render_to_string("preferences/page.html", values, None if visitor.by_link else request)

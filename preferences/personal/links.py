@@ -69,14 +69,23 @@ def use(link: SentLink) -> bool:
     return SentLink.objects.filter(pk=link.pk, used_at=None).update(used_at=Now()) == 1
 
 
+def check_room(recipient: Recipient, purpose: LinkPurpose) -> None:
+    """Whether one more may be sent to this person, who is held until the transaction ends: two requests at once do not
+    both find room. Links and codes are counted apart. Raises NotSent, and Recipient.DoesNotExist."""
+    subjects.held(recipient.external_id)
+    theirs = SentLink.objects.filter(recipient=recipient)
+    theirs.filter(sent_at__lt=Now() - _DAY).delete()
+    is_code = purpose == LinkPurpose.PHONE
+    alike = theirs.filter(purpose=purpose) if is_code else theirs.exclude(purpose=LinkPurpose.PHONE)
+    an_hour = alike.filter(sent_at__gt=Now() - _HOUR).count()
+    if an_hour >= MAX_AN_HOUR or alike.count() >= MAX_A_DAY:
+        where = "at your phone" if is_code else "into your mail"
+        raise NotSent(f"That was asked for several times already. Please look {where}, or wait a while.", 429)
+
+
 def _made(recipient: Recipient, purpose: LinkPurpose, address: str) -> SentLink:
     with transaction.atomic():
-        subjects.held(recipient.external_id)  # so that two requests at once do not both find room
-        theirs = SentLink.objects.filter(recipient=recipient)
-        theirs.filter(sent_at__lt=Now() - _DAY).delete()
-        an_hour = theirs.filter(sent_at__gt=Now() - _HOUR).count()
-        if an_hour >= MAX_AN_HOUR or theirs.count() >= MAX_A_DAY:
-            raise NotSent("That was asked for several times already. Please look into your mail, or wait a while.", 429)
+        check_room(recipient, purpose)
         return SentLink.objects.create(recipient=recipient, purpose=purpose, address=address, before=recipient.email)
 
 

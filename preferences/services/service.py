@@ -122,6 +122,10 @@ class PreferencesService:
         Raises Recipient.DoesNotExist and BatchRejected."""
         self.change(RecipientInput(external_id=external_id, email=address, email_verified=True), trace)
 
+    def confirm_phone(self, external_id: str, number: str, trace: Trace | None = None) -> None:
+        """The same of a phone number."""
+        self.change(RecipientInput(external_id=external_id, phone=number, phone_verified=True), trace)
+
     def set_digests(self, external_id: str, changes: Sequence[DigestChange], trace: Trace | None = None) -> None:
         """Write what a person says about digests. What was gathered by a rhythm they change leaves at once. Raises
         Recipient.DoesNotExist, and BatchRejected for what is unknown or for gathering a required category."""

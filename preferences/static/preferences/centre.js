@@ -16,7 +16,7 @@ function say(words) {
 function settle() {
   for (const box of document.querySelectorAll("#centre .switch")) box.checked = box.hasAttribute("checked");
   for (const option of document.querySelectorAll("#centre option")) option.selected = option.hasAttribute("selected");
-  for (const field of document.querySelectorAll("#centre :is(input[type=time], input[type=email])")) field.value = field.getAttribute("value") ?? "";
+  for (const field of document.querySelectorAll("#centre :is(input[type=time], input[type=email], input[type=tel])")) field.value = field.getAttribute("value") ?? "";
   suggestZone();
 }
 
@@ -34,6 +34,7 @@ async function save(form, fields) {
     follow(document.querySelector("#centre"), fresh);
     follow(notice, page.querySelector("#notice"));
     settle();
+    if (fields.get("action") === "phone" && answer.ok) document.querySelector("#code")?.focus();
     if (!answer.ok) say(page.querySelector(".fault")?.textContent ?? "This could not be saved.");
   } catch {
     underWay -= 1;

@@ -33,6 +33,16 @@ def signed_in(ada: Recipient) -> Client:
 
 
 @pytest.fixture
+def here(ada: Recipient) -> Client:
+    """Ada's session."""
+    client = Client()
+    session = client.session
+    session[SESSION_KEY] = "ada"
+    session.save()
+    return client
+
+
+@pytest.fixture
 def words() -> Callable[[], set[tuple[str | None, str, bool]]]:
     """What was said: (category, channel, on)."""
     return lambda: set(Preference.objects.values_list("category__slug", "channel", "enabled"))

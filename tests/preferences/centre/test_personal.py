@@ -17,7 +17,6 @@ from preferences.models import ChangeRecord, Recipient, SentLink, Suppression
 from preferences.personal import export
 from preferences.retention import purge
 from preferences.services import PreferenceChange, PreferencesService, RecipientInput
-from preferences.visiting import SESSION_KEY
 from tests import factories
 from tests.preferences.centre.test_page import post
 
@@ -27,16 +26,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def _mail_server(settings: Any) -> None:
     settings.EMAIL_URL = "smtp://mail.example"  # the tests' backend keeps what is sent
-
-
-@pytest.fixture
-def here(ada: Recipient) -> Client:
-    """Ada's session."""
-    client = Client()
-    session = client.session
-    session[SESSION_KEY] = "ada"
-    session.save()
-    return client
 
 
 def sent_path(settings: Any) -> str:
@@ -116,6 +105,7 @@ class TestAddress:
         self, link: str, ada: Recipient, settings: Any
     ) -> None:
         shown = Client().get(link).content.decode()
+        assert "A link can be forwarded, so no address is changed by this one" in shown
         assert 'name="email"' not in shown
 
         post(Client(), link, action="email", email="eve@evil.example")
