@@ -67,6 +67,7 @@ class EventType(TextChoices):
     """What happened to a delivery. Events are append-only; the status is their fold."""
 
     SKIPPED = "skipped", "Skipped"
+    WITHDRAWN = "withdrawn", "Taken out of its digest"  # it was skipped before, as it was gathered, and counts once
     SENT = "sent", "Sent"
     DEFERRED = "deferred", "Deferred, will be tried again"
     HELD = "held", "Held back, no attempt used"
@@ -97,6 +98,7 @@ class HoldReason(TextChoices):
     QUIET_HOURS = "quiet_hours", "Quiet hours of the recipient"
     ITS_TURN = "its_turn", "Another channel comes first"
     NOT_YET = "not_yet", "Its time to be sent has not come"
+    TAKING_BACK = "taking_back", "Part of it was cancelled and is being taken out"
 
 
 class MachineKind(TextChoices):

@@ -10,6 +10,7 @@ from notifications.choices import EventType
 #: that were lost, machines that opened an email.
 EVENTS: Mapping[str, str] = {
     EventType.SKIPPED.value: "It was not sent, and why",
+    EventType.WITHDRAWN.value: "It waited in a digest, and was cancelled",
     EventType.SENT.value: "A provider has taken it",
     EventType.DEFERRED.value: "An attempt failed; it will be tried again",
     EventType.DELIVERED.value: "The provider reports that it arrived",

@@ -33,6 +33,7 @@ TONES: Mapping[str, str] = {
 }
 EVENT_TONES: Mapping[str, str] = {
     EventType.SKIPPED: "sand",
+    EventType.WITHDRAWN: "sand",
     EventType.SENT: "teal",
     EventType.DEFERRED: "amber",
     EventType.HELD: "sand",

@@ -18,6 +18,7 @@ from core.ids import Key
 from core.postgresql.direct import KeyArray, direct_cursor
 from notifications.digests.bundles import draft_of
 from notifications.digests.reading import Bundle, Due, bundles_of
+from notifications.digests.sources import SOURCE
 from notifications.errors import DraftsRejected
 from notifications.services.notification import NotificationService
 from preferences.services import CategoryInfo, PreferencesService
@@ -28,7 +29,6 @@ log = structlog.get_logger(__name__)
 CHUNK = 100
 #: One that cannot be sent, or not yet, is tried again after this, so that it does not hold up the others.
 SET_ASIDE_SECONDS = 600
-SOURCE = "digest:"
 
 _DUE = """
     SELECT id, recipient_id, category_id, is_test, channels, closes_at FROM notifications_digest

@@ -1,6 +1,6 @@
 """What was gathered, read without holding all of it: counted page by page, and kept are the newest that are shown."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -10,8 +10,8 @@ from django.db.backends.utils import CursorWrapper
 
 from core import ids
 from core.ids import Key
-from core.postgresql.direct import KeyArray
 from notifications.choices import Priority
+from notifications.digests.sources import pages
 from notifications.services import tracking_sql as sql
 from notifications.services.claims import Claim
 from notifications.services.holds import holds
@@ -22,17 +22,7 @@ from notifications.strategies.plan import decode
 
 #: Items that a digest shows, the newest first; `more` says how many there were besides.
 MAX_ITEMS = 20
-#: Items looked at at a time, of all digests that are being closed.
-PAGE = 2000
 
-#: The newest first. Read with a cursor of the server's, so that they are sorted once, however many there are.
-_ITEMS = """
-    DECLARE digest_items NO SCROLL CURSOR FOR
-     SELECT digest_id, notification_id FROM notifications_digestitem
-      WHERE digest_id = ANY($1::uuid[]) ORDER BY notification_id DESC
-"""
-_NEXT = f"FETCH {PAGE} FROM digest_items"
-_END = "CLOSE digest_items"
 #: Nothing of what they say. What has expired by now is out, however late the digest is. Read by `of_record`.
 _STATE = """
     SELECT id, source, cancelled_at IS NOT NULL OR coalesce(expires_at <= now(), FALSE),
@@ -86,7 +76,7 @@ def bundles_of(cursor: CursorWrapper, due: Sequence[Due]) -> dict[UUID, Bundle]:
     by_digest = {one.id.bytes: one for one in due if one.recipient_id.bytes in recipients}
     tallies = {digest: _Tally() for digest in by_digest}
     cancelled, held = holds.cancelled(), holds.held()
-    for page in _pages(cursor, by_digest):
+    for page in pages(cursor, by_digest):
         states = of_record(cursor, _STATE, [key for _, key in page])
         left = [
             (digest, key)
@@ -112,20 +102,6 @@ def bundles_of(cursor: CursorWrapper, due: Sequence[Due]) -> dict[UUID, Bundle]:
         for digest, tally in tallies.items()
         if tally.count
     }
-
-
-def _pages(cursor: CursorWrapper, digests: Collection[Key]) -> Iterator[list[tuple[Key, Key]]]:
-    """(digest, notification) of all items."""
-    if not digests:
-        return
-    cursor.execute(_ITEMS, [KeyArray.of(digests)])
-    while True:
-        cursor.execute(_NEXT)
-        if page := cursor.fetchall():
-            yield page
-        if len(page) < PAGE:
-            break
-    cursor.execute(_END)
 
 
 def _is_left(state: Row, cancelled: Collection[str]) -> bool:

@@ -4,10 +4,14 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 
 from django.conf import settings
+from django.db import transaction
 
 from core import ids, redis
 from core.ids import Key
+from core.postgresql.direct import direct_cursor
 from notifications.choices import EventType, HoldReason, Priority, SkipReason
+from notifications.digests.sources import SOURCE as DIGEST
+from notifications.digests.sources import carried
 from notifications.services.caps import Cap, CapAsk, FrequencyCaps
 from notifications.services.claims import Claim, Result
 from notifications.services.holds import holds
@@ -21,6 +25,9 @@ from preferences.services import LOOK_BACK_SECONDS, CategoryInfo, PreferencesSer
 #: time, up to settings.RETRY_CAP_SECONDS. Every time is a claim and an event: a million held for an hour would be 120
 #: million of both.
 REDIS_AWAY_SECONDS = 30.0
+
+#: The same for a digest while something is taken out of it, which takes a campaign's cancel seconds to minutes.
+TAKING_BACK_SECONDS = 5.0
 
 _CRITICAL = Priority.CRITICAL.value
 
@@ -43,6 +50,7 @@ class Gates:
         categories = self.preferences.categories_by_id({claim.category_id for claim in claims})
         refused = self._refused(claims, categories)
         cancelled = holds.cancelled()
+        partly = _partly(claims, cancelled) if cancelled and mind_time else {}
         results: list[Result] = []
         passed: list[Claim] = []
         for claim in claims:
@@ -57,6 +65,9 @@ class Gates:
             elif claim.early and mind_time:  # a row of the outbox was lost, and another took its place
                 wait = (claim.wanted_at - claim.claimed_at).total_seconds()
                 results.append(Result(claim, EventType.HELD, code=HoldReason.NOT_YET.value, retry_in=wait))
+                continue
+            elif claim.notification_id in partly:
+                results.append(_waiting(claim, HoldReason.TAKING_BACK, TAKING_BACK_SECONDS))
                 continue
             else:
                 passed.append(claim)
@@ -148,7 +159,21 @@ class Gates:
         return stopped
 
 
+def _partly(claims: Sequence[Claim], cancelled: Collection[str]) -> Mapping[Key, str]:
+    """Of digests those with something of a cancelled source, which is about to be taken out of them."""
+    digests = {claim.notification_id for claim in claims if claim.source.startswith(DIGEST)}
+    if not digests:
+        return {}
+    with transaction.atomic(), direct_cursor() as cursor:
+        return carried(cursor, digests, cancelled)
+
+
 def _uncounted(claim: Claim) -> Result:
     """Nobody can tell what its recipient had."""
-    wait = min(settings.RETRY_CAP_SECONDS, REDIS_AWAY_SECONDS * 2.0 ** min(claim.holds, 32))
-    return Result(claim, EventType.HELD, code=HoldReason.REDIS_AWAY.value, retry_in=wait)
+    return _waiting(claim, HoldReason.REDIS_AWAY, REDIS_AWAY_SECONDS)
+
+
+def _waiting(claim: Claim, reason: HoldReason, seconds: float) -> Result:
+    """Asked again after so long, and twice as long each time."""
+    wait = min(settings.RETRY_CAP_SECONDS, seconds * 2.0 ** min(claim.holds, 32))
+    return Result(claim, EventType.HELD, code=reason.value, retry_in=wait)

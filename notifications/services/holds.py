@@ -2,7 +2,7 @@
 
 A worker knows the held sources, at most REFRESH_SECONDS late, and pays nothing for them while there are none. It puts
 held deliveries back into the outbox unclaimed, in rows that carry their source, and a release makes exactly those due.
-What a cancelled source has left is skipped by its claim.
+What a cancelled source has left is skipped by its claim; a digest with anything of it waits until that is taken out.
 """
 
 import threading
@@ -13,6 +13,8 @@ from django.db import transaction
 
 from core.ids import Key
 from core.postgresql.direct import KeyArray, TextArray, direct_cursor
+from notifications.digests.sources import SOURCE as DIGEST
+from notifications.digests.sources import carried
 from notifications.models import HoldKind, SourceHold
 from notifications.services import tracking_sql as sql
 from notifications.services.tracking_sql import of_record
@@ -33,7 +35,6 @@ _PARK = """
     VALUES ($1, $2, now() + $3::float8 * interval '1 second', $4::uuid[], $5::int, $6)
 """
 _RELEASE = "UPDATE notifications_outbox SET due_at = now(), held_for = NULL WHERE held_for = $1"
-_SOURCES = "SELECT id, source FROM notifications_notification WHERE id = ANY($1::uuid[]) AND id BETWEEN $2 AND $3"
 
 
 class Holds:
@@ -66,16 +67,20 @@ class Holds:
         self._read_at = float("-inf")
 
     def park(self, deliveries: Sequence[Key], lane: tuple[str, str], *, alone: bool = False) -> Sequence[Key]:
-        """Put back what belongs to held sources; the deliveries that may go on. `lane` is (channel, priority)."""
+        """Put back what belongs to held sources, digests with anything of theirs among it; the deliveries that may go
+        on. `lane` is (channel, priority)."""
         held = self.held()
         if not held:
             return deliveries
         with transaction.atomic(), direct_cursor() as cursor:
             owners = of_record(cursor, sql.OWNERS, deliveries)
-            sources = of_record(cursor, _SOURCES, {row[1] for row in owners.values()})
+            sources = of_record(cursor, sql.SOURCES, {row[1] for row in owners.values()})
+            of_digests = {id for id, (_, source) in sources.items() if source.startswith(DIGEST)}
+            parts = carried(cursor, of_digests, held)
             theirs: dict[str, list[Key]] = {}
             for id, row in owners.items():
-                if (source := sources[row[1]][1] if row[1] in sources else "") in held:
+                source = parts.get(row[1]) or (sources[row[1]][1] if row[1] in sources else "")
+                if source in held:
                     theirs.setdefault(source, []).append(id)
             if not theirs:
                 return deliveries

@@ -21,7 +21,7 @@ from core.ids import Key
 from core.postgresql.direct import KeyArray, direct_cursor
 from notifications import bulk, registry
 from notifications.choices import BY_CLICK, EventType, SkipReason
-from notifications.digests import upkeep
+from notifications.digests.taking_back import Taken, take_out
 from notifications.errors import AlreadyLeft
 from notifications.models import DeadLetter, Notification
 from notifications.models.dead_letter import DeadCause
@@ -226,15 +226,17 @@ class DeliveryTracker:
             if not cursor.rowcount:
                 raise Notification.DoesNotExist(notification_id)
             cursor.execute(sql.CANCEL_DELIVERIES, [notification_id])
-            rows = cursor.fetchall() + upkeep.take_out(cursor, [notification_id.bytes])
+            rows = cursor.fetchall()
             cursor.execute(sql.UNFINISHED, [KeyArray.of([notification_id.bytes])])
-            if not rows and not cursor.fetchall():
+            unfinished = cursor.fetchall()
+            taken = take_out(cursor, [notification_id.bytes])
+            stopped = len(rows) + len(taken.items)
+            if not stopped and not unfinished:
                 raise too_late
-            if rows:
-                self._record_cancelled(cursor, rows)
-        if not rows:  # what is left is with a worker, or given up; the wish stays on the record for its next claim
+            self._record_cancelled(cursor, rows, taken)
+        if not stopped:  # what is left is with a worker, or given up; the wish stays on the record for its next claim
             raise too_late
-        return len(rows)
+        return stopped
 
     def cancel_range(self, source: str, low: UUID, high: UUID, *, limit: int = 1000) -> tuple[int, UUID | None]:
         """Cancel what is queued or waits in a digest of `limit` notifications of `source` with ids in [low, high).
@@ -250,21 +252,33 @@ class DeliveryTracker:
                 return 0, None
             cursor.execute(sql.UNFINISHED, [KeyArray.of(page)])
             unfinished = cursor.fetchall()
-            cancelled = upkeep.take_out(cursor, page)
-            if unfinished or cancelled:
-                cursor.execute(sql.CANCEL_NOTIFICATIONS, sql.within({row[1] for row in (*unfinished, *cancelled)}))
-            if unfinished:
-                cursor.execute(sql.CANCEL_QUEUED, sql.within([row[0] for row in unfinished]))
-                cancelled += cursor.fetchall()
-            if cancelled:
-                self._record_cancelled(cursor, cancelled)
-        return len(cancelled), UUID(int=ids.uuid(page[-1]).int + 1) if len(page) == limit else None
+            taken = take_out(cursor, page)
+            if unfinished or taken.items:
+                cursor.execute(sql.CANCEL_NOTIFICATIONS, sql.within({row[1] for row in (*unfinished, *taken.items)}))
+            cancelled = self._cancel_queued(cursor, unfinished)
+            self._record_cancelled(cursor, cancelled, taken)
+        return len(cancelled) + len(taken.items), UUID(int=ids.uuid(page[-1]).int + 1) if len(page) == limit else None
 
-    def _record_cancelled(self, cursor: CursorWrapper, rows: Sequence[tuple[Key, Key, str]]) -> None:
+    def _cancel_queued(self, cursor: CursorWrapper, unfinished: Sequence[sql.Row]) -> list[tuple[Key, Key, str]]:
+        """Skip what is queued among rows of UNFINISHED; the (delivery, notification, channel) that were."""
+        if not unfinished:
+            return []
+        cursor.execute(sql.CANCEL_QUEUED, sql.within([row[0] for row in unfinished]))
+        rows: list[tuple[Key, Key, str]] = cursor.fetchall()
+        return rows
+
+    def _record_cancelled(self, cursor: CursorWrapper, rows: Sequence[tuple[Key, Key, str]], taken: Taken) -> None:
+        """Tell of (delivery, notification, channel) that a cancel stopped, and of what it took out of digests. With the
+        last item of one that is closed the message goes that it was to be sent as."""
+        if taken.empty:
+            cursor.execute(sql.CANCEL_NOTIFICATIONS, sql.within(taken.empty))
+            cursor.execute(sql.UNFINISHED, [KeyArray.of(taken.empty)])
+            rows = [*rows, *self._cancel_queued(cursor, cursor.fetchall())]
         reason = SkipReason.CANCELLED.value
-        _tell(cursor, ((row[0], EventType.SKIPPED, 0, Why(code=reason)) for row in rows))
-        touched = [(id, notification, channel, "", reason) for id, notification, channel in rows]
-        self._observe_by_notification(cursor, EventType.SKIPPED, touched)
+        for type, stopped in ((EventType.SKIPPED, rows), (EventType.WITHDRAWN, taken.items)):
+            _tell(cursor, ((row[0], type, 0, Why(code=reason)) for row in stopped))
+            touched = [(id, notification, channel, "", reason) for id, notification, channel in stopped]
+            self._observe_by_notification(cursor, type, touched)
 
     def _observe_by_notification(
         self,

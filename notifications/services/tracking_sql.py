@@ -119,6 +119,8 @@ OWNERS = f"SELECT id, notification_id FROM notifications_delivery WHERE {_by_id(
 
 TESTS = f"SELECT id FROM notifications_notification WHERE {_by_id(1)} AND is_test"
 
+SOURCES = f"SELECT id, source FROM notifications_notification WHERE {_by_id(1)}"
+
 ORIGINS = f"SELECT id, source, category_id, plan IS NOT NULL FROM notifications_notification WHERE {_by_id(1)}"
 
 #: What ends or defers a claim. One statement per kind of result and cause, so that the ids are all that varies: a plain

@@ -12,8 +12,8 @@ from analytics.webhooks.vocabulary import AttemptOutcome, EndReason, MessageStat
 Url = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
 Description = Annotated[str, msgspec.Meta(max_length=200)]
 Event = Literal[
-    "skipped", "sent", "deferred", "delivered", "bounced", "complained", "failed", "dead", "replayed", "opened",
-    "clicked",
+    "skipped", "withdrawn", "sent", "deferred", "delivered", "bounced", "complained", "failed", "dead", "replayed",
+    "opened", "clicked",
 ]  # fmt: skip
 Events = Annotated[list[Event], msgspec.Meta(max_length=20)]
 

@@ -1,0 +1,158 @@
+"""What a cancel takes out of digests: of those that still gather, and of those that are closed and have not left."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
+
+from django.db.backends.utils import CursorWrapper
+
+from core import ids
+from core.ids import Key
+from core.postgresql.direct import KeyArray
+from notifications.digests.bundles import draft_of
+from notifications.digests.reading import Bundle, Due, bundles_of
+from notifications.drafts import Draft
+from notifications.errors import DraftsRejected
+from notifications.services import tracking_sql as sql
+from notifications.services.admission import Admission, Admitted
+from notifications.services.tracking_sql import brothers_range, within
+from preferences.services import CategoryInfo, PreferencesService
+
+#: First the digests are locked, as closing does and in the order of gathering: whoever comes second finds one closed,
+#: or the item gone.
+_ITEMS = """
+    SELECT i.notification_id, d.id, d.notification_id
+      FROM notifications_digestitem i JOIN notifications_digest d ON d.id = i.digest_id
+     WHERE i.notification_id = ANY($1::uuid[]) AND d.state <> 'empty'
+     ORDER BY d.recipient_id, d.category_id, d.key COLLATE "C", d.id FOR UPDATE OF d
+"""
+_DROP_ITEMS = "DELETE FROM notifications_digestitem WHERE notification_id = ANY($1::uuid[])"
+_LESS = """
+    UPDATE notifications_digest d SET count = greatest(d.count - n.items, 0)
+      FROM (SELECT id, count(*) AS items FROM unnest($1::uuid[]) AS id GROUP BY id) n WHERE d.id = n.id
+"""
+#: Parameters: notifications, the range of their deliveries; here and in the next.
+_WAITING = """
+    SELECT id, notification_id, channel FROM notifications_delivery
+     WHERE notification_id = ANY($1::uuid[]) AND id BETWEEN $2 AND $3
+       AND status = 'skipped' AND skip_reason = 'digested'
+"""
+_ON_THEIR_WAY = """
+    SELECT notification_id, channel FROM notifications_delivery
+     WHERE notification_id = ANY($1::uuid[]) AND id BETWEEN $2 AND $3 AND status IN ('queued', 'sending', 'dead')
+"""
+#: Parameters: `within`.
+_CANCEL_WAITING = """
+    UPDATE notifications_delivery SET skip_reason = 'cancelled'
+     WHERE id = ANY($1::uuid[]) AND id BETWEEN $2 AND $3
+"""
+_CLOSED = """
+    SELECT id, recipient_id, category_id, is_test, channels, closes_at, notification_id
+      FROM notifications_digest WHERE id = ANY($1::uuid[])
+"""
+#: Parameters: notifications, what they say now, and the range of their ids.
+_SAY = """
+    UPDATE notifications_notification n
+       SET data = i.data::json, metadata = i.metadata::json, content = i.content::json,
+           template_version_id = i.version, expires_at = i.expires_at
+      FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[], $6::timestamptz[])
+           AS i(id, data, metadata, content, version, expires_at)
+     WHERE n.id = i.id AND n.id = ANY($1::uuid[]) AND n.id BETWEEN $7 AND $8
+"""
+
+
+class Taken(NamedTuple):
+    """`items`: the (delivery, notification, channel) that waited in a digest, and do not any more. `empty`: what
+    digests go out as of which nothing is left by that."""
+
+    items: Sequence[tuple[Key, Key, str]] = ()
+    empty: Sequence[Key] = ()
+
+
+def take_out(cursor: CursorWrapper, notifications: Collection[Key]) -> Taken:
+    """Take these out of the digests in which they wait. One that is closed already is written anew without them, on the
+    channels by which it has not left."""
+    cursor.execute(_ITEMS, [KeyArray.of(notifications)])
+    held = {item: (digest, sent) for item, digest, sent in cursor.fetchall()}
+    if not held:
+        return Taken()
+    ways = _ways(cursor, {sent for _, sent in held.values() if sent is not None})
+    cursor.execute(_WAITING, [KeyArray.of(held), *brothers_range(held)])
+    items = [
+        (delivery, item, channel)
+        for delivery, item, channel in cursor.fetchall()
+        if (sent := held[item][1]) is None or channel in ways.get(sent, ())
+    ]
+    if not items:
+        return Taken()
+    cursor.execute(_CANCEL_WAITING, within([delivery for delivery, _, _ in items]))
+    taken = {item for _, item, _ in items}
+    if gathering := [item for item in taken if held[item][1] is None]:
+        cursor.execute(_DROP_ITEMS, [KeyArray.of(gathering)])
+        cursor.execute(_LESS, [KeyArray.of([held[item][0] for item in gathering])])
+    closed = [item for item in taken if held[item][1] is not None]
+    if not closed:
+        return Taken(items)
+    cursor.execute(sql.CANCEL_NOTIFICATIONS, within(closed))
+    return Taken(items, _write_anew(cursor, {held[item][0] for item in closed}, ways))
+
+
+def _ways(cursor: CursorWrapper, sent: Collection[Key]) -> Mapping[Key, set[str]]:
+    """The channels by which these may go out yet: waiting, in a worker's hands, or given up and perhaps replayed."""
+    ways: dict[Key, set[str]] = {}
+    if sent:
+        cursor.execute(_ON_THEIR_WAY, [KeyArray.of(sent), *brothers_range(sent)])
+        for notification, channel in cursor.fetchall():
+            ways.setdefault(notification, set()).add(channel)
+    return ways
+
+
+def _write_anew(cursor: CursorWrapper, digests: Collection[Key], ways: Mapping[Key, set[str]]) -> list[Key]:
+    """Have each of these closed digests say what is left of it; the notifications of those of which nothing is."""
+    cursor.execute(_CLOSED, [KeyArray.of(digests)])
+    sent: dict[Key, Due] = {}
+    for id, recipient, category, is_test, channels, closes_at, notification in cursor.fetchall():
+        sent[notification] = Due(ids.uuid(id), ids.uuid(recipient), category, is_test, tuple(channels), closes_at)
+    bundles = bundles_of(cursor, list(sent.values()))
+    service = PreferencesService()
+    categories = service.categories_by_id({due.category_id for due in sent.values()})
+    left = [(key, due, bundles[due.id]) for key, due in sent.items() if due.id in bundles]
+    if left:
+        said = [_said(service, due, bundle, categories[due.category_id], ways[key]) for key, due, bundle in left]
+        _say(cursor, [key for key, _, _ in left], said)
+    return [key for key, due in sent.items() if due.id not in bundles]
+
+
+def _said(service: PreferencesService, due: Due, bundle: Bundle, category: CategoryInfo, ways: set[str]) -> Admitted:
+    """As closing would word it, but on every channel by which it goes already."""
+    draft = draft_of(due, bundle, category)
+    if not ways <= set(draft.channels or ()):
+        draft = draft_of(due, bundle, category, plain=True)
+    try:
+        return _admitted(service, draft)
+    except DraftsRejected:
+        return _admitted(service, draft_of(due, bundle, category, plain=True))
+
+
+def _admitted(service: PreferencesService, draft: Draft) -> Admitted:
+    admission = Admission(service.categories({draft.category}), service.reach([draft.recipient]), [draft])
+    answer = admission.admit(draft)
+    if isinstance(answer, list):
+        raise DraftsRejected({0: answer})
+    return answer
+
+
+def _say(cursor: CursorWrapper, notifications: Sequence[Key], said: Sequence[Admitted]) -> None:
+    versions = [one.terms.template.version_id if one.terms.template else None for one in said]
+    cursor.execute(
+        _SAY,
+        [
+            KeyArray.of(notifications),
+            [one.data.decode() for one in said],
+            [one.metadata.decode() for one in said],
+            [None if one.content is None else one.content.decode() for one in said],
+            versions,
+            [one.draft.expires_at for one in said],
+            ids.uuid(min(notifications)),
+            ids.uuid(max(notifications)),
+        ],
+    )

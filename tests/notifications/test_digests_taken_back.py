@@ -1,0 +1,280 @@
+"""What a pause or a cancel does to digests that are closed and have not left, and what it counts as."""
+
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.db.models import Sum
+from django.utils import timezone
+
+from analytics.models import MinuteCount
+from analytics.rollups import proof
+from notifications.choices import EventType, HoldReason, SkipReason, Status
+from notifications.digests import closing
+from notifications.drafts import Draft
+from notifications.errors import AlreadyLeft
+from notifications.models import Delivery, DeliveryEvent, Digest, DigestItem, HoldKind, Notification, OutboxMessage
+from notifications.services.holds import hold, holds, release
+from notifications.services.notification import NotificationService
+from notifications.services.tracking import DeliveryTracker
+from tests import factories
+from tests.notifications.fakes import FakeProvider, use_provider
+from tests.notifications.strategies.harness import work
+
+pytestmark = pytest.mark.django_db
+SALE = "campaign:7"
+EVERYTHING = UUID(int=0), UUID(int=(1 << 128) - 1)
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> Any:
+    holds.forget()
+    yield
+    holds.forget()
+
+
+@pytest.fixture
+def provider(settings: Any) -> FakeProvider:
+    return use_provider(settings, FakeProvider("fake"))
+
+
+@pytest.fixture(autouse=True)
+def ann(db: None) -> None:
+    gathers()
+    factories.recipient("ann")
+
+
+def gathers(**fields: Any) -> None:
+    factories.category("comments", digest_mode="fixed", **{"channels": ["email", "push"], **fields})
+
+
+def say(title: str, source: str = "test", **fields: Any) -> UUID:
+    draft = {"recipient": "ann", "category": "comments", "content": {"title": title, "body": title}, **fields}
+    return UUID(bytes=NotificationService().send([Draft(**draft)], source=source)[0].id.bytes)
+
+
+def close() -> Notification:
+    Digest.objects.filter(state="open").update(closes_at=timezone.now() - timedelta(seconds=1))
+    closing.close_some()
+    return Notification.objects.filter(source="digest:comments").latest("id")
+
+
+def cancel(source: str = SALE) -> int:
+    return DeliveryTracker().cancel_range(source, *EVERYTHING)[0]
+
+
+def titles(digest: Notification) -> list[str]:
+    digest.refresh_from_db()
+    return [item["title"] for item in digest.data["items"]]
+
+
+def ends(notification: UUID) -> Counter[tuple[str, str]]:
+    found = Delivery.objects.filter(notification_id=notification)
+    return Counter((one.channel, one.skip_reason or one.status) for one in found)
+
+
+def subjects(provider: FakeProvider) -> list[str]:
+    return [message.content["subject"] for message in provider.calls if message.channel == "email"]
+
+
+class TestCancelled:
+    def test_a_closed_digest_is_written_anew_without_the_items_of_the_campaign(self, provider):
+        say("a"), say("sale", SALE), say("b")
+        digest = close()
+        assert titles(digest) == ["b", "sale", "a"]
+
+        assert cancel() == 2
+        work()
+
+        assert titles(digest) == ["b", "a"]
+        assert digest.data["count"] == 2
+        assert subjects(provider) == ["2 new: comments"]
+        assert all("sale" not in str(message.content) for message in provider.calls)
+
+    def test_one_of_a_template_keeps_it(self, provider):
+        body = "{{ count }}:{% for item in items %} {{ item.title }}{% endfor %}"
+        channels = {"email": {"subject": body, "text": body}, "push": {"title": "New", "body": body}}
+        factories.template("gathered", {"en": channels}, variables={"count": 1, "items": []})
+        gathers(digest_template="gathered")
+        say("a"), say("sale", SALE), say("b")
+        digest = close()
+        assert digest.content is None
+
+        cancel()
+        work()
+
+        assert subjects(provider) == ["2: b a"]
+
+    def test_what_is_left_alone_goes_as_itself(self, provider):
+        say("alone"), say("sale", SALE)
+        close()
+
+        cancel()
+        work()
+
+        assert subjects(provider) == ["alone"]
+
+    def test_one_of_which_nothing_is_left_is_cancelled(self, provider):
+        items = [say("sale", SALE), say("more", SALE)]
+        digest = close()
+
+        assert cancel() == 4
+        work()
+
+        assert provider.calls == []
+        cancelled = {("email", "cancelled"): 1, ("push", "cancelled"): 1}
+        assert [ends(id) for id in (digest.pk, *items)] == [cancelled] * 3
+        digest.refresh_from_db()
+        assert digest.cancelled_at is not None
+
+    def test_a_worker_waits_until_it_is_taken_out(self, provider):
+        say("a"), say("sale", SALE)
+        digest = close()
+        hold(SALE, HoldKind.CANCELLED)
+        holds.forget()
+
+        work()
+
+        assert provider.calls == []
+        assert ends(digest.pk) == {("email", "queued"): 1, ("push", "queued"): 1}
+        assert set(told(digest.pk)) == {("held", HoldReason.TAKING_BACK)}
+        cancel()
+        release(SALE)
+        holds.forget()
+        OutboxMessage.objects.update(due_at=timezone.now())
+        work()
+        assert subjects(provider) == ["a"]
+
+    def test_what_one_channel_has_sent_stays_sent_and_the_other_is_written_anew(self, provider):
+        item, _ = say("sale", SALE), say("a")
+        digest = close()
+        row = OutboxMessage.objects.get(channel="push")
+        row.delete()
+        work()
+
+        assert cancel() == 1
+
+        assert ends(item) == {("email", "digested"): 1, ("push", "cancelled"): 1}
+        assert subjects(provider) == ["2 new: comments"]
+        digest.refresh_from_db()
+        assert digest.content["push"]["title"] == "a"
+
+    def test_what_has_left_stays_as_it_was(self, provider):
+        item, _ = say("sale", SALE), say("a")
+        digest = close()
+        work()
+
+        assert cancel() == 0
+
+        assert titles(digest) == ["a", "sale"]
+        assert ends(item) == {("email", "digested"): 1, ("push", "digested"): 1}
+
+    def test_what_comes_back_from_a_worker_says_what_is_left(self, provider):
+        say("a"), say("sale", SALE)
+        close()
+        provider.fail_temporarily(times=2)
+        work()
+
+        cancel()
+        OutboxMessage.objects.update(due_at=timezone.now())
+        work()
+
+        assert subjects(provider) == ["a"]
+
+    def test_a_single_message_is_taken_out_of_a_closed_digest(self, provider):
+        say("a"), say("b")
+        item = say("mistake")
+        close()
+
+        assert NotificationService().cancel(item) == 2
+        work()
+
+        assert all("mistake" not in str(message.content) for message in provider.calls)
+        with pytest.raises(AlreadyLeft):
+            NotificationService().cancel(item)
+
+    def test_every_digest_of_a_page_in_a_constant_number_of_statements(self, django_assert_max_num_queries):
+        people = factories.recipients(30)
+        for person in people:
+            say("sale", SALE, recipient=person.external_id), say("a", recipient=person.external_id)
+        close()
+
+        with django_assert_max_num_queries(40):
+            assert cancel() == 30
+
+        left = Notification.objects.filter(source="digest:comments")
+        assert [one.content["email"]["subject"] for one in left] == ["a"] * 30
+
+
+class TestPaused:
+    def test_a_closed_digest_waits_with_the_campaign_of_an_item(self, provider):
+        say("a"), say("sale", SALE)
+        digest = close()
+        hold(SALE, HoldKind.HELD)
+        holds.forget()
+
+        work()
+
+        assert provider.calls == []
+        assert {row.held_for for row in OutboxMessage.objects.all()} == {SALE}
+        assert told(digest.pk) == []
+        release(SALE)
+        holds.forget()
+        work()
+        assert subjects(provider) == ["2 new: comments"]
+
+    def test_one_without_anything_of_it_goes(self, provider):
+        factories.recipient("ben")
+        say("a"), say("b"), say("sale", SALE, recipient="ben"), say("c", recipient="ben")
+        close()
+        hold(SALE, HoldKind.HELD)
+        holds.forget()
+
+        work()
+
+        assert [message.content["subject"] for message in provider.calls if message.channel == "email"] == [
+            "2 new: comments"
+        ]
+        assert {message.recipient_key for message in provider.calls} == {
+            Notification.objects.filter(source="test").earliest("id").recipient_id.bytes
+        }
+
+
+class TestCounted:
+    @pytest.mark.parametrize("is_closed", [False, True])
+    def test_what_is_taken_out_was_skipped_once(self, is_closed):
+        item = say("sale", SALE)
+        say("a")
+        if is_closed:
+            close()
+
+        cancel()
+
+        assert counted(EventType.SKIPPED) == 2
+        assert counted(EventType.WITHDRAWN) == 2
+        assert Counter(told(item)) == {("skipped", SkipReason.DIGESTED): 2, ("withdrawn", SkipReason.CANCELLED): 2}
+        assert ends(item) == {("email", "cancelled"): 1, ("push", "cancelled"): 1}
+        now = timezone.now()
+        assert proof.verify(now - timedelta(minutes=2), now + timedelta(minutes=1)) == []
+
+    def test_what_goes_without_waiting_is_skipped_as_ever(self):
+        gathers(channels=["email", "in_app"])
+        item = say("sale", SALE)
+
+        assert cancel() == 2
+
+        assert Counter(told(item))["skipped", SkipReason.CANCELLED] == 1  # in the feed
+        assert DigestItem.objects.count() == 0
+        assert ends(item)["in_app", "cancelled"] == 1
+        assert Delivery.objects.filter(status=Status.SKIPPED).count() == 2
+
+
+def told(notification: UUID) -> list[tuple[str, str]]:
+    events = DeliveryEvent.objects.filter(delivery__notification_id=notification).order_by("id")
+    return list(events.values_list("type", "code"))
+
+
+def counted(outcome: str) -> int:
+    return MinuteCount.objects.filter(source=SALE, outcome=outcome).aggregate(n=Sum("count"))["n"]
