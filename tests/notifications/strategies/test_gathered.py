@@ -10,7 +10,7 @@ from django.utils import timezone
 from channels_app import state
 from channels_app.models import FeedCursor, FeedItem
 from notifications.choices import EventType
-from notifications.digests import closing, reading
+from notifications.digests import closing, sources
 from notifications.models import Delivery, Digest, Notification
 from notifications.services.tracking import DeliveryTracker, ProviderReceipt
 from preferences.digesting import config
@@ -142,8 +142,8 @@ class TestCategory:
 
 
 def test_a_digest_of_thousands_is_counted_whole_and_read_in_part(ann, provider, monkeypatch):
-    monkeypatch.setattr(reading, "PAGE", 10)
-    monkeypatch.setattr(reading, "_NEXT", "FETCH 10 FROM digest_items")
+    monkeypatch.setattr(sources, "PAGE", 10)
+    monkeypatch.setattr(sources, "_NEXT", "FETCH 10 FROM digest_items")
     factories.category("orders", digest_mode="fixed", digest_window_seconds=60)
     sent = [send(content={"title": f"No. {n}", "body": "x"}, channels=["email"]) for n in range(45)]
     Notification.objects.filter(pk=sent[44].id).update(cancelled_at=timezone.now())
