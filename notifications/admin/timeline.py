@@ -15,7 +15,7 @@ from core import ids
 from notifications import summaries
 from notifications.admin import looks
 from notifications.choices import Channel, EventType, Status
-from notifications.explain.past import due
+from notifications.explain.past import Next, due
 from notifications.models import Delivery, DeliveryEvent, Notification
 from notifications.services.deduplication import first_of
 from notifications.strategies import telling
@@ -72,6 +72,7 @@ def cards(notification: Notification, recipient: Recipient | None, *, only: UUID
         events.setdefault(event.delivery_id, []).append(event)
     devices = DeviceToken.objects.in_bulk([d.device_token_id for d in deliveries if d.device_token_id])
     asked, next_time = summaries.requests(deliveries), due(deliveries)
+    paused = {id for id, scheduled in next_time.items() if scheduled.held_by}
     outlooks = telling.outlook(notification, deliveries if only is None else deliveries_of([notification]))
     order = {channel.value: position for position, channel in enumerate(Channel)}
     deliveries.sort(key=lambda delivery: (order[delivery.channel], delivery.pk))
@@ -87,7 +88,7 @@ def cards(notification: Notification, recipient: Recipient | None, *, only: UUID
                 *_steps(notification, delivery, events.get(delivery.pk, []), str(asked.get(delivery.pk, ""))),
                 *(
                     _turn(outlooks[delivery.pk])
-                    if delivery.pk in outlooks
+                    if delivery.pk in outlooks and delivery.pk not in paused
                     else _waiting(notification, delivery, next_time.get(delivery.pk), events.get(delivery.pk, []))
                 ),
             ],
@@ -182,19 +183,30 @@ def _turn(outlook: Outlook) -> list[Step]:
 
 
 def _waiting(
-    notification: Notification, delivery: Delivery, due_at: datetime | None, events: Sequence[DeliveryEvent]
+    notification: Notification, delivery: Delivery, scheduled: Next | None, events: Sequence[DeliveryEvent]
 ) -> list[Step]:
     """What a delivery that has not ended is doing now."""
     if delivery.status == Status.SENDING:
         return [Step("With a worker", "live", None, detail="Claimed; waiting for the provider's answer.")]
     if delivery.status != Status.QUEUED:
         return []
+    title, detail = _why(notification, delivery, scheduled, events)
+    return [Step(title, "live", None, detail=detail)]
+
+
+def _why(
+    notification: Notification, delivery: Delivery, scheduled: Next | None, events: Sequence[DeliveryEvent]
+) -> tuple[str, str]:
+    """What a queued delivery waits for: a title, and more about it."""
+    if scheduled and scheduled.held_by:
+        return "Paused", f"It leaves when {scheduled.held_by} goes on."
     held = bool(events) and events[-1].type == EventType.HELD
     if notification.send_at is not None and notification.send_at > timezone.now() and not held:
-        return [Step("Waiting for its time", "live", None)]
-    when = f"Due {naturaltime(due_at)}, at {due_at:%H:%M:%S}. " if due_at and due_at > timezone.now() else ""
+        return "Waiting for its time", ""
+    at = scheduled.at if scheduled else None
+    when = f"Due {naturaltime(at)}, at {at:%H:%M:%S}. " if at and at > timezone.now() else ""
     if delivery.tries:
-        return [Step("Waiting to be tried again", "live", None, detail=when)]
+        return "Waiting to be tried again", when
     if delivery.holds or held:
-        return [Step("Held back", "live", None, detail=f"{when}It goes on by itself; no attempt is used up.")]
-    return [Step("Waiting for a worker", "live", None, detail=when)]
+        return "Held back", f"{when}It goes on by itself; no attempt is used up."
+    return "Waiting for a worker", when

@@ -37,20 +37,26 @@ def digest(case: Case) -> Check | None:
     if waiting:
         seen["Waits with"] = f"{waiting.count:,} others" if waiting.count != 1 else "1 other"
     says = f"It would be gathered into a digest that is sent on {day(until)}."
+    expires_at = case.went.draft.expires_at
+    if expires_at is not None and expires_at <= until:
+        says += f" It expires before that, on {day(expires_at)}, and would be left out."
     return Check(
         gate="digest", verdict=Verdict.SKIP, says=says, code=SkipReason.DIGESTED.value, seen=seen, sources=sources,
         until=until,
     )  # fmt: skip
 
 
-def told(details: Iterable[str]) -> str:
-    """Of a delivery's events: into which digest it went, and when that leaves or left."""
+def told(details: Iterable[str], expires_at: datetime | None) -> str:
+    """Of a delivery's events: into which digest it went, and when that leaves or left; or that it was left out, as it
+    had expired by then."""
     id = digest_in(details)
     found = Digest.objects.filter(pk=id).first() if id is not None else None
     if found is None:
         return ""
     if found.state == DigestState.OPEN:
         return f" It leaves on {day(found.closes_at)}."
+    if expires_at is not None and found.closed_at is not None and expires_at <= found.closed_at:
+        return f" It had expired on {day(expires_at)}, before that left, and was left out."
     if found.notification_id is None:
         return " There was nothing left to send of it."
     return f" It left on {day(found.closed_at)} as {found.notification_id}."

@@ -1,6 +1,7 @@
 """What would become of a draft if it were sent now: a rehearsal, told gate by gate and in one sentence."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from notifications.choices import Channel
 from notifications.drafts import Draft
@@ -23,6 +24,7 @@ _WAITS = BEFORE.index(schedule)
 _GATES = (*BEFORE[:_WAITS], digest, *BEFORE[_WAITS:], room, *AFTER)
 _NOT_ACCEPTED = "It would not be accepted"
 _ENDS = (Verdict.SKIP, Verdict.REFUSE)
+_TIMED = frozenset({"schedule", "strategy", "quiet_hours"})
 
 
 def explain(draft: Draft, *, source: str, is_test: bool = False) -> Explanation:
@@ -47,6 +49,10 @@ def _ways(went: Rehearsal, admitted: Admitted, person: Person) -> list[Way]:
     category = admitted.terms.category
     name = Category.objects.filter(pk=category.id).values_list("name", flat=True).first() or category.slug
     cases = [Case(went, trial, person, rules, admitted, name) for trial in went.trials.values()]
+    if admitted.terms.plan is not None:
+        found = {case.channel: digest(case) for case in cases if case.trial.claims}
+        gathered = frozenset(channel for channel, check in found.items() if check and check.verdict is Verdict.SKIP)
+        cases = [replace(case, gathered=gathered) for case in cases]
     return [_way(case, standings) for case in cases]
 
 
@@ -76,8 +82,12 @@ def _way(case: Case, standings: dict[str, Standing]) -> Way:
 
 def _deciding(checks: Sequence[Check]) -> Check | None:
     """The gate at which it ends or waits; None when it goes through. What cannot be told stops nothing, and of the
-    providers only the whole chain does."""
+    providers only the whole chain does. Of what its time decides, which is known beforehand, the last to let it go."""
     stops = [check for check in checks if check.verdict in (*_ENDS, Verdict.HOLD) and check.gate != "provider"]
+    timed = [check for check in stops if check.gate in _TIMED]
+    if timed and stops[0] is timed[0]:
+        ended = next((check for check in timed if check.verdict in _ENDS), None)
+        return ended or max(timed, key=lambda check: (check.until is not None, check.until))
     return stops[0] if stops else None
 
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 from django.utils import timezone
 
 from core.statements import StatementTooSlow, bounded
-from notifications import selectors
+from notifications import selectors, sources
 from notifications.choices import Channel, EventType, HoldReason, SkipReason, Status
 from notifications.drafts import Draft
 from notifications.explain.digests import told
@@ -24,6 +25,16 @@ from notifications.words import words
 
 #: The outbox is searched for when a delivery is due next; of a big backlog that would take long.
 _DUE_TIMEOUT_MS = 300
+#: Rows that are read of a lane: a person has 20 devices, and few deliveries are in the outbox more than twice.
+_MOST_ROWS = 100
+
+
+class Next(NamedTuple):
+    """When the outbox has a delivery next. `held_by`: the name of the paused source that it waits for, else empty; then
+    `at` is when it is looked at again, should nobody release it."""
+
+    at: datetime
+    held_by: str = ""
 
 
 def look_back(notification_id: UUID) -> Past | None:
@@ -33,10 +44,13 @@ def look_back(notification_id: UUID) -> Past | None:
         return None
     row = found.notification
     next_time = due(found.deliveries)
+    paused = {id for id, scheduled in next_time.items() if scheduled.held_by}
     fates = tuple(_fate(row, one, found.events.get(one.id, []), next_time.get(one.id)) for one in found.deliveries)
     outlooks = telling.outlook(row, found.deliveries)
     fates = tuple(
-        msgspec.structs.replace(fate, says=_WAITS + ahead.says) if (ahead := outlooks.get(fate.delivery_id)) else fate
+        msgspec.structs.replace(fate, says=_WAITS + ahead.says, until=ahead.until)
+        if (ahead := outlooks.get(fate.delivery_id)) and fate.delivery_id not in paused
+        else fate
         for fate in fates
     )
     return Past(
@@ -87,8 +101,11 @@ def _gone(row: Notification, gate: str, says: str) -> Explanation:
     )  # fmt: skip
 
 
-def _fate(row: Notification, delivery: Delivery, events: Sequence[DeliveryEvent], until: datetime | None) -> Fate:
+def _fate(row: Notification, delivery: Delivery, events: Sequence[DeliveryEvent], scheduled: Next | None) -> Fate:
     last = events[-1] if events else None
+    until, says = (scheduled.at, "") if scheduled else (None, "")
+    if scheduled and scheduled.held_by:
+        until, says = None, f"{_WAITS}{scheduled.held_by} is paused, and it leaves when that goes on."
     if until is None and row.send_at and row.send_at > timezone.now() and delivery.status == Status.QUEUED:
         until = row.send_at
     return Fate(
@@ -96,19 +113,23 @@ def _fate(row: Notification, delivery: Delivery, events: Sequence[DeliveryEvent]
         channel=delivery.channel,
         status=delivery.status,
         code=delivery.skip_reason or delivery.error_code or (last.code if last else ""),
-        says=_says(delivery, events, until),
+        says=says or _says(delivery, events, until, row.expires_at),
         provider=delivery.provider or (last.provider if last else ""),
         at=last.at if last else delivery.created_at,
         until=until,
     )
 
 
-def _says(delivery: Delivery, events: Sequence[DeliveryEvent], until: datetime | None) -> str:
+def _says(
+    delivery: Delivery, events: Sequence[DeliveryEvent], until: datetime | None, expires_at: datetime | None
+) -> str:
     status = Status(delivery.status)
     last = events[-1] if events else None
     if status is Status.SKIPPED:
         first = first_of(event.detail for event in events)
-        digested = told(event.detail for event in events) if delivery.skip_reason == SkipReason.DIGESTED else ""
+        digested = ""
+        if delivery.skip_reason == SkipReason.DIGESTED:
+            digested = told((event.detail for event in events), expires_at)
         if delivery.skip_reason == SkipReason.NOT_NEEDED and last is not None and last.detail:
             return f"{words(delivery.skip_reason)} {last.detail}"
         return words(delivery.skip_reason) + (f" The first was {first}." if first else "") + digested
@@ -147,22 +168,25 @@ def _waiting(delivery: Delivery, last: DeliveryEvent | None, until: datetime | N
     return "It waits for a worker. If it waits for long, nobody may be serving this channel."
 
 
-def due(deliveries: Sequence[Delivery]) -> dict[UUID, datetime]:
+def due(deliveries: Sequence[Delivery]) -> dict[UUID, Next]:
     """When the outbox has each of these next, of one notification; those are missing that are not there, and all of a
-    lane where too much is to be looked through. A query per lane."""
-    found: dict[UUID, datetime] = {}
+    lane where too much is to be looked through. A query per lane. One that was brought forward is there twice: what
+    comes first counts."""
+    found: dict[UUID, tuple[datetime, str | None]] = {}
     waiting = [one for one in deliveries if one.status == Status.QUEUED]
     for channel, priority in dict.fromkeys((one.channel, one.priority) for one in waiting):
         wanted = {one.pk for one in waiting if one.channel == channel}
         lane = OutboxMessage.objects.filter(channel=channel, priority=priority, delivery_ids__overlap=list(wanted))
         try:
             with bounded(_DUE_TIMEOUT_MS):
-                rows = list(lane.order_by("-due_at").values_list("delivery_ids", "due_at")[: len(wanted)])
+                rows = list(lane.order_by("due_at").values_list("delivery_ids", "due_at", "held_for")[:_MOST_ROWS])
         except StatementTooSlow:
             continue
-        for ids, at in rows:
-            found.update((id, at) for id in wanted.intersection(ids))
-    return found
+        for ids, at, held_for in rows:
+            for id in wanted.intersection(ids):
+                found.setdefault(id, (at, held_for))
+    names = sources.names(sorted({source for _, source in found.values() if source}))
+    return {id: Next(at, names[source].label if source else "") for id, (at, source) in found.items()}
 
 
 _WAITS = "It waits: "

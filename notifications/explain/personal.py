@@ -29,7 +29,8 @@ _CACHE = Source(Store.REDIS, "preference cache")
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One channel of a rehearsal, with what is needed to tell of it."""
+    """One channel of a rehearsal, with what is needed to tell of it. `gathered` are the channels on which it would wait
+    for a digest."""
 
     went: Rehearsal
     trial: Trial
@@ -37,6 +38,7 @@ class Case:
     rules: Rules
     admitted: Admitted
     category_name: str
+    gathered: frozenset[str] = frozenset()
 
     @property
     def channel(self) -> str:
@@ -53,6 +55,21 @@ class Case:
     @property
     def category(self) -> CategoryInfo:
         return self.admitted.terms.category
+
+    @property
+    def turn(self) -> timedelta:
+        """How long after the start its step is due: of the channels that take part, which what is gathered does not."""
+        plan = self.admitted.terms.plan
+        if plan is None:
+            return timedelta()
+        trials = self.went.trials.items()
+        usable = tuple(name for name, trial in trials if trial.claims and name not in self.gathered)
+        return timedelta(seconds=delays(plan, usable).get(self.channel, 0))
+
+    @property
+    def due(self) -> datetime:
+        """When it would leave if nothing held it."""
+        return max(self.went.now, self.went.draft.send_at or self.went.now) + self.turn
 
 
 def preference(case: Case) -> Check:
@@ -184,13 +201,14 @@ def strategy(case: Case) -> Check | None:
         Store.POSTGRESQL, "preferences_category", str(case.category.id)
     )  # fmt: skip
     seen = {"Strategy": str(Strategy(plan.strategy).label)}
-    usable = tuple(dict.fromkeys(name for name, trial in case.went.trials.items() if trial.claims))
-    wait = delays(plan, usable).get(case.channel, 0)
-    if not wait:
+    if not case.turn:
         return _passed("strategy", f"{case.label} comes first.", seen, [source])
-    until = max(now, draft.send_at or now) + timedelta(seconds=wait)
+    until = case.due
+    says = promise(plan, case.channel, until, now)
+    if draft.expires_at is not None and draft.expires_at <= until:
+        says += f" It expires before that, on {day(draft.expires_at)}."
     return Check(
-        gate="strategy", verdict=Verdict.HOLD, says=promise(plan, case.channel, until, now),
+        gate="strategy", verdict=Verdict.HOLD, says=says,
         code=HoldReason.ITS_TURN.value, seen=seen, sources=(source,), until=until,
     )  # fmt: skip
 
@@ -212,8 +230,7 @@ def quiet_hours(case: Case) -> Check:
             "Critical messages do" if category.waits_for_quiet_hours else f"{case.category_name} does"
         )  # fmt: skip
         return _passed("quiet_hours", f"{who} not wait for quiet hours.", seen, sources)
-    draft, now = case.went.draft, case.went.now
-    held = quiet.hold(hours, max(draft.send_at or now, now), draft.expires_at, 0.0)
+    held = quiet.hold(hours, case.due, case.went.draft.expires_at, 0.0)
     if held is None:
         return _passed("quiet_hours", "It is not quiet for them when it is due.", seen, sources)
     if held.skip:

@@ -23,8 +23,9 @@ PATIENCE_SECONDS = 120.0
 LOOK_SECONDS = 15.0
 #: Quiet hours move a step by this at most: one night. Who is not free for as long as a step waits gets it the next.
 LULL_SHIFT = timedelta(hours=26)
-#: A channel finds a later one being sent at this moment: whoever is in the provider's hands must answer first.
-BLINK_SECONDS = 3.0
+#: A channel finds a later one being sent at this moment: whoever is in the provider's hands must answer first. Twice as
+#: long each time: its worker may be lost, and nobody may be serving its lane.
+BLINK_SECONDS, LONGEST_BLINK_SECONDS = 3.0, 60.0
 
 _IN_APP = Channel.IN_APP.value
 _SENDING, _SENT, _DELIVERED = Status.SENDING.value, Status.SENT.value, Status.DELIVERED.value
@@ -67,10 +68,12 @@ class Found(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """Without anything: it goes out. `until`: not before then. `found`: not any more."""
+    """Without anything: it goes out. `until`: not before then, when it is asked again. `found`: not any more. `latest`:
+    it goes out then whatever becomes of the channel before it; None where that is `until`, or nobody can tell."""
 
     until: datetime | None = None
     found: Found | None = None
+    latest: datetime | None = None
 
 
 _GO = Decision()
@@ -172,36 +175,39 @@ def _of_first(plan: Plan, channel: str, legs: Sequence[Leg], inbox: Mapping[Key,
     position = plan.position(channel)
     later = [leg for leg in others if plan.position(leg.channel) > position]
     if any(leg.status == _SENDING for leg in later):
-        return Decision(until=times.now + timedelta(seconds=BLINK_SECONDS))
+        blink = min(LONGEST_BLINK_SECONDS, BLINK_SECONDS * 2.0 ** min(times.holds, 5))
+        return Decision(until=times.now + timedelta(seconds=blink))
     if found := _taken(later):
         return Decision(found=found)
     earlier = [leg for leg in others if plan.position(leg.channel) < position and leg.status not in _UNREACHED]
-    until = _turn(plan, earlier, legs, times) if earlier else times.now
-    return Decision(until=until) if until > times.now else _GO
+    until, latest = _turn(plan, earlier, legs, times) if earlier else (times.now, None)
+    return Decision(until=until, latest=latest) if until > times.now else _GO
 
 
 def _taken(legs: Iterable[Leg]) -> Found | None:
     return next((Found(Sign.TAKEN, leg.channel, leg.sent_at) for leg in legs if leg.status == _SENT), None)
 
 
-def _turn(plan: Plan, earlier: Sequence[Leg], legs: Sequence[Leg], times: Times) -> datetime:
-    """When the next channel goes out, while earlier ones may still deliver: a moment past means now."""
+def _turn(plan: Plan, earlier: Sequence[Leg], legs: Sequence[Leg], times: Times) -> tuple[datetime, datetime | None]:
+    """When the next channel goes out, or is asked again, while earlier ones may still deliver: a moment past means now;
+    and, where it is asked again, when it goes at the latest."""
     start, now = times.start, times.now
     wait = timedelta(seconds=plan.wait)
     slack = timedelta(seconds=min(SLACK_SECONDS, plan.wait / 2))
     unsettled = {leg.channel for leg in earlier if leg.status in _UNSETTLED}
     if not unsettled:
         until = max(leg.sent_at or start for leg in earlier) + wait
-        return until if until - slack > now else now
+        return (until if until - slack > now else now), None
     last = max(plan.position(leg.channel) for leg in earlier)
     tried = {leg.channel for leg in legs if plan.position(leg.channel) <= last and leg.status != Status.SKIPPED}
     due = start + len(tried) * wait
     if times.lull is not None:  # what it held back is given its time from there
         due = max(due, min(times.lull.cleared + len(unsettled) * wait, due + LULL_SHIFT))
     if due - slack > now:
-        return due
+        return due, None
     least = timedelta(seconds=PATIENCE_SECONDS)
     over = due + max(wait, least)
     if over <= now and not times.holds:
-        return now + least  # all of it comes late: held with its source, or behind a backlog
-    return min(now + max(timedelta(seconds=LOOK_SECONDS), min(now - due, wait)), max(now, over))
+        return now + least, None  # all of it comes late: held with its source, or behind a backlog
+    pause = max(timedelta(seconds=LOOK_SECONDS), min(now - due, wait))
+    return min(now + pause, max(now, over)), over

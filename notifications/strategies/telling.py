@@ -9,13 +9,14 @@ from django.db.models.functions import Now
 
 from notifications.choices import Channel, Status, Unless
 from notifications.models import Delivery, Notification
-from notifications.services.quiet import waits
+from notifications.services import quiet
 from notifications.strategies import standing
 from notifications.strategies.deciding import Decision, Found, Leg, Sign, Times, decide, is_hopeless
-from notifications.strategies.lulls import Lull, lull_between
+from notifications.strategies.lulls import lull_between
 from notifications.strategies.plan import Plan, of_json
 from notifications.wording import day, listed, soon
 from preferences.models import Recipient
+from preferences.quiet_hours import QuietHours
 from preferences.services import PreferencesService, quiet_of
 
 
@@ -70,24 +71,33 @@ def outlook(notification: Notification, deliveries: Sequence[Delivery]) -> Mappi
         return {}
     start = max(notification.created_at, notification.send_at or notification.created_at)
     legs = [_leg(one) for one in deliveries]
-    inbox, lull = standing.inbox(legs), _lull(notification, start, now)
+    inbox, hours = standing.inbox(legs), _hours(notification)
+    lull = lull_between(hours, start, now)
     found = {}
     for one in waiting:
         decision = decide(plan, one.channel, legs, inbox, Times(start, now, lull, one.holds))
         if (told := _outlook(plan, one.channel, legs, decision, now)) is not None:
-            found[one.pk] = told
+            found[one.pk] = _after_quiet(told, one.channel, hours, notification.expires_at)
     return found
 
 
-def _lull(notification: Notification, start: datetime, now: datetime) -> Lull | None:
+def _after_quiet(told: Outlook, channel: str, hours: QuietHours | None, expires_at: datetime | None) -> Outlook:
+    """With what quiet hours make of its time."""
+    if told.until is None or hours is None or channel == quiet.SILENT:
+        return told
+    held = quiet.hold(hours, told.until, expires_at, 0.0)
+    return told if held is None else told._replace(until=held.until, says=f"{told.says} {held.says}.")
+
+
+def _hours(notification: Notification) -> QuietHours | None:
+    """Those that this message waits for."""
     category = PreferencesService().categories_by_id({notification.category_id}).get(notification.category_id)
-    if category is None or not waits(category, notification.priority, is_test=notification.is_test):
+    if category is None or not quiet.waits(category, notification.priority, is_test=notification.is_test):
         return None
     person = Recipient.objects.filter(pk=notification.recipient_id).first()
     if person is None:
         return None
-    hours = quiet_of(person.quiet_start, person.quiet_end, person.timezone, never=person.quiet_never)
-    return lull_between(hours, start, now)
+    return quiet_of(person.quiet_start, person.quiet_end, person.timezone, never=person.quiet_never)
 
 
 def _outlook(plan: Plan, channel: str, legs: Sequence[Leg], decision: Decision, now: datetime) -> Outlook | None:
@@ -99,7 +109,8 @@ def _outlook(plan: Plan, channel: str, legs: Sequence[Leg], decision: Decision, 
     before = {step.channel for step in plan.steps[: plan.position(channel)]}
     if is_hopeless(before, legs):
         return None
-    return Outlook(decision.until, unless, promise(plan, channel, decision.until, now))
+    until = decision.latest or decision.until
+    return Outlook(until, unless, promise(plan, channel, until, now))
 
 
 def _leg(one: Delivery) -> Leg:

@@ -250,6 +250,18 @@ class TestOneAfterTheOther:
         assert went(provider) == []
         assert delivery("push").status == Status.QUEUED
 
+    def test_one_whose_later_channel_was_lost_with_its_worker_asks_less_and_less_often(self, ann, provider):
+        send(strategy=FIRST, channels=ORDER)
+        push, sms = delivery("push"), delivery("sms")
+        DeliveryTracker().claim([sms.pk.bytes], channel="sms", priority="normal")
+
+        for _ in range(8):
+            Worker().process(WorkMessage.of("push", "normal", [push.pk]))
+
+        assert went(provider) == []
+        assert waits("push") == 60
+        assert DeliveryEvent.objects.filter(delivery=push).count() == 1
+
     def test_a_lost_outbox_row_is_not_sent_early(self, ann, provider):
         send(strategy=FIRST, channels=ORDER)
         work()

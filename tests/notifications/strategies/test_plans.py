@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from notifications.attention import Attention
 from notifications.choices import Status
-from notifications.strategies.deciding import Leg, Times, decide
+from notifications.strategies.deciding import Decision, Leg, Times, decide
 from notifications.strategies.plan import Plan, decode, delays, encode
 from preferences.strategies import DEFAULT_STEPS, Refused, Step, as_json, asked, steps
 
@@ -89,4 +89,4 @@ def test_a_later_step_never_goes_out_before_its_time_while_somebody_may_yet_see(
     elif first not in {"skipped", "bounced", "failed", "dead"}:
         assert decision.until == START + timedelta(seconds=600)
     else:
-        assert decision == (None, None)
+        assert decision == Decision()

@@ -1,17 +1,20 @@
 """What a waiting step waits for, and why one was stopped: API, explanation, admin."""
 
+from datetime import timedelta
+
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from channels_app import state
 from channels_app.models import FeedCursor, FeedItem
 from notifications import explain
 from notifications.admin import timeline
 from notifications.drafts import Draft
-from notifications.models import Delivery, Notification
+from notifications.models import Delivery, Notification, OutboxMessage
 from preferences.models import Category
 from tests import factories
-from tests.notifications.strategies.harness import CONTENT, ESCALATE, delivery, pass_time, send, work
+from tests.notifications.strategies.harness import CONTENT, ESCALATE, delivery, pass_time, send, waits, work
 
 pytestmark = pytest.mark.django_db
 
@@ -104,6 +107,31 @@ class TestExplained:
 
         assert "It will not go out: Read in the inbox on " in before["email"]
         assert "Read in the inbox on " in after["email"]
+
+    def test_behind_a_stuck_channel_it_tells_when_it_goes_and_not_when_it_looks(self, ann, provider):
+        sent = send(strategy={"first": 3600}, channels=["push", "sms"])
+        OutboxMessage.objects.filter(channel="push").delete()  # its circuit is open
+        pass_time(3600)
+        work()
+
+        fates = {fate.channel: fate for fate in explain.look_back(sent.id).fates}
+
+        assert fates["sms"].says.startswith("It waits: SMS in 1 hour, unless Push has delivered by then")
+        assert timedelta(minutes=59) < fates["sms"].until - timezone.now() <= timedelta(hours=1)
+        assert waits("sms") == 15
+
+    def test_a_turn_that_comes_in_quiet_hours_tells_of_their_end(self, ann, provider, settings):
+        start = timezone.now().replace(second=0, microsecond=0) + timedelta(minutes=30)
+        end = start + timedelta(hours=2)
+        type(ann).objects.update(quiet_start=start.time(), quiet_end=end.time())
+        sent = send(strategy=ESCALATE)
+        work()
+
+        fates = {fate.channel: fate for fate in explain.look_back(sent.id).fates}
+
+        assert fates["push"].says.startswith("It waits: Push in 10 minutes, unless it is seen by then.")
+        assert "by then. Quiet until " in fates["email"].says
+        assert fates["email"].until == end
 
 
 class TestAdmin:
