@@ -104,6 +104,8 @@ CAMPAIGN_REVIEW_ABOVE = env.int("CAMPAIGN_REVIEW_ABOVE", default=1000)
 CAMPAIGN_TYPE_ABOVE = env.int("CAMPAIGN_TYPE_ABOVE", default=10_000)
 API_MAX_BODY_BYTES = env.int("API_MAX_BODY_BYTES", default=2 * 1024 * 1024)
 DATA_UPLOAD_MAX_MEMORY_SIZE = API_MAX_BODY_BYTES
+# The preferences page without JavaScript sends each switch of 200 categories twice, the admin's grid a thousand cells.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 4000
 FEED_ALLOWED_ORIGINS = env.list("FEED_ALLOWED_ORIGINS", default=[])  # other sites that embed the inbox
 FEED_TOKEN_SECONDS = env.int("FEED_TOKEN_SECONDS", default=3600)  # a page asks its service for the next one
 FEED_SOCKETS_PER_RECIPIENT = env.int("FEED_SOCKETS_PER_RECIPIENT", default=20)  # tabs, in one web process

@@ -12,6 +12,7 @@ from django.http import QueryDict
 from preferences import validation
 from preferences.centre import rhythms, words
 from preferences.centre.visitors import Visitor
+from preferences.choices import Channel
 from preferences.errors import ValidationProblem
 from preferences.models import ChangeRecord, DeviceToken
 from preferences.personal import codes, links, mail
@@ -21,8 +22,8 @@ from preferences.validation import NO_QUIET_HOURS
 
 #: Changes one person may make in a minute, so that nobody fills the history by a script. People make a handful.
 MAX_A_MINUTE = 300
-#: Switches in one form: the page's bound on categories, times the channels, and these themselves.
-MAX_SWITCHES = (words.MAX_CATEGORIES + 1) * 4
+#: Switches in one form: the page's bound on categories, all marketing and everything, times the channels.
+MAX_SWITCHES = (words.MAX_CATEGORIES + 2) * len(Channel)
 
 
 class Refused(Exception):

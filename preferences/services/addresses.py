@@ -166,7 +166,7 @@ def _keys(entries: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def _note(entries: Sequence[tuple[str, str]], before: str, after: str, trace: Trace) -> None:
-    """Into the history of everyone who has one of these addresses."""
+    """Into the history of everyone who has one of these addresses, and is not erased meanwhile."""
     emails, phones = _by_kind(entries)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -175,7 +175,8 @@ def _note(entries: Sequence[tuple[str, str]], before: str, after: str, trace: Tr
             "   FROM preferences_recipient r"
             "   CROSS JOIN LATERAL (VALUES ('email', UPPER(r.email) = ANY(%(emails)s)),"
             "                              ('sms', r.phone = ANY(%(phones)s))) AS v(channel, is_theirs)"
-            "  WHERE (UPPER(r.email) = ANY(%(emails)s) OR r.phone = ANY(%(phones)s)) AND v.is_theirs",
+            "  WHERE (UPPER(r.email) = ANY(%(emails)s) OR r.phone = ANY(%(phones)s)) AND v.is_theirs"
+            "    FOR KEY SHARE OF r",
             {
                 "batch": trace.batch,
                 "way": trace.way.value,

@@ -7,8 +7,10 @@ Looking never acts: mail scanners and previews follow every link. A bare POST ac
 import time
 
 import structlog
+from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
+from django.http.multipartparser import MultiPartParserError
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
@@ -41,11 +43,20 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
     if ask is None:
         return _page("gone", 404)
     try:
-        return _acted(ask, request.POST.get("what", "")) if request.method == "POST" else _shown(ask)
+        return _acted(ask, _wanted(request)) if request.method == "POST" else _shown(ask)
     except (OperationalError, InterfaceError):
         later = _page("later", 503)
         later["Retry-After"] = str(_RETRY_SECONDS)
         return later
+
+
+def _wanted(request: HttpRequest) -> str:
+    """What the page's own form asks for. A body that cannot be read asks for nothing besides: the address alone says
+    what is to be stopped, and a mail program may send whatever it likes with it."""
+    try:
+        return request.POST.get("what", "")
+    except (BadRequest, MultiPartParserError, SuspiciousOperation):
+        return ""
 
 
 def _shown(ask: Ask) -> HttpResponse:

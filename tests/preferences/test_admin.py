@@ -10,6 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from preferences.choices import Changed, Way
+from preferences.forms import MAX_CATEGORIES
 from preferences.models import (
     Category,
     ChangeRecord,
@@ -155,6 +156,20 @@ class TestRecipient:
         client.post(page(person), saved())
         assert not MarketingStop.objects.exists()
         assert ChangeRecord.objects.filter(subject="marketing").count() == 2
+
+    def test_a_grid_of_as_many_categories_as_it_shows_is_saved(self):
+        person = factories.recipient("ada", devices=0)
+        Category.objects.bulk_create(
+            Category(slug=f"kind-{n}", name=f"Kind {n}", purpose="marketing") for n in range(MAX_CATEGORIES)
+        )
+        client = signed_in(may="everything")
+        form = client.get(page(person)).context["adminform"].form.words
+        cells = {name: form[name].initial or "" for name in form.fields}
+
+        response = client.post(page(person), saved(**{**cells, "word-all-sms": "off"}))
+
+        assert response.status_code == 302
+        assert Preference.objects.get().channel == "sms"
 
     def test_there_is_no_yes_to_all_marketing_and_no_row_without_marketing(self):
         person = factories.recipient("ada", devices=0)

@@ -1,16 +1,19 @@
 """The history of changes: one record for each thing that changed, by every way, and gone with its person."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
 
 from core import ids
 from preferences import retention
 from preferences.choices import Way
-from preferences.models import ChangeRecord, DeviceToken, Recipient
+from preferences.models import ChangeRecord, DeviceToken, Recipient, Suppression
 from preferences.services import PreferenceChange, PreferencesService, RecipientInput, Trace
 from preferences.unsubscribing.tokens import make
 from tests import factories
@@ -50,8 +53,6 @@ def test_what_is_undone_leaves_no_record() -> None:
 
 
 def _set_and_fail() -> None:
-    from django.db import transaction
-
     with transaction.atomic():
         PreferencesService().set_preferences("ada", [PreferenceChange("offers", "email", False)])
         _ = 1 / 0
@@ -120,6 +121,23 @@ def test_it_goes_with_the_person() -> None:
     PreferencesService().erase("ada")
 
     assert records() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_bounce_beside_an_erasure_leaves_no_row_of_nobody() -> None:
+    def bounce() -> None:
+        PreferencesService().suppress("email", "ada@example.com", "hard_bounce", trace=Trace(Way.PROVIDER))
+        connection.close()
+
+    with ThreadPoolExecutor() as pool:
+        with transaction.atomic():
+            PreferencesService().erase("ada")
+            beside = pool.submit(bounce)
+            time.sleep(0.3)  # it waits for the person, who is gone when it goes on
+        beside.result(timeout=10)
+
+    assert records() == []
+    assert Suppression.objects.exists()
 
 
 def test_what_is_old_is_purged_and_zero_keeps_it(settings: Any) -> None:

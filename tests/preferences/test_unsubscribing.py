@@ -105,6 +105,35 @@ class TestPage:
         assert self.words() == [("email", "offers", False)]
         assert "You are unsubscribed" in client.get(self.url(ada, offers)).content.decode()
 
+    @pytest.mark.parametrize(
+        ("type", "body"),
+        [
+            ("multipart/form-data", b"no boundary"),
+            ("multipart/form-data; boundary=x", b"--y\r\nnothing of the kind"),
+            ("multipart/form-data; boundary=x", b"--x\r\nContent-Disposition: form-data; name=what\r\n\r\nmarketing"),
+            ("application/x-www-form-urlencoded; charset=latin-1", b"List-Unsubscribe=One-Click"),
+            ("application/x-www-form-urlencoded", b"&".join(b"a=1" for _ in range(10_000))),
+            ("application/x-www-form-urlencoded", b"a=" + b"x" * 3_000_000),
+            ("application/x-www-form-urlencoded", b"what=\x00\xff%00%ff&what[]=1"),
+            ("application/json", b'{"what": '),
+            ("text/plain", b"\x00"),
+            ("", b""),
+        ],
+    )
+    def test_whatever_a_mail_program_sends_along_the_address_says_it_all(
+        self, ada: Recipient, offers: Category, type: str, body: bytes
+    ) -> None:
+        response = Client().generic("POST", self.url(ada, offers), body, content_type=type)
+
+        assert response.status_code == 200
+        assert self.words() == [("email", "offers", False)]
+        assert not MarketingStop.objects.exists()
+
+    @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
+    def test_no_other_method_acts(self, ada: Recipient, offers: Category, method: str) -> None:
+        assert Client().generic(method, self.url(ada, offers)).status_code == 405
+        assert self.words() == []
+
     def test_what_is_required_stays(self, ada: Recipient) -> None:
         codes = factories.category("codes", is_required=True)
 
@@ -127,9 +156,6 @@ class TestPage:
             response = call(f"/u/{token}/")
             assert response.status_code == 404
             assert "does not work any more" in response.content.decode()
-
-    def test_other_methods_are_refused(self, ada: Recipient, offers: Category) -> None:
-        assert Client().put(self.url(ada, offers)).status_code == 405
 
     def test_without_a_database_it_asks_to_try_again(
         self, ada: Recipient, offers: Category, monkeypatch: pytest.MonkeyPatch
