@@ -30,7 +30,7 @@ class Suppression(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.channel} {self.address_hash[:8]} ({self.reason})"
+        return f"{self.get_channel_display()} {self.address_hash[:8]}, {self.get_reason_display()}"
 
     @staticmethod
     def hash_of(address: str) -> str:

@@ -30,12 +30,13 @@ async function save(form, fields) {
     if (!fresh) return location.reload(); // signed out, or the link has run out: what is said there says why
     underWay -= 1;
     if (underWay) return; // the last answer shows all of them
+    const fault = fresh.querySelector(".fault")?.textContent; // before its parts move into the page
     fresh.querySelector(".history")?.toggleAttribute("open", document.querySelector(".history")?.open ?? false);
     follow(document.querySelector("#centre"), fresh);
     follow(notice, page.querySelector("#notice"));
     settle();
     if (fields.get("action") === "phone" && answer.ok) document.querySelector("#code")?.focus();
-    if (!answer.ok) say(page.querySelector(".fault")?.textContent ?? "This could not be saved.");
+    if (!answer.ok) say(fault ?? "This could not be saved.");
   } catch {
     underWay -= 1;
     settle();
