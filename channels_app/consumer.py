@@ -49,6 +49,8 @@ class FeedConsumer(AsyncWebsocketConsumer):
         self.version = 0  # every change up to this version was sent,
         self.ahead: set[int] = set()  # and these beyond it
         self.counts_version = -1
+        self.states_version = 0  # of the latest states that were sent,
+        self.greeted_version = 0  # and of the latest hello
         self.watchdog: asyncio.TimerHandle | None = None
 
     # --- the frame around it ------------------------------------------------------------------------------------
@@ -172,7 +174,10 @@ class FeedConsumer(AsyncWebsocketConsumer):
     # --- what the channel layer says ---------------------------------------------------------------------------
 
     async def feed_items(self, message: Mapping[str, Any]) -> None:
-        """New items; see `channels_app.provider.announce`."""
+        """New items; see `channels_app.provider.announce`. What was overtaken by a change of states (of all that were
+        unread, for example) may be among what that change was about, so it is read anew."""
+        if message["version"] < self.states_version:
+            await self._fill_gap()
         for seq, frame in message["items"]:
             if seq > self.last_seq + 1:
                 await self._fill_gap()
@@ -182,7 +187,13 @@ class FeedConsumer(AsyncWebsocketConsumer):
         await self._settle(message)
 
     async def feed_state(self, message: Mapping[str, Any]) -> None:
-        """States changed in some tab; see `channels_app.state`."""
+        """States changed in some tab; see `channels_app.state`. Of two that came in the wrong order nobody can tell
+        which holds, so the client is told to look."""
+        if message["version"] <= self.greeted_version:
+            return  # what the client reads after a hello is younger
+        if message["version"] < self.states_version:
+            return await self._greet(catch_up.Place(self._me(), after=self.last_seq))
+        self.states_version = message["version"]
         await self._say(message["frame"])
         await self._settle(message)
 
@@ -223,6 +234,7 @@ class FeedConsumer(AsyncWebsocketConsumer):
 
     async def _hello(self, missed: catch_up.Missed) -> None:
         self.version = self.counts_version = missed.counts.version
+        self.greeted_version = self.version
         self.ahead = {version for version in self.ahead if version > self.version}
         await self._say(frames.hello(missed.counts, missed.latest, reset=missed.reset))
 

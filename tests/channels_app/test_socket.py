@@ -15,7 +15,7 @@ from django.contrib.auth.models import User
 from django.contrib.sessions.backends.cached_db import SessionStore
 from django.test import Client, override_settings
 
-from channels_app import identity, limits, live, store, tickets
+from channels_app import identity, limits, live, state, store, tickets
 from channels_app.consumer import FeedConsumer
 from channels_app.models import FeedItem
 from channels_app.provider import announce
@@ -254,6 +254,46 @@ async def test_a_publication_that_overtakes_another_does_not_reorder_the_feed(ta
     assert await mine.quiet()
 
 
+async def test_an_item_overtaken_by_read_all_arrives_as_read(tab: Open, person: Recipient) -> None:
+    """The worker has committed it and not yet told of it when somebody marks everything as read."""
+    mine = await tab()
+    await mine.hear("hello")
+    stored = await in_db(_store_only)(message(person, "Just now"))
+
+    await in_db(state.read_all)(person.id)
+    await mine.hear("update", "counts")
+    await in_db(announce)(stored)
+
+    [frame] = await mine.hear("item")
+    assert frame["item"]["title"] == "Just now"
+    assert frame["item"]["read_at"] is not None
+    assert await mine.quiet()
+
+
+async def test_states_told_in_the_wrong_order_make_the_client_look(
+    tab: Open, person: Recipient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two web processes commit read, then unread, and publish them the other way round."""
+    await in_db(deliver)(message(person))
+    item = await in_db(FeedItem.objects.get)()
+    mine = await tab(query="?since=1")
+    await mine.hear("hello")
+    told: list[Any] = []
+    with monkeypatch.context() as held:
+        held.setattr(live, "publish", told.append)
+        await in_db(state.change)(person.id, "read", [item.id])
+        await in_db(state.change)(person.id, "unread", [item.id])
+    read, unread = told
+
+    await in_db(live.publish)(unread)
+    await mine.hear("update", "counts")
+    await in_db(live.publish)(read)
+
+    [again] = await mine.hear("hello")
+    assert again["counts"]["unread"] == 1
+    assert await mine.quiet()
+
+
 async def test_an_item_that_was_never_published_arrives_with_the_next_one(tab: Open, person: Recipient) -> None:
     """The worker died between its commit and its publication."""
     mine = await tab()
@@ -356,12 +396,13 @@ async def test_counts_of_an_earlier_state_never_follow_those_of_a_later_one(tab:
     late = {
         "type": "feed.state",
         "frame": '{"type":"update","items":[]}',
-        "version": 1,
+        "version": 5,
         "counts": "{}",
         "counts_version": 1,
     }
 
     await in_db(live.publish)({person.id: late})
+    await in_db(live.publish)({person.id: {**late, "version": 1}})  # and of before the hello all is known
 
     await mine.hear("update")
     assert await mine.quiet()
