@@ -15,7 +15,7 @@ from core.content_policy import HEADER, policy
 from preferences.models import Recipient
 
 #: What the page's two elements load by themselves, told of ahead, or each would be found in the one before it.
-_MODULES = ("client", "socket", "dom", "strings", "panel", "list", "rows", "title")
+_MODULES = ("client", "socket", "dom", "strings", "panel", "chips", "list", "rows", "title")
 
 
 @require_GET

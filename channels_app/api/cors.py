@@ -7,6 +7,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
+from django.utils.http import http_date
 
 from channels_app.handshake import allowed_origins
 
@@ -21,9 +22,11 @@ class CrossOrigin:
         answer = _no_content if preflight else super().dispatch  # type: ignore[misc]  # of the view this is mixed into
         response = answer(request, *args, **kwargs)
         patch_vary_headers(response, ["Origin"])
+        response.headers.setdefault("Date", http_date())  # daphne sends none, and pages tell the time by it
         origin = request.headers.get("Origin", "")
         if origin.lower() in allowed_origins():
             response["Access-Control-Allow-Origin"] = origin
+            response["Access-Control-Expose-Headers"] = "Date"
             if preflight:
                 response["Access-Control-Allow-Methods"] = "GET, POST"
                 response["Access-Control-Allow-Headers"] = "authorization, content-type"

@@ -25,8 +25,8 @@ def stranger(transactional_db: None) -> Recipient:
 
 
 def message(person: Recipient, title: str = "Hello", *, delivery: UUID | None = None, **fields: Any) -> OutboundMessage:
-    """A rendered in_app message; `content` fields beside the title by keyword."""
-    metadata = fields.pop("metadata", {})
+    """A rendered in_app message; `content` fields beside the title by keyword, and `metadata` and `category`."""
+    metadata, category = fields.pop("metadata", {}), fields.pop("category", "orders")
     return OutboundMessage(
         delivery_key=(delivery or uuid7()).bytes,
         notification_key=uuid7().bytes,
@@ -34,7 +34,7 @@ def message(person: Recipient, title: str = "Hello", *, delivery: UUID | None = 
         channel="in_app",
         address=person.external_id,
         content={"title": title, **fields},
-        category="orders",
+        category=category,
         metadata=metadata,
     )
 

@@ -1,5 +1,6 @@
 """The feed API: as the recipient in person, and the token by which a service lets them."""
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django.utils.http import parse_http_date
 
 from channels_app import identity, state, store
 from channels_app.api import shapes
@@ -284,6 +286,9 @@ def test_an_allowed_site_may_call_from_its_pages_and_others_may_not(
         assert "Access-Control-Allow-Credentials" not in answer.headers
     assert "Access-Control-Allow-Origin" not in foreign.headers
     assert "Origin" in foreign.headers["Vary"]
+    # A page whose clock is off goes by ours.
+    assert allowed.headers["Access-Control-Expose-Headers"] == "Date"
+    assert abs(parse_http_date(allowed.headers["Date"]) - time.time()) < 5
 
 
 # --- delivered = shown or fetched ------------------------------------------------------------------------------------

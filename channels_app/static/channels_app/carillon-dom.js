@@ -1,8 +1,8 @@
-// What <carillon-inbox> is drawn with: elements of text only, icons, and links that lead where a link may lead.
+// What <carillon-inbox> is drawn with.
 
 import { ICONS } from "./carillon-strings.js";
 
-/** An element; strings among the children become text nodes, never markup. */
+/** An element; strings become text, never markup. */
 export function h(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -12,6 +12,14 @@ export function h(tag, properties = {}, ...children) {
   element.append(...children.filter((child) => child !== null));
   return element;
 }
+
+/** Make `nodes` the children; those that stay where they are keep the focus. */
+export function arrange(root, nodes) {
+  for (const child of [...root.children]) if (!nodes.includes(child)) child.remove();
+  nodes.forEach((node, index) => root.children[index] === node || root.insertBefore(node, root.children[index] ?? null));
+}
+
+export const frame = () => new Promise((next) => (document.hidden ? setTimeout(next) : requestAnimationFrame(next)));
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -33,7 +41,6 @@ export function safeLink(link) {
   }
 }
 
-/** The sender's icon, or the category's first letter. */
 export function face(item) {
   const letter = label(item.category).slice(0, 1);
   const source = item.icon.length > 16 || item.icon.startsWith("/") ? safeLink(item.icon) : null;
@@ -54,5 +61,4 @@ export const label = (slug) => (slug.charAt(0).toUpperCase() + slug.slice(1)).re
 
 export const language = () => document.documentElement.lang || undefined;
 
-/** A weekday and a time. */
 export const clock = (moment) => moment.toLocaleString(language(), { weekday: "short", hour: "numeric", minute: "2-digit" });

@@ -1,9 +1,18 @@
-// A small menu beside a button, and the moments to snooze until.
+// A small menu beside a button, and the one of the moments to snooze until.
 
-import { h } from "./carillon-dom.js";
+import { serverNow } from "./carillon-client.js";
+import { clock, h } from "./carillon-dom.js";
+import { strings } from "./carillon-strings.js";
 
-/** Moments ahead of `now`: in an hour, this evening while it lies ahead, tomorrow morning, Monday morning. */
-export function snoozeTimes(now = new Date()) {
+const snoozeTimes = { hour: "In an hour", evening: "This evening", tomorrow: "Tomorrow", week: "Next week", ...strings.snoozeTimes };
+
+/** Ask until when; `until(moment)` is told. */
+export function snoozeMenu(anchor, name, until) {
+  openMenu(anchor, name, Object.entries(momentsAhead()).map(([name, moment]) => [snoozeTimes[name], clock(moment), () => until(moment)]));
+}
+
+/** In an hour, this evening while it lies ahead, tomorrow morning, Monday morning. */
+function momentsAhead(now = serverNow()) {
   const at = (days, hour) => new Date(now.getFullYear(), now.getMonth(), now.getDate() + days, hour);
   const times = { hour: new Date(now.getTime() + 3_600_000) };
   if (now.getHours() < 17) times.evening = at(0, 18);
@@ -13,11 +22,12 @@ export function snoozeTimes(now = new Date()) {
 }
 
 /** `entries`: [words, smaller words, what to do]. Escape, Tab and a press elsewhere close it; focus goes back. */
-export function openMenu(root, anchor, name, entries) {
+export function openMenu(anchor, name, entries) {
+  const root = anchor.getRootNode();
   const close = (back = true) => {
     removeEventListener("pointerdown", outside, true);
     removeEventListener("scroll", away, true);
-    anchor.setAttribute("aria-expanded", "false");
+    anchor.ariaExpanded = "false";
     menu.remove();
     if (back) anchor.focus();
   };
@@ -43,7 +53,7 @@ export function openMenu(root, anchor, name, entries) {
   const rtl = getComputedStyle(anchor).direction === "rtl";
   menu.style.left = `${Math.max(8, Math.min(rtl ? left : right - width, innerWidth - width - 8))}px`;
   menu.style.top = `${bottom + height + 8 > innerHeight ? Math.max(8, top - height - 4) : bottom + 4}px`;
-  anchor.setAttribute("aria-expanded", "true");
+  anchor.ariaExpanded = "true";
   buttons[0].focus({ preventScroll: true });
   addEventListener("pointerdown", outside, true);
   addEventListener("scroll", away, true);

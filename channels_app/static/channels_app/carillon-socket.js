@@ -1,21 +1,18 @@
-// One socket of the feed: opened, kept alive, and opened again. Part of carillon-client.js.
+// One socket of the feed: opened, kept alive, and opened again.
 
 const PING_MS = 25_000; // the server drops who is silent for 150 s; hidden tabs get a timer a minute
-const PONG_MS = 10_000; // no answer for so long: the connection is dead, whatever the browser thinks
-const ACK_FRAMES = 100; // answer at least every hundred frames, or the server takes us for a slow reader
+const PONG_MS = 10_000; // no answer for so long: it is dead, whatever the browser thinks
+const ACK_FRAMES = 100; // or the server takes us for a slow reader
 const BACKOFF_MS = 500;
 const BACKOFF_CAP_MS = 30_000;
-const POLL_MS = 15_000; // while there is no socket, the lists are read again this often at most
+const WAKING = ["online", "offline", "visibilitychange"];
+const POLL_AFTER = 5; // attempts: from here on they are so far apart that each may read the lists again
 
-// Close codes of the server. After the first two, trying again cannot help.
+// Close codes of the server.
 const FORBIDDEN = 4403;
 const UNAUTHENTICATED = 4401;
 const TOO_MANY = 4429;
 
-/**
- * `feed` is whom it serves: `baseUrl`, `hasToken()`, `ticket()` for the next socket, `since()` to catch up from, `renew()` for
- * another token; and who is told: `hear(frame)`, `setStatus(status)`, `resync()` while there is no socket.
- */
 export class FeedSocket {
   #feed;
   #socket = null;
@@ -24,7 +21,6 @@ export class FeedSocket {
   #attempt = 0;
   #turn = 0;
   #heard = 0;
-  #polledAt = 0;
   #timers = {};
 
   constructor(feed) {
@@ -34,15 +30,13 @@ export class FeedSocket {
   start() {
     if (this.#running) return;
     this.#running = true;
-    for (const type of ["online", "offline"]) addEventListener(type, this.#wake);
-    document.addEventListener("visibilitychange", this.#wake);
+    for (const type of WAKING) addEventListener(type, this.#wake);
     this.restart();
   }
 
   stop() {
     this.#running = false;
-    for (const type of ["online", "offline"]) removeEventListener(type, this.#wake);
-    document.removeEventListener("visibilitychange", this.#wake);
+    for (const type of WAKING) removeEventListener(type, this.#wake);
     Object.values(this.#timers).forEach(clearTimeout);
     this.#drop();
   }
@@ -65,20 +59,12 @@ export class FeedSocket {
     clearTimeout(this.#timers.retry);
     this.#drop();
     const turn = ++this.#turn;
-    const protocols = [];
-    if (this.#feed.hasToken()) {
-      try {
-        protocols.push("carillon.feed", await this.#feed.ticket());
-      } catch (error) {
-        if (turn !== this.#turn || !this.#running) return;
-        return error.status === 401 ? this.#end("unauthorized") : this.#lost(0); // there was no fresh token to be had
-      }
-      if (turn !== this.#turn || !this.#running) return; // another connect, or a stop, came meanwhile
-    }
-    const url = new URL(`${this.#feed.baseUrl.replace(/^http/, "ws")}/ws/feed/`);
-    const since = this.#feed.since();
-    if (since !== null) url.searchParams.set("since", since);
-    const socket = (this.#socket = new WebSocket(url, protocols));
+    const ticket = await this.#feed.ticket().catch((error) => error);
+    if (turn !== this.#turn || !this.#running) return;
+    if (ticket instanceof Error) return ticket.status === 401 ? this.#end("unauthorized") : this.#lost(0);
+    const { since } = this.#feed;
+    const url = `${this.#feed.baseUrl.replace(/^http/, "ws")}/ws/feed/${since === null ? "" : `?since=${since}`}`;
+    const socket = (this.#socket = new WebSocket(url, ticket ? ["carillon.feed", ticket] : []));
     socket.onmessage = (event) => socket === this.#socket && this.#hear(JSON.parse(event.data));
     socket.onclose = (event) => socket === this.#socket && this.#lost(event.code);
   }
@@ -86,17 +72,15 @@ export class FeedSocket {
   #drop() {
     const socket = this.#socket;
     this.#socket = null;
-    for (const name of ["ping", "pong", "stable"]) clearTimeout(this.#timers[name]);
+    for (const name of ["ping", "pong"]) clearTimeout(this.#timers[name]);
     socket?.close();
   }
 
   #hear(frame) {
     clearTimeout(this.#timers.pong);
     if (++this.#heard % ACK_FRAMES === 0) this.#ping();
-    if (frame.type === "hello") {
-      this.#timers.stable = setTimeout(() => (this.#attempt = 0), PONG_MS);
-      this.#schedulePing();
-    }
+    if (frame.type === "hello") this.#timers.ping = setInterval(() => this.#ping(), PING_MS);
+    if (frame.type === "pong") this.#attempt = 0;
     this.#feed.hear(frame);
   }
 
@@ -109,13 +93,10 @@ export class FeedSocket {
     this.#drop();
     if (code === FORBIDDEN) return this.#end("forbidden");
     // With a token the next ticket tells: what ran out may have been the ticket alone.
-    if (code === UNAUTHENTICATED && !this.#feed.hasToken() && !(await this.#feed.renew())) return this.#end("unauthorized");
+    if (code === UNAUTHENTICATED && !this.#feed.token && !(await this.#feed.renew())) return this.#end("unauthorized");
     if (!this.#running) return;
     this.#feed.setStatus("offline");
-    if (this.#attempt > 0 && Date.now() - this.#polledAt > POLL_MS) {
-      this.#polledAt = Date.now();
-      this.#feed.resync();
-    }
+    if (this.#attempt === 1 || this.#attempt > POLL_AFTER) this.#feed.resync();
     const window = Math.min(BACKOFF_CAP_MS, BACKOFF_MS * 2 ** this.#attempt++);
     const wait = code === TOO_MANY ? BACKOFF_CAP_MS : Math.random() * window; // full jitter
     clearTimeout(this.#timers.retry);
@@ -124,19 +105,11 @@ export class FeedSocket {
 
   #wake = ({ type }) => {
     if (this.#over) return;
-    if (type === "offline") this.#lost(0); // what is left of the socket says nothing any more
+    if (type === "offline") this.#lost(0);
     else if (document.hidden) return;
     else if (type === "online" || !this.#socket) this.restart();
     else this.#ping();
   };
-
-  #schedulePing() {
-    clearTimeout(this.#timers.ping);
-    this.#timers.ping = setTimeout(() => {
-      this.#ping();
-      this.#schedulePing();
-    }, PING_MS);
-  }
 
   #ping() {
     if (!this.isOpen) return;

@@ -1,4 +1,4 @@
-// The words and pictures of <carillon-inbox>. Words can be changed before the first element is made.
+// The words and pictures of <carillon-inbox>. Words of modules that come later stand there; `strings` replaces those, too.
 
 export const strings = {
   title: "Notifications",
@@ -8,47 +8,20 @@ export const strings = {
   snoozed: "Snoozed",
   archived: "Archived",
   readAll: "Mark all as read",
-  markRead: "Mark as read",
-  markUnread: "Mark as unread",
-  archive: "Archive",
-  unarchive: "Move back to inbox",
-  snooze: "Snooze",
   actions: "More actions",
-  wake: "Wake now",
-  snoozeTimes: { hour: "In an hour", evening: "This evening", tomorrow: "Tomorrow", week: "Next week" },
   until: (moment) => `Until ${moment}`,
   views: "Views",
   categories: "Categories",
   days: { today: "Today", yesterday: "Yesterday", earlier: "Earlier" },
-  more: (count) => `${count} more like this`,
-  less: "Show less",
-  dismiss: "Dismiss",
-  emptyTitle: { all: "You’re all caught up", unread: "Nothing unread", snoozed: "Nothing is asleep", archived: "The archive is empty" },
-  emptyText: {
-    all: "New notifications appear here the moment they are sent.",
-    unread: "Everything here has been read.",
-    snoozed: "What you snooze waits here and comes back at its time.",
-    archived: "What you archive is kept here.",
-  },
   errorTitle: "Notifications could not be loaded",
-  errorText: "Check your connection.",
-  retry: "Try again",
   offline: "Reconnecting…",
   unauthorized: "Your session has ended. Sign in again to see new notifications.",
   forbidden: "This site is not allowed to show notifications.",
   failed: "That did not work. Try again.",
-  arrived: (title) => `New notification: ${title}`,
   now: "now",
 };
 
 export const ICONS = {
   bell: "M6 9.5a6 6 0 0 1 12 0c0 3.9 1.2 5.6 2 6.5H4c.8-.9 2-2.6 2-6.5zM10 19.5a2.1 2.1 0 0 0 4 0",
-  check: "M5 12.5l4.5 4.5L19 7.5",
-  archive: "M4 5h16v4H4zM5.5 9v10h13V9M10 13h4",
-  restore: "M4 5h16v4H4zM5.5 9v10h13V9M12 17v-5M9.5 14l2.5-2.5 2.5 2.5",
-  dot: "M12 12h.01",
-  clock: "M12 7.5V12l3 2M12 3.5a8.5 8.5 0 1 0 0 17 8.5 8.5 0 0 0 0-17",
   dots: "M5.5 12h.01M12 12h.01M18.5 12h.01",
-  close: "M6.5 6.5l11 11M17.5 6.5l-11 11",
-  alert: "M12 8v5M12 16.5v.01M12 3.5 2.5 20h19z",
 };

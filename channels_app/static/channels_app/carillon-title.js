@@ -6,7 +6,7 @@ let ours = ""; // as it was written last
 let prefix = "";
 const watcher = new MutationObserver(write);
 
-/** Show an element's number; null takes it back, and with the last one the title is the page's own again. */
+/** Show an element's number; null takes it back. */
 export function titleBadge(owner, count) {
   if (count === null) owners.delete(owner);
   else owners.set(owner, count);

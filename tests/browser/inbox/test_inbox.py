@@ -87,7 +87,9 @@ def test_archived_items_leave_every_tab_and_can_come_back(tabs: Any, person: Rec
     for page in (one, two):
         expect(feed(page).locator(".item")).to_have_count(1)
     feed(one).get_by_role("button", name="Archived").click()
-    feed(one).locator(".item", has_text="Put away").get_by_role("button", name="Move back to inbox").click()
+    row = feed(one).locator(".item", has_text="Put away")
+    row.hover()
+    row.get_by_role("button", name="Move back to inbox").click()
 
     expect(feed(two).locator(".item")).to_have_count(2)
     expect(feed(one).get_by_text("The archive is empty")).to_be_visible()

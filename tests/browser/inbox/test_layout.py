@@ -102,6 +102,77 @@ def test_who_has_scrolled_down_stays_at_what_they_read(tabs: Tabs, person: Recip
     assert max(tops) - min(tops) <= 1
 
 
+@pytest.mark.parametrize("path", ["list", "popover"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_what_stands_for_rows_while_they_load_gives_way_without_a_jump(
+    contexts: Any, tabs: Tabs, person: Recipient, width: int, path: str
+) -> None:
+    for category in ("orders", "security"):
+        deliver(*(message(person, f"Before {n}", body="What it is about.", category=category) for n in range(6)))
+    context = _watched(contexts(viewport={"width": width, "height": 800}))
+    held: list[Any] = []
+    context.route("**/api/v1/feed/?*", lambda route: held.append(route))  # noqa: PLW0108  Playwright marks its handlers
+    page = tabs(of=context)
+    element = bell(page) if path == "popover" else feed(page)
+    if path == "popover":
+        bell(page).locator("button.bell").click()
+    expect(element.locator(".ghost").first).to_be_visible()
+    page.wait_for_timeout(600)
+    ghost = element.locator(".ghost").first.bounding_box()
+    panel = element.locator(".panel").bounding_box()
+    before = _shifted(page)
+
+    for route in held:
+        route.continue_()
+    context.unroute("**/api/v1/feed/?*")
+    expect(element.locator(".item")).to_have_count(12)
+
+    row = element.locator(".item").first.bounding_box()
+    assert abs(row["height"] - ghost["height"]) <= 8
+    assert element.locator(".panel").bounding_box()["y"] == panel["y"]
+    assert abs(element.locator(".panel").bounding_box()["height"] - panel["height"]) < 90 or path == "list"
+    assert _shifted(page) - before < LITTLE
+
+
+#: Buttons of a row that stand over words.
+COVERING = """(row) => {
+    const words = [...row.querySelectorAll(".title, .body, .meta")].flatMap((element) => {
+        const range = document.createRange(), end = element.getBoundingClientRect().bottom + 1;
+        range.selectNodeContents(element);
+        return [...range.getClientRects()].filter((rect) => rect.bottom <= end);
+    });
+    const buttons = [...row.querySelectorAll(".act")].filter((button) => button.offsetParent);
+    return buttons.filter((button) => {
+        const at = button.getBoundingClientRect();
+        const meets = (r) => r.left < at.right && r.right > at.left && r.top < at.bottom - 2 && r.bottom > at.top + 2;
+        return words.some(meets);
+    }).map((button) => button.title);
+}"""
+
+
+@pytest.mark.parametrize("direction", ["ltr", "rtl"])
+@pytest.mark.parametrize("width", [1280, 600, 390])
+def test_a_row_s_buttons_cover_no_words(
+    contexts: Any, tabs: Tabs, shop: Shop, person: Recipient, width: int, direction: str
+) -> None:
+    long = "One sentence after another, until the line is full and goes on. " * 6
+    deliver(
+        message(person, long, body=long, category="a-category-with-a-name-that-is-really-very-long-indeed"),
+        message(person, long, metadata={"in_app": {"actions": [{"label": "Track", "link": "/a"}]}}),
+        message(person, "Short"),
+    )
+    shop.shows(person, f"<script>document.dir = '{direction}'</script><header>Shop {{inbox}}</header>")
+    page = tabs(shop.url, signed_in=False, of=contexts(viewport={"width": width, "height": 800}))
+    connected(page)
+    bell(page).locator("button.bell").click()
+
+    for row in bell(page).locator(".item").all():
+        row.hover()
+        expect(row.locator(".act:visible").first).to_be_visible()
+        page.wait_for_timeout(200)
+        assert row.evaluate(COVERING) == []
+
+
 def _overflowing(page: Any) -> list[str]:
     """Elements that stick out of the screen to a side, though nothing scrolls them."""
     return list(

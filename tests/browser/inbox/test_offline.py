@@ -84,10 +84,11 @@ def test_what_is_done_without_a_connection_is_taken_back_and_said(tabs: Tabs, pe
     page = tabs()
     expect(feed(page).locator(".item.unread")).to_have_count(1)
     connected(page)
-    page.context.set_offline(True)
-
     row = feed(page).locator(".item")
     row.hover()
+    expect(row.get_by_role("button", name="Archive", exact=True)).to_be_visible()
+    page.context.set_offline(True)
+
     row.get_by_role("button", name="Archive", exact=True).click()
 
     expect(feed(page).get_by_text("That did not work. Try again.")).to_be_visible()

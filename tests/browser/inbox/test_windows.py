@@ -75,4 +75,8 @@ def test_they_agree_within_a_second(
 
 
 def _press(element: Any, what: str) -> Callable[[], object]:
-    return lambda: element.locator(what).first.dispatch_event("click")
+    def press() -> None:
+        element.locator(".item").first.dispatch_event("pointerover")  # which brings a row's buttons
+        element.locator(what).first.dispatch_event("click")
+
+    return press
