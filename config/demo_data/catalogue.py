@@ -7,7 +7,7 @@ from typing import Any
 from notifications.choices import Channel, Priority
 from notifications.models import MessageTemplate
 from notifications.services.templates import new_version, publish
-from preferences.choices import Purpose
+from preferences.choices import Purpose, Strategy
 from preferences.models import Category
 
 #: A name, the variables with a sample each, and content by locale, channel and field.
@@ -25,6 +25,7 @@ class DemoCategory:
     dedup_seconds: int = 300
     track_opens: bool = False
     digest: Mapping[str, Any] = field(default_factory=dict)
+    strategy: Mapping[str, Any] = field(default_factory=dict)
 
 
 CATEGORIES = {
@@ -63,6 +64,27 @@ CATEGORIES = {
             "digest_channels": ["email", "push"],
         },
     ),
+    "approvals": DemoCategory(
+        "Approvals",
+        "What waits for your yes: in the inbox first, by push after half a minute, by email after a minute and a half.",
+        (Channel.IN_APP, Channel.PUSH, Channel.EMAIL),
+        Priority.HIGH,
+        strategy={
+            "strategy": Strategy.ESCALATE,
+            "escalation": [
+                {"channel": "in_app"},
+                {"channel": "push", "after": 30, "unless": "seen"},
+                {"channel": "email", "after": 90, "unless": "read"},
+            ],
+        },
+    ),
+    "courier": DemoCategory(
+        "Courier",
+        "Somebody is at your door: by push, else by text message, else by email.",
+        (Channel.PUSH, Channel.SMS, Channel.EMAIL),
+        Priority.HIGH,
+        strategy={"strategy": Strategy.FIRST, "fallback_seconds": 20},
+    ),
 }
 
 
@@ -83,6 +105,61 @@ def _html(heading: str, text: str, link: str, button: str, way_out: str = "") ->
 _TRACK = "https://shop.example/orders/{{ order }}"
 
 TEMPLATES: dict[str, Template] = {
+    "approval-request": (
+        "Approval request",
+        {"who": "Kofi", "what": "the spring campaign", "request": "R-100"},
+        {
+            "en": {
+                "in_app": {
+                    "title": "{{ who }} asks for your approval",
+                    "body": "It is about {{ what }}.",
+                    "link": "https://shop.example/approvals/{{ request }}",
+                    "icon": "✍️",
+                },
+                "push": {"title": "{{ who }} asks for your approval", "body": "It is about {{ what }}."},
+                "email": {
+                    "subject": "Still waiting for you: {{ what }}",
+                    "text": (
+                        "Hello {{ recipient.name }},\n\n{{ who }} asks for your approval of {{ what }}.\n\n"
+                        "https://shop.example/approvals/{{ request }}\n"
+                    ),
+                },
+            },
+        },
+    ),
+    "at-your-door": (
+        "At your door",
+        {"order": "A-1001"},
+        {
+            "en": {
+                "push": {"title": "Your courier is at the door", "body": "With order {{ order }}."},
+                "sms": {"body": "Your courier is at the door with order {{ order }}."},
+                "email": {
+                    "subject": "Your courier was at the door",
+                    "text": "Hello {{ recipient.name }},\n\nwe could not reach you about order {{ order }}.\n",
+                },
+            },
+        },
+    ),
+    "new-comment": (
+        "New comment",
+        {"who": "Grace", "post": "Kettles of the world", "words": "Well said!"},
+        {
+            "en": {
+                "in_app": {
+                    "title": "{{ who }} commented on “{{ post }}”",
+                    "body": "{{ words }}",
+                    "link": "https://shop.example/community",
+                    "icon": "💬",
+                },
+                "push": {"title": "{{ who }} commented", "body": "{{ words }}"},
+                "email": {
+                    "subject": "{{ who }} commented on “{{ post }}”",
+                    "text": "Hello {{ recipient.name }},\n\n{{ who }} wrote on “{{ post }}”:\n\n{{ words }}\n",
+                },
+            },
+        },
+    ),
     "comments-digest": (
         "Comments, gathered",
         {
@@ -262,6 +339,7 @@ def seed(categories: Mapping[str, DemoCategory] = CATEGORIES, templates: Mapping
             "dedup_seconds": category.dedup_seconds,
             "track_opens": category.track_opens,
             **category.digest,
+            **category.strategy,
         }
         Category.objects.get_or_create(slug=slug, defaults=fields)
     for slug, (name, variables, content) in templates.items():

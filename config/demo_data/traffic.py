@@ -8,8 +8,9 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.utils import timezone
 
 from campaigns.models import Audience, Campaign
@@ -29,6 +30,9 @@ SCHEDULED, LATE, EXPIRY = 0.25, 0.1, timedelta(seconds=20)
 CAMPAIGN_SIZE = 400
 _ITEMS = ("The blue lamp", "Two wool socks", "A teapot", "The folding bicycle", "Garden chairs", "A very long scarf")
 _NAMES = ("Ada", "Kofi", "Mika", "Pia", "Sami", "Tara")
+_POSTS = ("Kettles of the world", "Why I only wear blue", "A scarf for the moon")
+_WORDS = ("Well said!", "I doubt it.", "Where did you buy yours?", "Mine is older than {}.", "Page {} says otherwise.")
+_QUESTIONS = ("the spring campaign", "a refund of €{}", "{} new lamps for the shop")
 _CAMPAIGNS = ("Weekly offer", "Last chance: everything blue", "New this month", "For those who came back")
 
 Dice = random.Random
@@ -55,21 +59,35 @@ def _talk(dice: Dice) -> dict[str, object]:
     return {"who": dice.choice(_NAMES), "item": dice.choice(_ITEMS), "thread": dice.randrange(100_000)}
 
 
+def _comment(dice: Dice) -> dict[str, object]:
+    words = dice.choice(_WORDS).format(dice.randrange(2, 90))
+    return {"who": dice.choice(_NAMES), "post": dice.choice(_POSTS), "words": words}
+
+
+def _request(dice: Dice) -> dict[str, object]:
+    what = dice.choice(_QUESTIONS).format(dice.randrange(10, 99))
+    return {"who": dice.choice(_NAMES), "what": what, "request": f"R-{dice.randrange(100_000)}"}
+
+
 def _code(dice: Dice) -> dict[str, object]:
     return {"code": f"{dice.randrange(1_000_000):06}"}
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One sort of message: which service sends it, about what, how often among a hundred."""
+    """One sort of message: which service sends it, about what, how often among a hundred, and which of its data names
+    what its items in the inbox are about, so that they make a bundle."""
 
     service: str
     category: str
     template: str
     weight: float
     data: Callable[[Dice], dict[str, object]]
+    bundle: str = ""
 
 
+COMMENT = Kind("Forum", "comments", "new-comment", 12, _comment, bundle="post")
+APPROVAL = Kind("Office", "approvals", "approval-request", 1, _request)
 KINDS: Sequence[Kind] = (
     Kind("Shop", "orders", "order-shipped", 22, _order),
     Kind("Shop", "orders", "out-for-delivery", 14, _arrival),
@@ -80,6 +98,9 @@ KINDS: Sequence[Kind] = (
     Kind("Shop", "reminders", "basket", 5, _talk),
     Kind("Forum", "community", "reply", 14, _talk),
     Kind("Shop", "product-news", "what-is-new", 4, _talk),
+    Kind("Shop", "courier", "at-your-door", 2, _order),
+    COMMENT,
+    APPROVAL,
 )
 
 
@@ -104,6 +125,20 @@ class Traffic:
         service = NotificationService()
         return sum(len(service.send(drafts[:MAX_DRAFTS], source=source)) for source, drafts in by_source.items())
 
+    def talk(self) -> int:
+        """Some comments on one post of the demo's visitor: a bundle in the inbox, elsewhere lines of a digest."""
+        post = self._dice.choice(_POSTS)
+        comments = [{**_comment(self._dice), "post": post} for _ in range(self._dice.randint(2, 4))]
+        return self._to_visitor(COMMENT, comments)
+
+    def ask(self) -> int:
+        """Ask the demo's visitor for an approval, which goes on to push and email unless it is seen and read."""
+        return self._to_visitor(APPROVAL, [_request(self._dice)])
+
+    def _to_visitor(self, kind: Kind, several: Sequence[dict[str, object]]) -> int:
+        drafts = [_draft(kind, settings.DEMO_RECIPIENT, data) for data in several]
+        return len(NotificationService().send(drafts, source=self._sources[kind.service]))
+
     def campaign(self) -> Campaign:
         """Start a small campaign to people drawn by lot; `run_campaigns` hands it out."""
         self._campaigns += 1
@@ -119,16 +154,34 @@ class Traffic:
     def _drafts(self, kind: Kind) -> list[Draft]:
         dice, now = self._dice, timezone.now()
         soon = now + timedelta(seconds=dice.uniform(30, 600))
-        draft = Draft(
-            recipient=f"user-{1 + int(people.COUNT * dice.random() ** 1.5)}",  # some are written to more than others
-            category=kind.category,
-            template=kind.template,
-            data=kind.data(dice),
+        draft = _draft(
+            kind,
+            f"user-{1 + int(people.COUNT * dice.random() ** 1.5)}",  # some are written to more than others
+            kind.data(dice),
             send_at=soon if kind.category == "reminders" and dice.random() < SCHEDULED else None,
             # Too late when its turn has not come by then: with a backlog some of them expire.
             expires_at=now + EXPIRY if kind.category == "payments" and dice.random() < LATE else None,
         )
         return [draft, draft] if dice.random() < REPEATED else [draft]
+
+
+def _draft(
+    kind: Kind,
+    recipient: str,
+    data: dict[str, object],
+    *,
+    send_at: datetime | None = None,
+    expires_at: datetime | None = None,
+) -> Draft:
+    return Draft(
+        recipient=recipient,
+        category=kind.category,
+        template=kind.template,
+        data=data,
+        metadata={"in_app": {"group": str(data[kind.bundle])}} if kind.bundle else {},
+        send_at=send_at,
+        expires_at=expires_at,
+    )
 
 
 def _prefix(service: str) -> str:

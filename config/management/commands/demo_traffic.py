@@ -1,5 +1,6 @@
 import time
 from argparse import ArgumentParser
+from collections.abc import Callable
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -11,10 +12,26 @@ from config.demo_data.traffic import Traffic
 from core.shutdown import Shutdown
 from notifications.errors import CarillonError
 
-#: Seconds between two steps of the stream, between two campaigns, and before the first one.
-STEP, CAMPAIGN_EVERY, FIRST_CAMPAIGN = 0.25, 600.0, 20.0
+#: Seconds between two steps of the stream.
+STEP = 0.25
+#: What comes seldom: seconds before it does first, and between two of its kind.
+CAMPAIGN, TALK, ASK = (20.0, 600.0), (5.0, 20.0), (10.0, 150.0)
 #: Seconds to wait while it cannot go on.
 AWAY = 2.0
+
+
+class Seldom:
+    """Something that is done every so many seconds, the first time after `first`."""
+
+    def __init__(self, do: Callable[[], object], first: float, every: float) -> None:
+        self._do, self._every = do, every
+        self._next = time.monotonic() + first
+
+    def look(self, now: float) -> None:
+        """Do it when its time has come; what an absence missed stays missed."""
+        if now >= self._next:
+            self._next = now + self._every
+            self._do()
 
 
 class Command(BaseCommand):
@@ -33,14 +50,18 @@ class Command(BaseCommand):
         people.seed()
         shutdown = Shutdown()
         traffic = Traffic(per_second=options["rate"], seed=time.time_ns())
-        last, next_campaign = time.monotonic(), time.monotonic() + FIRST_CAMPAIGN
+        seldom = [
+            Seldom(traffic.campaign, *CAMPAIGN),
+            Seldom(traffic.talk, *TALK),
+            Seldom(traffic.ask, *ASK),
+        ]
+        last = time.monotonic()
         while not shutdown.wait(STEP):
             now = time.monotonic()
             try:
                 traffic.step(now, min(now - last, 1.0))  # what an absence missed stays missed
-                if now >= next_campaign:
-                    next_campaign = now + CAMPAIGN_EVERY
-                    traffic.campaign()
+                for each in seldom:
+                    each.look(now)
             except (Error, CarillonError) as error:  # PostgreSQL is away, or all is too slow: it will pass
                 self.stderr.write(f"Demo traffic waits: {type(error).__name__}.")
                 close_old_connections()
