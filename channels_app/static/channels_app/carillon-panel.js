@@ -183,7 +183,7 @@ export class Panel {
     const ghost = () => h("div", { class: "ghost" }, h("i"), h("b"), h("s"));
     if (state === "loading") return root.append(...Array.from({ length: GHOSTS }, ghost));
     const empty = await this.need("empty");
-    if (root.className === now) root.append(...(empty?.explain(state, filter, () => this.#list.load()) ?? []));
+    if (root.className === now) root.replaceChildren(...(empty?.explain(state, filter, () => this.#list.load()) ?? []));
   }
 
   #sight({ target, isIntersecting }) {
