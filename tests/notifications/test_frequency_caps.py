@@ -290,6 +290,12 @@ def test_workers_side_by_side_never_exceed_a_cap(settings, flushing):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(handle, enumerate(rows)))
 
-    assert Delivery.objects.filter(status=Status.SENT).count() <= 5
-    assert flushing or Delivery.objects.filter(status=Status.SENT).count() == 5
-    assert Delivery.objects.filter(skip_reason=SkipReason.FREQUENCY_CAPPED).count() >= 7
+    # Whose log went just between being made and being asked waits for a better moment, as marketing does without Redis.
+    held = list(Delivery.objects.filter(status=Status.QUEUED))
+    assert flushing or held == []
+    for delivery in held:
+        Worker().process(WorkMessage.of(delivery.channel, delivery.priority, [delivery.id]))
+    sent = Delivery.objects.filter(status=Status.SENT).count()
+    assert sent <= 5
+    assert flushing or sent == 5
+    assert Delivery.objects.filter(skip_reason=SkipReason.FREQUENCY_CAPPED).count() == 12 - sent
