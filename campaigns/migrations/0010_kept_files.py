@@ -3,6 +3,12 @@
 from django.db import migrations, models
 
 
+def keep(apps, schema_editor):
+    """What was given up halfway before held up no campaign, and whoever uploaded the rest was not asked for a word."""
+    uploads = apps.get_model('campaigns', 'ListUpload').objects
+    uploads.filter(state='failed', position__gt=0).update(state='kept')
+
+
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -15,4 +21,5 @@ class Migration(migrations.Migration):
             name='state',
             field=models.CharField(choices=[('received', 'Waiting for its columns to be chosen'), ('reading', 'Being read'), ('done', 'Done'), ('failed', 'Not read to its end'), ('kept', 'Not read to its end, and its list is right as it is')], default='received', max_length=8),
         ),
+        migrations.RunPython(keep, migrations.RunPython.noop),
     ]

@@ -2,13 +2,13 @@
 
 import { isAsleep } from "./carillon-list.js";
 
-/** Apply an event of the client. What a list lacks and nobody told in full is read again; so is all, when it was `late`. */
-export function apply(list, type, { range, state, items = [], ...item }, late = false) {
+/** Apply an event of the client. What a list lacks and nobody told in full is read again. */
+export function apply(list, type, { range, state, items = [], ...item }) {
   if (type === "item") insert(list, item);
   if (range) applyRange(list, range, state);
   const lacking = items.filter((change) => isLacking(list, change));
   for (const change of lacking) if (change.created_at) insert(list, { ...change });
-  if (late || lacking.some((change) => !change.created_at)) list.load();
+  if (lacking.some((change) => !change.created_at)) list.load();
   else list.changed();
 }
 

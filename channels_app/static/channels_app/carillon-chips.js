@@ -1,10 +1,9 @@
 // The categories, each a chip that narrows the list to it.
 
-import { arrange, h, label } from "./carillon-dom.js";
+import { arrange, h, label, soon } from "./carillon-dom.js";
 import { strings } from "./carillon-strings.js";
 
 const GATHER_MS = 400; // changes of the counts
-const PATIENCE_MS = 400; // for so long the first rows wait for them
 
 export class Chips {
   chosen = "";
@@ -18,11 +17,15 @@ export class Chips {
   constructor(client, pick) {
     this.#client = client;
     this.#pick = pick;
-    this.came = Promise.race([this.#ask(), new Promise((late) => setTimeout(late, PATIENCE_MS))]);
+    this.came = soon(this.#ask()); // the first rows wait for them
   }
 
   refresh() {
     this.#timer ??= setTimeout(() => this.#ask(), GATHER_MS);
+  }
+
+  close() {
+    clearTimeout(this.#timer);
   }
 
   choose(slug) {
@@ -37,6 +40,7 @@ export class Chips {
     const shown = found.length > 1 || this.chosen ? found : [];
     const tabs = new Map(shown.map((category) => [category.slug, this.#tab(category)]));
     const pressed = this.#tabs.get(this.chosen); // which may be empty by now
+    if (pressed && !tabs.has(this.chosen)) pressed.lastChild.textContent = "";
     if (pressed) tabs.set(this.chosen, pressed);
     this.#tabs = tabs;
     arrange(this.element, [...tabs.values()]);

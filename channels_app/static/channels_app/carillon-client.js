@@ -1,4 +1,4 @@
-// The feed without a face: one socket, and the REST calls; docs/inbox.md tells its events. Counts are only ever what the server said.
+// The feed without a face; docs/inbox.md tells its events. Counts are only ever what the server said.
 
 import { FeedSocket } from "./carillon-socket.js";
 
@@ -14,6 +14,7 @@ export class CarillonClient extends EventTarget {
   #newest = null; // the highest number known
   #seen = new Set();
   #seenTimer;
+  #person = 0;
 
   constructor({ baseUrl = "", token = "", getToken = null } = {}) {
     super();
@@ -36,7 +37,9 @@ export class CarillonClient extends EventTarget {
   setToken(token) {
     if (token === this.token) return;
     this.token = token;
+    this.#person++;
     this.#newest = null;
+    this.#seen.clear();
     this.counts = { ...this.counts, version: -1 };
     this.#socket.restart();
     this.resync();
@@ -52,15 +55,17 @@ export class CarillonClient extends EventTarget {
 
   read = (item) => this.act("read", item, { read_at: now(), seen_at: item.seen_at ?? now() });
 
-  /** Shows the state at once, and takes it back when the server does. The other deeds: carillon-deeds.js. */
+  /** Shows the state at once, and takes it back when the server does. */
   async act(action, item, state, body) {
+    const person = this.#person;
+    const tell = (told) => person === this.#person && this.#emit("update", { items: [told] });
     const before = Object.fromEntries(STATES.map((name) => [name, item[name]]));
-    this.#emit("update", { items: [{ id: item.id, ...state }] });
+    tell({ id: item.id, ...state });
     try {
       const answer = await this.call("POST", `${item.id}/${action}/`, body);
-      this.#emit("update", { items: [answer.item] });
+      tell(answer.item);
     } catch (error) {
-      this.#emit("update", { items: [{ ...item, ...before }] });
+      tell({ ...item, ...before });
       throw error;
     }
   }
@@ -87,6 +92,7 @@ export class CarillonClient extends EventTarget {
 
   /** Throws an Error with the `status`, 0 without a connection. */
   async call(method, path, body, retried = false) {
+    const person = this.#person;
     const headers = body ? { "Content-Type": "application/json" } : {};
     if (this.token) headers.Authorization = `Bearer ${this.token}`;
     else if (method !== "GET") headers["X-CSRFToken"] = document.cookie.match(/(?:^|; )csrftoken=([^;]*)/)?.[1] ?? "";
@@ -101,11 +107,12 @@ export class CarillonClient extends EventTarget {
     if (response.status === 401 && !retried && (await this.renew())) return this.call(method, path, body, true);
     if (!response.ok) fail(response.status);
     const answer = await response.json();
+    if (person !== this.#person) fail(0); // it was for somebody else
     if (answer.counts) this.#count(answer.counts);
     return answer;
   }
 
-  /** What lets the next one in; null where the session does. */
+  /** Null where the session lets the socket in. */
   ticket = async () => (this.token ? (await this.call("POST", "socket-ticket/")).ticket : null);
 
   get since() {
@@ -160,9 +167,9 @@ export class CarillonClient extends EventTarget {
 
 const shared = new Map();
 
-/** One client, and so one socket, for all who show the same feed; give it back with `release`. */
+/** One client, and one socket, for all who show a feed; give it back with `release`. */
 export function sharedClient(options) {
-  const key = `${options.baseUrl} ${options.token}`;
+  const key = `${options.baseUrl ?? ""} ${options.token ?? ""}`;
   const entry = shared.get(key) ?? { client: new CarillonClient(options), users: 0 };
   shared.set(key, entry);
   if (!entry.users++) entry.client.start();
@@ -180,6 +187,11 @@ export function release(client) {
 function fail(status) {
   throw Object.assign(new Error(`The feed answered ${status}`), { status });
 }
+
+const failures = {};
+
+/** A module; null while it can't be had. Browsers remember a failure, so the next try has another address. */
+export const load = (name) => import(`./carillon-${name}.js${failures[name] ?? ""}`).catch(() => ((failures[name] = `?${Date.now()}`), null));
 
 let skew = 0;
 

@@ -1,4 +1,4 @@
-// What a person can do with the items of a client; each throws a FeedError when it fails.
+// What a person can do with the items of a client; each throws what the client's `call` throws when it fails.
 
 import { serverNow } from "./carillon-client.js";
 

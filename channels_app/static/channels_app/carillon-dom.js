@@ -21,6 +21,11 @@ export function arrange(root, nodes) {
 
 export const frame = () => new Promise((next) => (document.hidden ? setTimeout(next) : requestAnimationFrame(next)));
 
+const PATIENCE_MS = 400;
+
+/** What is good to have, but not worth a longer wait. */
+export const soon = (promise) => Promise.race([promise, new Promise((late) => setTimeout(late, PATIENCE_MS))]);
+
 const SVG = "http://www.w3.org/2000/svg";
 
 export function icon(name) {

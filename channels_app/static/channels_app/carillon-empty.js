@@ -12,19 +12,13 @@ const words = {
     snoozed: "What you snooze waits here and comes back at its time.",
     archived: "What you archive is kept here.",
   },
-  errorText: "Check your connection.",
-  retry: "Try again",
   ...strings,
 };
 const PICTURES = { archived: "archive", snoozed: "clock" };
 
-/** Why a list in a state ("ready" or "error") with a filter is empty. `retry()` reads it again. */
-export function explain(state, filter, retry) {
-  const failed = state === "error";
-  return [
-    h("span", { class: "disc" }, icon(failed ? "alert" : PICTURES[filter] ?? "bell")),
-    h("strong", {}, failed ? words.errorTitle : words.emptyTitle[filter]),
-    h("span", {}, failed ? words.errorText : words.emptyText[filter]),
-    failed ? h("button", { class: "retry", type: "button", onclick: retry }, words.retry) : "",
-  ];
-}
+/** Why a list with a filter is empty. */
+export const explain = (filter) => [
+  h("span", { class: "disc" }, icon(PICTURES[filter] ?? "bell")),
+  h("strong", {}, words.emptyTitle[filter]),
+  h("span", {}, words.emptyText[filter]),
+];

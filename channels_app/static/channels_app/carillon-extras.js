@@ -6,8 +6,11 @@ import { strings } from "./carillon-strings.js";
 const MAX_ACTIONS = 3;
 const words = { more: (count) => `${count} more like this`, less: "Show less", ...strings };
 
-/** Give a row its sender's buttons: links lead on, events are told to the page. `press(event, action)`: one was pressed. */
-export function drawButtons(row, { data }, press) {
+/** Give a row its sender's buttons, once: links lead on, events are told to the page. `press(event, action)`: one was pressed. */
+export function drawButtons(row, press) {
+  if (row.asked) return;
+  const { data } = row.item;
+  row.asked = true;
   const asked = Array.isArray(data?.actions) ? data.actions.slice(0, MAX_ACTIONS) : [];
   if (!asked.length) return;
   const button = (action) => {

@@ -1,6 +1,7 @@
 // What can be done with a row of <carillon-inbox>: buttons for who hovers, a menu for who cannot, and keys.
 
 import "./carillon-changes.js"; // what fails without a connection is put back
+import { load } from "./carillon-client.js";
 import { archive, snooze, unarchive, unread } from "./carillon-deeds.js";
 import { h, icon } from "./carillon-dom.js";
 import "./carillon-icons.js";
@@ -29,7 +30,7 @@ function deedsOf({ item, filter }, client, panel) {
   return filter === "archived" ? [read, back] : [read, later, away];
 }
 
-const openMenu = (open) => import("./carillon-menu.js").then(open);
+const openMenu = (open) => load("menu").then(open);
 
 /** Give a row its buttons, when a pointer or the focus comes to it first. */
 export function drawButtons(row, client, panel) {

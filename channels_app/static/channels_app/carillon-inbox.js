@@ -1,11 +1,11 @@
-// <carillon-inbox>, as docs/inbox.md describes it, with the module that comes when. Content is set as text only.
+// <carillon-inbox>, as docs/inbox.md describes it. Content is set as text only.
 
-import { release, serverNow, sharedClient } from "./carillon-client.js";
+import { load, release, serverNow, sharedClient } from "./carillon-client.js";
 import { h, icon } from "./carillon-dom.js";
 import { strings } from "./carillon-strings.js";
 
 const CLOCK_MS = 30_000;
-const FRESH_MS = 60_000; // what is older is no news
+const FRESH_MS = 60_000;
 const EVENTS = ["counts", "status", "item"];
 
 let arrivals = null;
@@ -14,7 +14,7 @@ const styles = new CSSStyleSheet();
 await fetch(new URL("carillon-inbox.css", import.meta.url))
   .then((answer) => (answer.ok ? answer.text() : ""))
   .then((text) => styles.replaceSync(text))
-  .catch(() => {}); // plain, but it works
+  .catch(() => {});
 
 class CarillonInbox extends HTMLElement {
   static observedAttributes = ["base-url", "token", "mode", "badge", "title-badge"];
@@ -87,23 +87,31 @@ class CarillonInbox extends HTMLElement {
     badge.classList.toggle("inline", mode === "badge");
     Object.assign(badge, mode === "badge" ? { role: "img" } : { ariaHidden: "true" }); // the bell's name has the number
     this.shadowRoot.replaceChildren(...{ list: [], badge: [badge, toasts] }[mode] ?? [bell, toasts], live);
-    if (mode === "list") this.#getPanel();
+    if (mode === "list") this.#showList();
     if (mode !== "popover") return;
     Object.assign(bell, { ariaHasPopup: "dialog", ariaExpanded: "false" });
     for (const type of ["pointerenter", "focus"]) bell.addEventListener(type, () => this.#getPanel()); // soon to be pressed
   }
 
-  /** Made when first asked for; null when its module can't be had, or isn't wanted any more. */
+  /** Made when first asked for; null when it can't be had, or isn't wanted any more. */
   async #getPanel() {
     const client = this.#client;
     if (this.#panel || !client) return this.#panel;
     const { bell, live } = this.#parts;
-    const module = await (this.#mode === "list" ? import("./carillon-panel.js") : import("./carillon-popover.js")).catch(() => null);
+    const module = await load(this.#mode === "list" ? "panel" : "popover");
     if (!module || client !== this.#client || this.#panel) return this.#panel;
     this.#panel = new (module.Popover ?? module.Panel)({ client, bell, fire: this.#fire });
     live.before(this.#panel.element);
     this.#panel.show("all");
     return this.#panel;
+  }
+
+  async #showList() {
+    const panel = await this.#getPanel();
+    const { live } = this.#parts;
+    if (!this.#client) return;
+    live.classList.toggle("hidden", Boolean(panel));
+    live.textContent = panel ? "" : strings.errorTitle;
   }
 
   /** Open or close the popover; of `mode="bell"`, tell the page that it was pressed. */
@@ -125,8 +133,9 @@ class CarillonInbox extends HTMLElement {
     const looking = this.#mode === "list" || this.#panel?.isOpen;
     const fresh = serverNow() - new Date(item.woken_at ?? item.created_at) < FRESH_MS;
     if (item.read_at || this.hasAttribute("quiet") || !(fresh || looking)) return;
-    arrivals ??= import("./carillon-arrivals.js"); // one promise, so that they are told of in their order
-    const module = await arrivals.catch(() => (arrivals = null));
+    arrivals ??= load("arrivals"); // one promise, so that they are told of in their order
+    const module = await arrivals;
+    if (!module) arrivals = null;
     const { live, toasts } = this.#parts;
     if (looking) module?.announce(live, item);
     else module?.toast(toasts, item, { client, fire: this.#fire, open: () => this.toggle(true) });
@@ -146,12 +155,14 @@ class CarillonInbox extends HTMLElement {
 
   /** Null takes the number back. */
   async #showTitle(count, attribute = this.getAttribute("title-badge")) {
-    if (attribute !== null) (await import("./carillon-title.js")).titleBadge(this, count);
+    if (attribute !== null) (await load("title"))?.titleBadge(this, count);
   }
 
   #showStatus() {
-    this.dataset.status = this.#client.status;
+    const { status } = this.#client;
+    this.dataset.status = status;
     this.#panel?.showStatus();
+    if (status === "online" && this.#mode === "list" && !this.#panel) this.#showList();
   }
 }
 

@@ -1,6 +1,6 @@
 // A list of feed items that stays true.
 
-import { serverNow } from "./carillon-client.js";
+import { load, serverNow } from "./carillon-client.js";
 
 const PAGE = 25;
 const MAX_PAGE = 100;
@@ -22,6 +22,8 @@ export class FeedList extends EventTarget {
   #client;
   #cursor = null;
   #turn = 0;
+  #late = 0;
+  #closed = false;
   #missed = []; // what happened while a page was on its way
 
   constructor(client, filter = "all", category = "") {
@@ -33,6 +35,7 @@ export class FeedList extends EventTarget {
   }
 
   close() {
+    this.#closed = true;
     for (const type of EVENTS) this.#client.removeEventListener(type, this);
   }
 
@@ -49,7 +52,7 @@ export class FeedList extends EventTarget {
     this.changed();
   }
 
-  /** The first page; and on, until what was on the screen is there again and nothing goes and comes back. */
+  /** The first page, and on until what was on the screen is there again. */
   async load() {
     const newest = this.items[0]?.seq ?? Infinity;
     const limit = Math.min(MAX_PAGE, Math.max(PAGE, this.items.length));
@@ -82,7 +85,7 @@ export class FeedList extends EventTarget {
     await this.load();
   }
 
-  /** Take what `read` finds, with what happened meanwhile; false when another reading began, or it fails. */
+  /** Take what `read` finds; false when another reading began, or it fails. */
   async #fetch(read) {
     const turn = ++this.#turn;
     this.isLoading = true;
@@ -106,7 +109,7 @@ export class FeedList extends EventTarget {
     return this.#client.page({ ...QUERIES[this.filter], ...(this.category && { category: this.category }), ...window });
   }
 
-  /** States change at once. What brings an item, or concerns more than it names, takes a module, which comes with the first. */
+  /** States change at once. What brings an item, or concerns more than it names, takes a module. */
   #apply(type, detail) {
     const named = detail.items ?? [];
     const known = named.filter((change) => this.find(change));
@@ -114,12 +117,17 @@ export class FeedList extends EventTarget {
     this.items = this.items.filter((item) => this.belongs(item));
     if (known.length && known.length === named.length) return;
     if (changes) return changes.apply(this, type, detail);
-    import("./carillon-changes.js").then((module) => (changes = module).apply(this, type, detail, true), () => this.load());
+    const late = this.#late++;
+    load("changes").then((module) => {
+      (changes = module)?.apply(this, type, detail);
+      if (!late && !this.#closed) this.load();
+      this.#late--;
+    });
   }
 
   find = ({ id }) => this.items.find((item) => item.id === id);
 
-  /** What was read stays until the next load: a list that jumps under the pointer is no help. */
+  /** What was read stays until the next load: no list jumps under the pointer. */
   belongs(item) {
     if (this.category && item.category && item.category !== this.category) return false;
     if (this.filter === "archived") return Boolean(item.archived_at);

@@ -1,13 +1,14 @@
-// The views of <carillon-inbox> and the list. A row is drawn once and painted anew when its item changes.
+// The views of <carillon-inbox> and the list. A row is drawn once, and painted anew.
 
 import { Chips } from "./carillon-chips.js";
-import { arrange, frame, h } from "./carillon-dom.js";
+import { load } from "./carillon-client.js";
+import { arrange, frame, h, soon } from "./carillon-dom.js";
 import { FeedList } from "./carillon-list.js";
 import { arrived, dayOf, drawRow, paint } from "./carillon-rows.js";
 import { strings } from "./carillon-strings.js";
 
 const FILTERS = ["all", "unread", "snoozed", "archived"];
-const NOTICE_MS = 4000; // a short hiccup is nobody's business
+const NOTICE_MS = 4000;
 const CAP = 1000; // the server counts no further
 const KEYS = /^(Arrow(Down|Up)|Home|End)$/;
 const GHOSTS = 8;
@@ -35,7 +36,7 @@ export class Panel {
     this.#fire = fire;
     this.#scrolls = scrolls;
     this.#chips = new Chips(client, (slug) => this.show(this.#list.filter, slug));
-    const readAll = () => this.attempt(import("./carillon-deeds.js").then((deeds) => deeds.readAll(client, this.#chips.chosen)));
+    const readAll = () => this.attempt(this.need("deeds").then((deeds) => deeds.readAll(client, this.#chips.chosen)));
     const tab = (filter) => h("button", { class: "tab", type: "button", onclick: () => this.show(filter) }, strings[filter]);
     const parts = (this.#parts = {
       readAll: h("button", { class: "text", type: "button", onclick: readAll }, strings.readAll),
@@ -64,6 +65,7 @@ export class Panel {
   close() {
     this.#list?.close();
     this.#list = null;
+    this.#chips.close();
     this.#watchers.forEach((watcher) => watcher.disconnect());
     clearTimeout(this.#noticed);
     this.element.remove();
@@ -82,26 +84,27 @@ export class Panel {
 
   /** A module; null while it can't be had. */
   async need(name) {
-    return (this.#modules[name] ??= await import(`./carillon-${name}.js`).catch(() => null));
+    return (this.#modules[name] ??= await load(name));
   }
 
-  /** What comes together is drawn together, once all is there that it takes. */
+  /** What comes together is drawn together, with all that it takes. */
   async #draw() {
-    if (this.#drawing) return;
+    if (this.#drawing || !this.#list) return;
     this.#drawing = true;
+    const lacking = this.#lacksExtras;
     const { items } = this.#list;
     if (items.length) await this.#chips.came; // or they push the rows down
-    if (this.#lacksExtras) await this.need("extras");
-    if (this.#rows.size && (this.#arriving.size || this.#rows.size !== items.length)) await this.need("motion");
-    await this.#slid; // or they slide off to somewhere else
+    if (lacking) await soon(this.need("extras").then((extras) => extras && this.#draw()));
+    if (this.#rows.size && (this.#arriving.size || this.#rows.size !== items.length)) await soon(this.need("motion"));
+    await this.#slid;
     await frame();
     this.#drawing = false;
-    if (this.#lacksExtras) this.#draw(); // of what came in between
-    else if (this.#list) this.#render();
+    if (this.#list) this.#render();
+    if (!lacking && this.#lacksExtras) this.#draw(); // of what came in between
   }
 
   get #lacksExtras() {
-    return !("extras" in this.#modules) && this.#list?.items.some(({ data }) => data?.actions || data?.group);
+    return !this.#modules.extras && this.#list?.items.some(({ data }) => data?.actions || data?.group);
   }
 
   #render() {
@@ -116,6 +119,7 @@ export class Panel {
     for (const item of items) {
       const row = this.#rows.get(item.id) ?? this.#row(item);
       paint(row, item, filter);
+      extras?.drawButtons(row, (event, action) => this.#follow(event, "carillon-action", { item: row.item, action }, row.item));
       if (this.#arriving.has(item.id)) row.classList.add("arriving");
       const day = dayOf(arrived(item));
       if (day !== today && filter !== "snoozed") nodes.push(this.#day((today = day)));
@@ -150,7 +154,6 @@ export class Panel {
     const follow = (event) => (row.classList.toggle("open"), this.#follow(event, "carillon-open", row.item));
     const others = async () => (await this.need("hands"))?.showMenu(row, this.#client, this);
     const row = drawRow(item, follow, others);
-    this.#modules.extras?.drawButtons(row, item, (event, action) => this.#follow(event, "carillon-action", { item: row.item, action }, row.item));
     this.#rows.set(item.id, row);
     this.#watchers[0].observe(row);
     return row;
@@ -182,8 +185,12 @@ export class Panel {
     if (items.length) return;
     const ghost = () => h("div", { class: "ghost" }, h("i"), h("b"), h("s"));
     if (state === "loading") return root.append(...Array.from({ length: GHOSTS }, ghost));
+    const retry = () => h("button", { class: "retry", type: "button", onclick: () => this.#list.load() }, strings.retry);
+    if (state === "error") return root.append(h("strong", {}, strings.errorTitle), retry());
     const empty = await this.need("empty");
-    if (root.className === now) root.replaceChildren(...(empty?.explain(state, filter, () => this.#list.load()) ?? []));
+    if (root.className !== now) return;
+    if (empty) root.replaceChildren(...empty.explain(filter));
+    else root.className = ""; // to be asked for again
   }
 
   #sight({ target, isIntersecting }) {

@@ -1,5 +1,6 @@
 // How the panel of <carillon-inbox> hangs from its bell: where it opens, and what closes it.
 
+import { soon } from "./carillon-dom.js";
 import { Panel } from "./carillon-panel.js";
 
 export class Popover extends Panel {
@@ -34,7 +35,8 @@ export class Popover extends Panel {
 
   async #open() {
     const { element } = this;
-    if (this.#bell.matches(":focus-visible")) await this.need("hands"); // the next keys come at once
+    if (this.#bell.matches(":focus-visible")) await soon(this.need("hands")); // the next keys come at once
+    if (!element.isConnected) return;
     const { left, right, bottom } = this.#bell.getBoundingClientRect();
     this.#bell.ariaExpanded = "true";
     element.classList.toggle("left", left + right < innerWidth);

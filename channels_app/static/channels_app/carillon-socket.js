@@ -79,7 +79,10 @@ export class FeedSocket {
   #hear(frame) {
     clearTimeout(this.#timers.pong);
     if (++this.#heard % ACK_FRAMES === 0) this.#ping();
-    if (frame.type === "hello") this.#timers.ping = setInterval(() => this.#ping(), PING_MS);
+    if (frame.type === "hello") {
+      clearInterval(this.#timers.ping); // another may come on one socket
+      this.#timers.ping = setInterval(() => this.#ping(), PING_MS);
+    }
     if (frame.type === "pong") this.#attempt = 0;
     this.#feed.hear(frame);
   }
@@ -92,7 +95,7 @@ export class FeedSocket {
   async #lost(code) {
     this.#drop();
     if (code === FORBIDDEN) return this.#end("forbidden");
-    // With a token the next ticket tells: what ran out may have been the ticket alone.
+    // With a token the next ticket tells: the last one may have run out alone.
     if (code === UNAUTHENTICATED && !this.#feed.token && !(await this.#feed.renew())) return this.#end("unauthorized");
     if (!this.#running) return;
     this.#feed.setStatus("offline");

@@ -1,4 +1,4 @@
-// The words and pictures of <carillon-inbox>. Words of modules that come later stand there; `strings` replaces those, too.
+// The words and pictures of <carillon-inbox>; those of modules that come later stand there.
 
 export const strings = {
   title: "Notifications",
@@ -14,6 +14,7 @@ export const strings = {
   categories: "Categories",
   days: { today: "Today", yesterday: "Yesterday", earlier: "Earlier" },
   errorTitle: "Notifications could not be loaded",
+  retry: "Try again",
   offline: "Reconnecting…",
   unauthorized: "Your session has ended. Sign in again to see new notifications.",
   forbidden: "This site is not allowed to show notifications.",

@@ -1,8 +1,8 @@
 // The number of unread items before the page's title, whoever changes that title meanwhile.
 
-const owners = new Map(); // each element with its number
+const owners = new Map();
 let plain = ""; // the title as the page wants it
-let ours = ""; // as it was written last
+let ours = "";
 let prefix = "";
 const watcher = new MutationObserver(write);
 
