@@ -1,8 +1,8 @@
 """Codes by text message that show whose phone a number is: sent to it, kept as a keyed hash, tried a few times.
 
 Only who is signed in gets that far. What is known of a number, that it replied STOP or that somebody else asked for a
-code to it, is not told to whoever types it in: the answer is the same and never quicker than a provider that is well, and no code
-comes.
+code to it, is not told to whoever types it in: the answer is the same, never quicker than a provider that is well, and
+no code comes.
 """
 
 import secrets

@@ -76,7 +76,7 @@ def test_rows_do_not_wait_for_the_buttons_of_their_sender_which_come_at_the_next
 def test_a_burst_before_its_module_has_come_costs_one_reading(tabs: Tabs, contexts: Any, person: Recipient) -> None:
     context = contexts()
     held: list[Any] = []
-    context.route("**/carillon-changes.js*", lambda route: held.append(route))
+    context.route("**/carillon-changes.js*", lambda route: held.append(route))  # noqa: PLW0108 - Playwright marks what it is given
     page = tabs(of=context)
     connected(page)
     pages: list[str] = []
