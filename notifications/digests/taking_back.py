@@ -36,9 +36,11 @@ _WAITING = """
      WHERE notification_id = ANY($1::uuid[]) AND id BETWEEN $2 AND $3
        AND status = 'skipped' AND skip_reason = 'digested'
 """
+#: Locked: no worker takes up the old words meanwhile.
 _ON_THEIR_WAY = """
-    SELECT notification_id, channel FROM notifications_delivery
+    SELECT notification_id, channel, status = 'sending' FROM notifications_delivery
      WHERE notification_id = ANY($1::uuid[]) AND id BETWEEN $2 AND $3 AND status IN ('queued', 'sending', 'dead')
+     ORDER BY id FOR UPDATE
 """
 #: Parameters: `within`.
 _CANCEL_WAITING = """
@@ -58,55 +60,61 @@ _SAY = """
            AS i(id, data, metadata, content, version, expires_at)
      WHERE n.id = i.id AND n.id = ANY($1::uuid[]) AND n.id BETWEEN $7 AND $8
 """
+#: Of what a digest goes out as: the channels by which it may yet, and whether a worker has one in hand.
+_Ways = Mapping[Key, Mapping[str, bool]]
 
 
 class Taken(NamedTuple):
     """`items`: the (delivery, notification, channel) that waited in a digest, and do not any more. `empty`: what
-    digests go out as of which nothing is left by that."""
+    digests go out as of which nothing is left by that. `is_wished`: a closed digest says nothing of them should it come
+    back from a worker, who may have it in hand with them; what leaves so is none of `items`."""
 
     items: Sequence[tuple[Key, Key, str]] = ()
     empty: Sequence[Key] = ()
+    is_wished: bool = False
 
 
 def take_out(cursor: CursorWrapper, notifications: Collection[Key]) -> Taken:
     """Take these out of the digests in which they wait. One that is closed already is written anew without them, on the
-    channels by which it has not left."""
+    channels by which it has not left. What a worker has in hand leaves with them."""
     cursor.execute(_ITEMS, [KeyArray.of(notifications)])
     held = {item: (digest, sent) for item, digest, sent in cursor.fetchall()}
     if not held:
         return Taken()
     ways = _ways(cursor, {sent for _, sent in held.values() if sent is not None})
     cursor.execute(_WAITING, [KeyArray.of(held), *brothers_range(held)])
-    items = [
-        (delivery, item, channel)
-        for delivery, item, channel in cursor.fetchall()
-        if (sent := held[item][1]) is None or channel in ways.get(sent, ())
-    ]
-    if not items:
-        return Taken()
-    cursor.execute(_CANCEL_WAITING, within([delivery for delivery, _, _ in items]))
-    taken = {item for _, item, _ in items}
-    if gathering := [item for item in taken if held[item][1] is None]:
+    items: list[tuple[Key, Key, str]] = []
+    closed: set[Key] = set()
+    for delivery, item, channel in cursor.fetchall():
+        sent = held[item][1]
+        is_in_hand = None if sent is None else ways.get(sent, {}).get(channel)
+        if is_in_hand is not None:
+            closed.add(item)
+        if sent is None or is_in_hand is False:
+            items.append((delivery, item, channel))
+    if items:
+        cursor.execute(_CANCEL_WAITING, within([delivery for delivery, _, _ in items]))
+    if gathering := [item for item in {item for _, item, _ in items} if held[item][1] is None]:
         cursor.execute(_DROP_ITEMS, [KeyArray.of(gathering)])
         cursor.execute(_LESS, [KeyArray.of([held[item][0] for item in gathering])])
-    closed = [item for item in taken if held[item][1] is not None]
     if not closed:
         return Taken(items)
     cursor.execute(sql.CANCEL_NOTIFICATIONS, within(closed))
-    return Taken(items, _write_anew(cursor, {held[item][0] for item in closed}, ways))
+    return Taken(items, _write_anew(cursor, {held[item][0] for item in closed}, ways), is_wished=True)
 
 
-def _ways(cursor: CursorWrapper, sent: Collection[Key]) -> Mapping[Key, set[str]]:
+def _ways(cursor: CursorWrapper, sent: Collection[Key]) -> _Ways:
     """The channels by which these may go out yet: waiting, in a worker's hands, or given up and perhaps replayed."""
-    ways: dict[Key, set[str]] = {}
+    ways: dict[Key, dict[str, bool]] = {}
     if sent:
         cursor.execute(_ON_THEIR_WAY, [KeyArray.of(sent), *brothers_range(sent)])
-        for notification, channel in cursor.fetchall():
-            ways.setdefault(notification, set()).add(channel)
+        for notification, channel, is_in_hand in cursor.fetchall():
+            found = ways.setdefault(notification, {})
+            found[channel] = found.get(channel, False) or is_in_hand
     return ways
 
 
-def _write_anew(cursor: CursorWrapper, digests: Collection[Key], ways: Mapping[Key, set[str]]) -> list[Key]:
+def _write_anew(cursor: CursorWrapper, digests: Collection[Key], ways: _Ways) -> list[Key]:
     """Have each of these closed digests say what is left of it; the notifications of those of which nothing is."""
     cursor.execute(_CLOSED, [KeyArray.of(digests)])
     sent: dict[Key, Due] = {}
@@ -117,7 +125,7 @@ def _write_anew(cursor: CursorWrapper, digests: Collection[Key], ways: Mapping[K
     categories = service.categories_by_id({due.category_id for due in sent.values()})
     left = [(key, due, bundles[due.id]) for key, due in sent.items() if due.id in bundles]
     if left:
-        said = [_said(service, due, bundle, categories[due.category_id], ways[key]) for key, due, bundle in left]
+        said = [_said(service, due, bundle, categories[due.category_id], set(ways[key])) for key, due, bundle in left]
         _say(cursor, [key for key, _, _ in left], said)
     return [key for key, due in sent.items() if due.id not in bundles]
 

@@ -231,7 +231,7 @@ class DeliveryTracker:
             unfinished = cursor.fetchall()
             taken = take_out(cursor, [notification_id.bytes])
             stopped = len(rows) + len(taken.items)
-            if not stopped and not unfinished:
+            if not (stopped or unfinished or taken.is_wished):
                 raise too_late
             self._record_cancelled(cursor, rows, taken)
         if not stopped:  # what is left is with a worker, or given up; the wish stays on the record for its next claim

@@ -70,6 +70,17 @@ def titles(digest: Notification) -> list[str]:
     return [item["title"] for item in digest.data["items"]]
 
 
+def in_hand(digest: Notification) -> None:
+    """A worker has its email."""
+    emails = Delivery.objects.filter(notification=digest, channel="email")
+    DeliveryTracker().claim([one.pk.bytes for one in emails], channel="email", priority=emails[0].priority)
+
+
+def back(digest: Notification) -> None:
+    """The worker could not send it, and it is to be tried again."""
+    Delivery.objects.filter(notification=digest, status=Status.SENDING).update(status=Status.QUEUED, lease_until=None)
+
+
 def ends(notification: UUID) -> Counter[tuple[str, str]]:
     found = Delivery.objects.filter(notification_id=notification)
     return Counter((one.channel, one.skip_reason or one.status) for one in found)
@@ -181,6 +192,60 @@ class TestCancelled:
         OutboxMessage.objects.update(due_at=timezone.now())
         work()
 
+        assert subjects(provider) == ["a"]
+
+    def test_what_a_worker_has_in_hand_leaves_with_it_and_counts_as_gone(self, provider):
+        gathers(channels=["email"])
+        say("a")
+        item = say("sale", SALE)
+        digest = close()
+        in_hand(digest)
+
+        assert cancel() == 0
+
+        assert ends(item) == {("email", "digested"): 1}
+        assert EventType.WITHDRAWN not in dict(told(item))
+        assert counted(EventType.WITHDRAWN) is None
+        back(digest)
+        work()
+        assert subjects(provider) == ["a"]
+
+    def test_what_one_channel_has_in_hand_leaves_with_it_and_what_waits_on_the_other_does_not(self):
+        say("a")
+        item = say("sale", SALE)
+        in_hand(close())
+
+        assert cancel() == 1
+
+        assert ends(item) == {("email", "digested"): 1, ("push", "cancelled"): 1}
+
+    def test_one_in_hand_of_which_nothing_is_left_is_not_sent_when_it_comes_back(self, provider):
+        gathers(channels=["email"])
+        item = say("sale", SALE)
+        digest = close()
+        in_hand(digest)
+
+        assert cancel() == 0
+        back(digest)
+        work()
+
+        assert provider.calls == []
+        assert ends(digest.pk) == {("email", "cancelled"): 1}
+        assert ends(item) == {("email", "digested"): 1}
+
+    def test_a_single_message_in_hand_is_too_late_to_cancel_and_not_said_when_it_comes_back(self, provider):
+        gathers(channels=["email"])
+        say("a")
+        item = say("mistake")
+        digest = close()
+        in_hand(digest)
+
+        with pytest.raises(AlreadyLeft):
+            NotificationService().cancel(item)
+
+        assert ends(item) == {("email", "digested"): 1}
+        back(digest)
+        work()
         assert subjects(provider) == ["a"]
 
     def test_a_single_message_is_taken_out_of_a_closed_digest(self, provider):
