@@ -69,13 +69,16 @@ class _Tally(msgspec.Struct):
     is_held: bool = False
 
 
-def bundles_of(cursor: CursorWrapper, due: Sequence[Due]) -> dict[UUID, Bundle]:
+def bundles_of(
+    cursor: CursorWrapper, due: Sequence[Due], cancelled: Collection[str] | None = None
+) -> dict[UUID, Bundle]:
     """Of those of which anything is left: without the cancelled, the expired and the erased, and without what the
-    person knows already by a step that was not gathered."""
+    person knows already by a step that was not gathered. `cancelled`: sources of which all counts as cancelled, None
+    for those that are being taken out now."""
     recipients = by_id(cursor, sql.RECIPIENTS, {one.recipient_id.bytes for one in due})
     by_digest = {one.id.bytes: one for one in due if one.recipient_id.bytes in recipients}
     tallies = {digest: _Tally() for digest in by_digest}
-    cancelled, held = holds.cancelled(), holds.held()
+    cancelled, held = holds.cancelled() if cancelled is None else cancelled, holds.held()
     for page in pages(cursor, by_digest):
         states = of_record(cursor, _STATE, [key for _, key in page])
         left = [

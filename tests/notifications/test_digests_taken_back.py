@@ -24,7 +24,7 @@ from tests.notifications.fakes import FakeProvider, use_provider
 from tests.notifications.strategies.harness import work
 
 pytestmark = pytest.mark.django_db
-SALE = "campaign:7"
+SALE, OTHER = "campaign:7", "campaign:8"
 EVERYTHING = UUID(int=0), UUID(int=(1 << 128) - 1)
 
 
@@ -139,6 +139,18 @@ class TestCancelled:
         assert [ends(id) for id in (digest.pk, *items)] == [cancelled] * 3
         digest.refresh_from_db()
         assert digest.cancelled_at is not None
+
+    def test_of_two_campaigns_that_are_cancelled_at_once_each_takes_out_its_own(self, provider):
+        items = [say("sale", SALE), say("other", OTHER)]
+        digest = close()
+        hold(SALE, HoldKind.CANCELLED), hold(OTHER, HoldKind.CANCELLED)
+        holds.forget()
+
+        assert [cancel(SALE), cancel(OTHER)] == [2, 2]
+
+        cancelled = {("email", "cancelled"): 1, ("push", "cancelled"): 1}
+        assert [ends(id) for id in (digest.pk, *items)] == [cancelled] * 3
+        assert [Counter(told(id))["withdrawn", SkipReason.CANCELLED] for id in items] == [2, 2]
 
     def test_a_worker_waits_until_it_is_taken_out(self, provider):
         say("a"), say("sale", SALE)
