@@ -122,32 +122,35 @@ def _write_anew(cursor: CursorWrapper, digests: Collection[Key], ways: _Ways) ->
         sent[notification] = Due(ids.uuid(id), ids.uuid(recipient), category, is_test, tuple(channels), closes_at)
     # What another cancelled source has in it stays until that is taken out itself: then it is told and counted, too.
     bundles = bundles_of(cursor, list(sent.values()), cancelled=())
-    service = PreferencesService()
-    categories = service.categories_by_id({due.category_id for due in sent.values()})
     left = [(key, due, bundles[due.id]) for key, due in sent.items() if due.id in bundles]
     if left:
-        said = [_said(service, due, bundle, categories[due.category_id], set(ways[key])) for key, due, bundle in left]
+        said = _said([(due, bundle, set(ways[key])) for key, due, bundle in left])
         _say(cursor, [key for key, _, _ in left], said)
     return [key for key, due in sent.items() if due.id not in bundles]
 
 
-def _said(service: PreferencesService, due: Due, bundle: Bundle, category: CategoryInfo, ways: set[str]) -> Admitted:
-    """As closing would word it, but on every channel by which it goes already."""
+def _said(left: Sequence[tuple[Due, Bundle, set[str]]]) -> list[Admitted]:
+    """Each as closing would word it, but on every channel by which it goes already. What has to be looked up is so
+    once for all, as locks are held."""
+    service = PreferencesService()
+    categories = service.categories_by_id({due.category_id for due, _, _ in left})
+    drafts = [_worded(due, bundle, categories[due.category_id], ways) for due, bundle, ways in left]
+    known = service.categories({draft.category for draft in drafts})
+    admission = Admission(known, service.reach([draft.recipient for draft in drafts]), drafts)
+    said: list[Admitted] = []
+    for (due, bundle, _), draft in zip(left, drafts, strict=True):
+        answer = admission.admit(draft)
+        if isinstance(answer, list):
+            answer = admission.admit(draft_of(due, bundle, categories[due.category_id], plain=True))
+        if isinstance(answer, list):
+            raise DraftsRejected({len(said): answer})
+        said.append(answer)
+    return said
+
+
+def _worded(due: Due, bundle: Bundle, category: CategoryInfo, ways: set[str]) -> Draft:
     draft = draft_of(due, bundle, category)
-    if not ways <= set(draft.channels or ()):
-        draft = draft_of(due, bundle, category, plain=True)
-    try:
-        return _admitted(service, draft)
-    except DraftsRejected:
-        return _admitted(service, draft_of(due, bundle, category, plain=True))
-
-
-def _admitted(service: PreferencesService, draft: Draft) -> Admitted:
-    admission = Admission(service.categories({draft.category}), service.reach([draft.recipient]), [draft])
-    answer = admission.admit(draft)
-    if isinstance(answer, list):
-        raise DraftsRejected({0: answer})
-    return answer
+    return draft if ways <= set(draft.channels or ()) else draft_of(due, bundle, category, plain=True)
 
 
 def _say(cursor: CursorWrapper, notifications: Sequence[Key], said: Sequence[Admitted]) -> None:
