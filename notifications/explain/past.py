@@ -6,6 +6,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
+from django.db.models import QuerySet
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from core.statements import StatementTooSlow, bounded
@@ -169,24 +171,31 @@ def _waiting(delivery: Delivery, last: DeliveryEvent | None, until: datetime | N
 
 
 def due(deliveries: Sequence[Delivery]) -> dict[UUID, Next]:
-    """When the outbox has each of these next, of one notification; those are missing that are not there, and all of a
-    lane where too much is to be looked through. A query per lane. One that was brought forward is there twice: what
-    comes first counts."""
+    """When the outbox has each of these next, of one notification; those are missing that are not there, and those of a
+    lane where too much is to be looked through. Two queries per lane. One that was brought forward is there twice: what
+    is due already counts."""
     found: dict[UUID, tuple[datetime, str | None]] = {}
     waiting = [one for one in deliveries if one.status == Status.QUEUED]
     for channel, priority in dict.fromkeys((one.channel, one.priority) for one in waiting):
         wanted = {one.pk for one in waiting if one.channel == channel}
         lane = OutboxMessage.objects.filter(channel=channel, priority=priority, delivery_ids__overlap=list(wanted))
-        try:
-            with bounded(_DUE_TIMEOUT_MS):
-                rows = list(lane.order_by("due_at").values_list("delivery_ids", "due_at", "held_for")[:_MOST_ROWS])
-        except StatementTooSlow:
-            continue
-        for ids, at, held_for in rows:
+        # A backlog stands before what waits for its time, which is found from the other end at once.
+        near = _rows(lane.filter(due_at__lte=Now()).order_by("due_at")[:_MOST_ROWS])
+        far = _rows(lane.order_by("-due_at")[: len(wanted)])
+        for ids, at, held_for in (*near, *reversed(far)):
             for id in wanted.intersection(ids):
                 found.setdefault(id, (at, held_for))
     names = sources.names(sorted({source for _, source in found.values() if source}))
     return {id: Next(at, names[source].label if source else "") for id, (at, source) in found.items()}
+
+
+def _rows(found: QuerySet[OutboxMessage]) -> Sequence[tuple[Sequence[UUID], datetime, str | None]]:
+    """Their deliveries, moment and paused source; nothing where that takes too long."""
+    try:
+        with bounded(_DUE_TIMEOUT_MS):
+            return list(found.values_list("delivery_ids", "due_at", "held_for"))
+    except StatementTooSlow:
+        return []
 
 
 _WAITS = "It waits: "

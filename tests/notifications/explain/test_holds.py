@@ -1,10 +1,13 @@
 """When a hold ends: what explaining says beforehand, what the record says meanwhile, and when the outbox has it."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
@@ -12,6 +15,7 @@ from notifications.choices import EventType, SkipReason
 from notifications.digests import closing
 from notifications.drafts import Draft
 from notifications.explain import Explanation, Way, explain, look_back
+from notifications.explain.past import due as outbox_due
 from notifications.models import Delivery, Digest, HoldKind, OutboxMessage
 from notifications.services.holds import hold, holds, release
 from notifications.services.notification import NotificationService
@@ -190,3 +194,35 @@ def test_what_was_brought_forward_is_due_then(provider: FakeProvider) -> None:
     [email] = [fate for fate in past.fates if fate.channel == "email"]
     assert email.until is not None
     assert email.until <= timezone.now()
+
+
+@contextmanager
+def backlog(end: str) -> Iterator[None]:
+    """Whoever looks through a lane from this end of it, ASC or DESC, does not come through in time."""
+
+    def slow(execute: Callable[..., Any], sql: str, *args: Any) -> Any:
+        if "ORDER BY" in sql and f'"due_at" {end}' in sql:
+            return execute("SELECT pg_sleep(5)", None, *args[1:])
+        return execute(sql, *args)
+
+    with connection.execute_wrapper(slow):
+        yield
+
+
+def test_behind_a_backlog_the_time_is_told_that_something_waits_for() -> None:
+    factories.recipient("ann")
+    later = timezone.now() + timedelta(hours=1)
+    [delivery] = Delivery.objects.filter(notification=accept(draft(channels=["email"], send_at=later)))
+    at = due("email")
+
+    with backlog("ASC"):
+        assert outbox_due([delivery]) == {delivery.pk: (at, "")}
+
+
+def test_what_is_due_is_told_however_much_waits_for_its_time() -> None:
+    factories.recipient("ann")
+    [delivery] = Delivery.objects.filter(notification=accept(draft(channels=["email"])))
+    at = due("email")
+
+    with backlog("DESC"):
+        assert outbox_due([delivery]) == {delivery.pk: (at, "")}
