@@ -201,12 +201,15 @@ def backlog(end: str) -> Iterator[None]:
     """Whoever looks through a lane from this end of it, ASC or DESC, does not come through in time."""
 
     def slow(execute: Callable[..., Any], sql: str, *args: Any) -> Any:
-        if "ORDER BY" in sql and f'"due_at" {end}' in sql:
-            return execute("SELECT pg_sleep(5)", None, *args[1:])
-        return execute(sql, *args)
+        if f" {end} LIMIT " not in sql:
+            return execute(sql, *args)
+        stopped.append(sql)
+        return execute("SELECT pg_sleep(5)", None, *args[1:])
 
+    stopped: list[str] = []
     with connection.execute_wrapper(slow):
         yield
+    assert len(stopped) == 1
 
 
 def test_behind_a_backlog_the_time_is_told_that_something_waits_for() -> None:
