@@ -18,19 +18,23 @@ def _cut(route: Any) -> None:
     route.abort("internetdisconnected")
 
 
-def test_a_view_that_is_opened_without_a_connection_says_so_and_can_be_tried_again(
-    tabs: Tabs, person: Recipient
+def test_a_view_that_cannot_be_read_says_so_and_can_be_tried_again(
+    tabs: Tabs, contexts: Any, person: Recipient
 ) -> None:
     """Whatever it takes to say so is there already."""
     deliver(message(person, "Hello"))
-    page = tabs()
+    context = contexts()
+    page = tabs(of=context)
     expect(feed(page).locator(".item")).to_have_count(1)
     connected(page)
-    page.context.set_offline(True)
+    parts = ("**/api/v1/feed/?*", "**/carillon-empty.js*")
+    for part in parts:
+        context.route(part, _cut)
 
     feed(page).get_by_role("button", name="Archived").click()
     expect(feed(page).get_by_text("Notifications could not be loaded")).to_be_visible()
-    page.context.set_offline(False)
+    for part in parts:
+        context.unroute(part)
     feed(page).get_by_role("button", name="Try again").click()
 
     expect(feed(page).get_by_text("The archive is empty")).to_be_visible()

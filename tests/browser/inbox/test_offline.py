@@ -100,7 +100,9 @@ def test_a_page_that_could_not_load_its_list_offers_to_try_again(tabs: Tabs, con
     context = contexts()
     context.route("**/api/v1/feed/?*", lambda route: route.abort())
     page = tabs(of=context)
+    connected(page)  # whose hello has it tried again by itself
     expect(feed(page).get_by_text("Notifications could not be loaded")).to_be_visible()
+    page.wait_for_timeout(500)
     context.unroute("**/api/v1/feed/?*")
 
     feed(page).get_by_role("button", name="Try again").click()
