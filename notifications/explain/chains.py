@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from math import isfinite
 
 from notifications.choices import HoldReason
-from notifications.explain.personal import Case
+from notifications.explain.cases import Case
 from notifications.explain.verdicts import Check, Source, Store, Verdict
 from notifications.explain.wording import listed, soon, span
 from notifications.providers.base import Failure

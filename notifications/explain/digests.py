@@ -7,7 +7,7 @@ from uuid import UUID
 from notifications.choices import Priority, SkipReason
 from notifications.digests.moments import closes_at
 from notifications.digests.sources import SOURCE
-from notifications.explain.personal import Case
+from notifications.explain.cases import Case
 from notifications.explain.verdicts import Check, Source, Store, Verdict
 from notifications.explain.wording import day
 from notifications.models import Digest, DigestState

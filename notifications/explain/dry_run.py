@@ -6,10 +6,11 @@ from dataclasses import replace
 from notifications.choices import Channel
 from notifications.drafts import Draft
 from notifications.explain import facts
+from notifications.explain.cases import Case
 from notifications.explain.chains import provider_checks, room
 from notifications.explain.digests import digest
 from notifications.explain.facts import Person
-from notifications.explain.personal import AFTER, BEFORE, ROUTING, Case, schedule
+from notifications.explain.personal import AFTER, BEFORE, ROUTING, schedule
 from notifications.explain.rehearsal import Rehearsal, rehearse
 from notifications.explain.verdicts import Check, Explanation, Source, Store, Verdict, Way
 from notifications.explain.wording import day, listed, span

@@ -5,71 +5,21 @@ The verdict is always that of the code which decides for real; the rows are look
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from core import ids
-from notifications.choices import Channel, EventType, HoldReason, Priority, SkipReason, Strategy
-from notifications.explain.facts import Person, Rules
-from notifications.explain.rehearsal import Rehearsal, Trial
+from notifications.choices import Channel, EventType, HoldReason, SkipReason, Strategy
+from notifications.explain.cases import Case, passed, skipped
+from notifications.explain.limits import frequency_cap, recipient_limit
 from notifications.explain.verdicts import Check, Source, Store, Verdict
 from notifications.explain.wording import day, listed, span
-from notifications.models import RateLimit
-from notifications.services import caps, quiet, routing
-from notifications.services.admission import Admitted
+from notifications.services import quiet, routing
 from notifications.services.rendering.segments import sms_segments
-from notifications.strategies.plan import delays
 from notifications.strategies.telling import promise
 from notifications.words import words
 from preferences.models import MarketingStop
-from preferences.services import CategoryInfo, Reach
 
 _CACHE = Source(Store.REDIS, "preference cache")
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One channel of a rehearsal, with what is needed to tell of it. `gathered` are the channels on which it would wait
-    for a digest."""
-
-    went: Rehearsal
-    trial: Trial
-    person: Person
-    rules: Rules
-    admitted: Admitted
-    category_name: str
-    gathered: frozenset[str] = frozenset()
-
-    @property
-    def channel(self) -> str:
-        return self.trial.channel
-
-    @property
-    def label(self) -> str:
-        return str(Channel(self.channel).label)
-
-    @property
-    def reach(self) -> Reach:
-        return self.admitted.reach
-
-    @property
-    def category(self) -> CategoryInfo:
-        return self.admitted.terms.category
-
-    @property
-    def turn(self) -> timedelta:
-        """How long after the start its step is due: of the channels that take part, which what is gathered does not."""
-        plan = self.admitted.terms.plan
-        if plan is None:
-            return timedelta()
-        trials = self.went.trials.items()
-        usable = tuple(name for name, trial in trials if trial.claims and name not in self.gathered)
-        return timedelta(seconds=delays(plan, usable).get(self.channel, 0))
-
-    @property
-    def due(self) -> datetime:
-        """When it would leave if nothing held it."""
-        return max(self.went.now, self.went.draft.send_at or self.went.now) + self.turn
 
 
 def preference(case: Case) -> Check:
@@ -87,7 +37,7 @@ def preference(case: Case) -> Check:
     if routing.preference(case.reach, case.category, case.channel):
         about = f"{case.category_name} by" if word is None or word.category_id else "any message by"
         says = f"They said no to {'all marketing by' if stop else about} {case.label}."
-        return _skipped("preference", SkipReason.OPTED_OUT, says + stale, seen, sources or [_CACHE])
+        return skipped("preference", SkipReason.OPTED_OUT, says + stale, seen, sources or [_CACHE])
     if case.category.is_required:
         says = f"Nobody can opt out of {case.category_name}."
     elif word is not None and word.enabled:
@@ -95,7 +45,7 @@ def preference(case: Case) -> Check:
     else:
         says = f"They said nothing against {case.category_name} by {case.label}."
     sources = sources or [Source(Store.POSTGRESQL, "preferences_preference")]
-    return _passed("preference", says + stale, seen, [_CACHE, *sources] if case.went.cached else sources)
+    return passed("preference", says + stale, seen, [_CACHE, *sources] if case.went.cached else sources)
 
 
 def _marketing_stop(case: Case) -> MarketingStop | None:
@@ -117,11 +67,11 @@ def suppression(case: Case) -> Check:
             said = listed([reason[:1].lower() + reason[1:] for reason in reasons])
             why = f"may not be used since {day(rows[0].created_at)}: {said}"
             seen = {"Reason": ", ".join(reasons), "Set by": ", ".join(row.source or "unknown" for row in rows)}
-        return _skipped("suppression", SkipReason.SUPPRESSED, f"The address {why}.{stale}", seen, sources or [_CACHE])
+        return skipped("suppression", SkipReason.SUPPRESSED, f"The address {why}.{stale}", seen, sources or [_CACHE])
     says = "Nothing speaks against the address." if case.channel in (Channel.EMAIL, Channel.SMS) else (
         f"{case.label} has no addresses that could be suppressed."
     )  # fmt: skip
-    return _passed("suppression", says + stale, {}, sources or [Source(Store.POSTGRESQL, "preferences_suppression")])
+    return passed("suppression", says + stale, {}, sources or [Source(Store.POSTGRESQL, "preferences_suppression")])
 
 
 def address(case: Case) -> Check:
@@ -142,9 +92,9 @@ def address(case: Case) -> Check:
             Channel.PUSH: "They have no device that takes push messages.",
         }
         says = missing.get(Channel(case.channel), "They cannot be reached here.")
-        return _skipped("address", SkipReason.NO_ADDRESS, says + stale, seen, sources)
+        return skipped("address", SkipReason.NO_ADDRESS, says + stale, seen, sources)
     says = f"There is an address: {listed(addresses)}." if addresses else "There is an address."
-    return _passed("address", says + stale, seen, sources)
+    return passed("address", says + stale, seen, sources)
 
 
 def duplicate(case: Case) -> Check:
@@ -168,14 +118,14 @@ def duplicate(case: Case) -> Check:
         return Check(gate="duplicate", verdict=Verdict.UNKNOWN, says=says, seen=seen, sources=tuple(sources))
     if not window:
         says = f"{case.category_name} is sent every time, also twice the same."
-        return _passed(
+        return passed(
             "duplicate", says, seen, [Source(Store.POSTGRESQL, "preferences_category", str(case.category.id))]
         )
     if went.redis_away:
         says = "Redis cannot be reached: repeated wording is let through, and the caller's own key alone is looked for."
         return Check(gate="duplicate", verdict=Verdict.UNKNOWN, says=says, seen=seen, sources=tuple(sources))
     says = f"Nobody said the same to them within {span(window)}."
-    return _passed("duplicate", says, seen, sources)
+    return passed("duplicate", says, seen, sources)
 
 
 def schedule(case: Case) -> Check:
@@ -189,7 +139,7 @@ def schedule(case: Case) -> Check:
             until=draft.send_at,
         )  # fmt: skip
     expires = f" It may leave until {day(draft.expires_at)}." if draft.expires_at else ""
-    return _passed("schedule", f"It is due at once.{expires}", seen, sources)
+    return passed("schedule", f"It is due at once.{expires}", seen, sources)
 
 
 def strategy(case: Case) -> Check | None:
@@ -202,7 +152,7 @@ def strategy(case: Case) -> Check | None:
     )  # fmt: skip
     seen = {"Strategy": str(Strategy(plan.strategy).label)}
     if not case.turn:
-        return _passed("strategy", f"{case.label} comes first.", seen, [source])
+        return passed("strategy", f"{case.label} comes first.", seen, [source])
     until = case.due
     says = promise(plan, case.channel, until, now)
     if draft.expires_at is not None and draft.expires_at <= until:
@@ -219,23 +169,23 @@ def quiet_hours(case: Case) -> Check:
     hours = case.reach.quiet
     if hours is None:
         says = "They want no quiet hours." if person.quiet_never else "They have no quiet hours."
-        return _passed("quiet_hours", says, {}, sources)
+        return passed("quiet_hours", says, {}, sources)
     if person.quiet_start is None:
         sources = [Source(Store.SETTINGS, "QUIET_HOURS")]
     seen = {"Quiet hours": str(hours)}
     if case.channel == quiet.SILENT:
-        return _passed("quiet_hours", "The feed makes no noise.", seen, sources)
+        return passed("quiet_hours", "The feed makes no noise.", seen, sources)
     if not quiet.waits(category, case.admitted.terms.priority, is_test=case.went.is_test):
         who = "Test traffic does" if case.went.is_test else (
             "Critical messages do" if category.waits_for_quiet_hours else f"{case.category_name} does"
         )  # fmt: skip
-        return _passed("quiet_hours", f"{who} not wait for quiet hours.", seen, sources)
+        return passed("quiet_hours", f"{who} not wait for quiet hours.", seen, sources)
     held = quiet.hold(hours, case.due, case.went.draft.expires_at, 0.0)
     if held is None:
-        return _passed("quiet_hours", "It is not quiet for them when it is due.", seen, sources)
+        return passed("quiet_hours", "It is not quiet for them when it is due.", seen, sources)
     if held.skip:
         says = f"{held.says}: it is not sent."
-        return _skipped("quiet_hours", SkipReason.EXPIRED, says, seen, sources)
+        return skipped("quiet_hours", SkipReason.EXPIRED, says, seen, sources)
     return Check(
         gate="quiet_hours", verdict=Verdict.HOLD, says=f"{held.says}. It waits; no attempt is used up.",
         code=quiet.QUIET, seen=seen, sources=tuple(sources), until=held.until,
@@ -253,67 +203,7 @@ def recheck(case: Case) -> Check | None:
         return None
     says = f"Looked at again before sending, from PostgreSQL: {words(result.code)}"
     sources = [Source(Store.POSTGRESQL, "preferences_recipient", str(case.person.recipient.pk))]
-    return _skipped("recheck", SkipReason(result.code), says, {}, sources)
-
-
-def recipient_limit(case: Case) -> Check:
-    went, result = case.went, case.trial.result
-    limits = case.rules.of_person(case.category.slug)
-    sources = [Source(Store.POSTGRESQL, "notifications_ratelimit", str(one.pk)) for one in limits]
-    sources += [Source(Store.REDIS, "what each person had")] if limits else []
-    seen = _had(went, limits)
-    waits = [one.wait for one in went.had or () if one.used >= one.limit.max]
-    if result is not None and result.code == SkipReason.RATE_LIMITED:
-        says = "They have had as many messages as one person may get in this span of time."
-        until = went.now + timedelta(seconds=max(waits)) if waits else None
-        return Check(
-            gate="recipient_limit", verdict=Verdict.SKIP, says=says, code=SkipReason.RATE_LIMITED.value, seen=seen,
-            sources=tuple(sources), until=until,
-        )  # fmt: skip
-    if result is not None and result.type is EventType.HELD:
-        says = "Redis takes no counts, so nobody knows what they have had: marketing waits."
-        return Check(
-            gate="recipient_limit", verdict=Verdict.HOLD, says=says, code=result.code, seen=seen,
-            sources=tuple(sources), until=went.now + timedelta(seconds=result.retry_in),
-        )  # fmt: skip
-    if not limits:
-        return _passed("recipient_limit", "There is no limit on what one person gets.", seen, sources)
-    if case.admitted.terms.priority == Priority.CRITICAL or went.is_test:
-        who = "Test traffic is" if went.is_test else "Critical messages are"
-        return _passed("recipient_limit", f"{who} exempt from what one person may get.", seen, sources)
-    if went.had is None:
-        says = "Redis cannot be reached, so nobody knows what they have had: what people wait for goes on."
-        return Check(
-            gate="recipient_limit", verdict=Verdict.UNKNOWN, says=says, seen=seen, sources=tuple(sources)
-        )  # fmt: skip
-    return _passed("recipient_limit", "They have not had too many.", seen, sources)
-
-
-def frequency_cap(case: Case) -> Check:
-    went, result = case.went, case.trial.result
-    found = caps.caps_of(case.category)
-    sources = [Source(Store.POSTGRESQL, "preferences_category", str(case.category.id))]
-    if any(cap.category_id is None for cap in found):
-        sources.append(Source(Store.POSTGRESQL, "notifications_ratelimit"))
-    used = {one.cap: one for one in went.capped or ()}
-    seen = {f"At most {cap}": f"{used[cap].used if cap in used else '?'} of {cap.max:,}" for cap in found}
-    if result is not None and result.code == SkipReason.FREQUENCY_CAPPED:
-        waits = [one.wait for one in used.values() if one.used >= one.cap.max]
-        return Check(
-            gate="frequency_cap", verdict=Verdict.SKIP, code=SkipReason.FREQUENCY_CAPPED.value, seen=seen,
-            says=f"They have had enough: {result.detail[0].lower()}{result.detail[1:]}.",
-            sources=(*sources, Source(Store.REDIS, "what each person had")),
-            until=went.now + timedelta(seconds=max(waits)) if waits else None,
-        )  # fmt: skip
-    if not found:
-        return _passed("frequency_cap", f"There is no cap on {case.category_name}.", seen, sources)
-    if case.admitted.terms.priority == Priority.CRITICAL or went.is_test:
-        who = "Test traffic is" if went.is_test else "Critical messages are"
-        return _passed("frequency_cap", f"{who} exempt from caps.", seen, sources)
-    if went.capped is None:
-        says = "Redis cannot be reached, so nobody knows what they have had: what people wait for goes on."
-        return Check(gate="frequency_cap", verdict=Verdict.UNKNOWN, says=says, seen=seen, sources=tuple(sources))
-    return _passed("frequency_cap", "They have not had too many.", seen, sources)
+    return skipped("recheck", SkipReason(result.code), says, {}, sources)
 
 
 def wording(case: Case) -> Check:
@@ -333,7 +223,7 @@ def wording(case: Case) -> Check:
     if case.channel == Channel.SMS and "body" in content:
         parts = sms_segments(content["body"])
         seen["SMS"] = f"{parts.segments} segment{'s' if parts.segments != 1 else ''}, {parts.encoding.label}"
-    return _passed("wording", f"It can be put into words for {case.label}.", seen, [source])
+    return passed("wording", f"It can be put into words for {case.label}.", seen, [source])
 
 
 #: Of these all are told, whichever refuses: whoever mends one wants to know of the next.
@@ -341,14 +231,6 @@ ROUTING: Sequence[Callable[[Case], Check | None]] = (preference, suppression, ad
 #: What acceptance asks, in its order; and what a worker asks of what it has taken up.
 BEFORE = (*ROUTING, duplicate, schedule, strategy, quiet_hours)
 AFTER = (recheck, recipient_limit, frequency_cap, wording)
-
-
-def _had(went: Rehearsal, limits: Sequence[RateLimit]) -> dict[str, str]:
-    used = {one.target: one.used for one in went.had or ()}
-    return {
-        limit.target or "All categories": f"{used.get(limit.target, '?')} of {limit.max} in {span(limit.per_seconds)}"
-        for limit in limits
-    }
 
 
 def _stale(case: Case, gate: routing.Gate) -> str:
@@ -361,11 +243,3 @@ def _stale(case: Case, gate: routing.Gate) -> str:
 
 def _or(at: datetime | None, otherwise: str) -> str:
     return otherwise if at is None else day(at)
-
-
-def _passed(gate: str, says: str, seen: dict[str, str], sources: Sequence[Source]) -> Check:
-    return Check(gate=gate, verdict=Verdict.PASS, says=says, seen=seen, sources=tuple(sources))
-
-
-def _skipped(gate: str, code: SkipReason, says: str, seen: dict[str, str], sources: Sequence[Source]) -> Check:
-    return Check(gate=gate, verdict=Verdict.SKIP, says=says, code=code.value, seen=seen, sources=tuple(sources))
