@@ -1,6 +1,7 @@
 """What the demo's traffic is about, beside the catalogue every demo has: more categories, and wordings for them."""
 
-from config.demo_data.catalogue import DemoCategory, Template
+from config.demo_data.catalogue import DemoCategory
+from config.demo_data.templates import Template
 from notifications.choices import Channel, Priority
 
 _SHOP = "https://shop.example"
