@@ -35,7 +35,7 @@ def _outcomes(
         return "timeout", [silence] * len(messages)
     except Exception as error:
         # Not the exception itself: a vendor's library may quote the address or the message in it.
-        log.error("worker.provider_crashed", provider=provider.name, error=type(error).__name__, at=where(error))  # noqa: TRY400 - see above
+        log.error("worker.provider_crashed", provider=provider.name, error=type(error).__name__, at=where(error))  # noqa: TRY400 - a traceback may quote an address
         detail = f"{type(error).__name__} in the provider."
         return "crashed", [Failure(FailureCode.INTERNAL, temporary=True, detail=detail)] * len(messages)
     if len(outcomes) != len(messages):
