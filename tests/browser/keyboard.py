@@ -23,8 +23,6 @@ _STOP = """() => {
         at.focus({ preventScroll: true });
     }
     window.lastStop = at;
-    let bar = false;  // which stays in its place in the window
-    for (let one = at; one; one = one.parentElement) bar ||= /sticky|fixed/.test(getComputedStyle(one).position);
     const copy = at.cloneNode(true);
     for (const icon of copy.querySelectorAll(".material-symbols-outlined")) icon.remove();
     const label = at.labels && at.labels[0] ? at.labels[0].textContent : "";
@@ -34,9 +32,9 @@ _STOP = """() => {
         seen: Boolean(top) && (at.contains(top) || top.contains(at) && top.tagName !== "BODY"
             || [...(at.labels || [])].some((label) => label.contains(top))),
         marked: focused !== blurred,
-        inside: Boolean(at.closest("main")),
+        // The theme's bar of buttons stands in reverse, so that Enter in a field takes the first of them, Save.
+        inside: Boolean(at.closest("main")) && !at.closest("#submit-row"),
         y: box.top + window.scrollY, x: box.left, height: box.height,
-        bar, top: box.top,
     };
 }"""
 _NO_FADE = "*, *::before, *::after { transition: none !important; animation: none !important }"
@@ -98,9 +96,8 @@ class Keyboard:
 
 
 def _is_back(last: dict[str, Any], now: dict[str, Any]) -> bool:
-    """Whether it stands above, or to the left of it in one line. A bar stays where it is while the page scrolls."""
-    y = "top" if now["bar"] and last["bar"] else "y"
-    if now[y] + now["height"] <= last[y]:
+    """Whether it stands above, or to the left of it in one line."""
+    if now["y"] + now["height"] <= last["y"]:
         return True
-    in_line = abs(now[y] + now["height"] / 2 - last[y] - last["height"] / 2) < 10
+    in_line = abs(now["y"] + now["height"] / 2 - last["y"] - last["height"] / 2) < 10
     return bool(in_line and now["x"] < last["x"])

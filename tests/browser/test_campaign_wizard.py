@@ -131,6 +131,31 @@ def test_the_wording_that_is_looked_at_stays_while_the_form_changes(page: Any, l
     expect(page.locator("#wordings [data-part=reader]")).to_contain_text("as it was before")
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_form_keeps_its_place_while_the_plan_comes(page: Any, live_server: Any, width: int) -> None:
+    campaign = make_campaign(data={"order": "A17"})
+    page.set_viewport_size({"width": width, "height": 844})
+    sign_in(page, live_server.url, "manager")
+    held: list[Any] = []
+    before: list[Any] = []
+
+    def places() -> list[Any]:
+        return [page.locator(f"[name={field}]").bounding_box() for field in ("name", "template", "category")]
+
+    page.route("**/draft-plan/", lambda route: route.continue_() if before else held.append(route))
+    with page.expect_request("**/draft-plan/"):
+        page.goto(address_of(live_server.url, campaign))
+    page.get_by_text("Asking…").wait_for()
+
+    before.extend(places())
+    assert held
+    for route in held:
+        route.continue_()
+    page.locator("#plan [data-part=figures] > *").first.wait_for()
+
+    assert places() == before
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_nothing_stands_in_anybodys_way(page: Any, live_server: Any, scheme: str, width: int) -> None:
