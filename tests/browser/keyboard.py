@@ -53,15 +53,18 @@ class Keyboard:
         self.page.wait_for_load_state("networkidle")
         self.page.add_style_tag(content=_NO_FADE)
         self._last = None
-        if not past_menu:
+        in_form = self.page.evaluate("Boolean(document.activeElement?.closest('main'))")
+        if in_form or not past_menu:  # Django gives a new row's first field the focus, if its script comes early enough
             return
         self.to("Skip to the content", most=1)
         self.press("Enter")
         self._last = None
 
     def to(self, name: str, *, most: int = 60) -> None:
-        """Tab until that has the focus."""
+        """Tab until that has the focus, unless the page has given it that already."""
         passed = []
+        if self._last is None and (self.page.evaluate(_STOP) or {}).get("name") == name:
+            return
         for _ in range(most):
             self.page.keyboard.press("Tab")
             stop = self._stop()
