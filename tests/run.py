@@ -76,7 +76,9 @@ def _runs(options: argparse.Namespace, arguments: list[str]) -> list[list[str]]:
     rest = argparse.Namespace(
         **{**vars(options), "browser": False, "all": False, "faults": options.faults or options.all}
     )
-    return [_pytest(rest, arguments), _pytest(options, ["-m", "browser", *arguments])]
+    # Without somebody there to look, a browser's test that fails is tried once more, and the summary names it.
+    again = ["--reruns", "1", "-r", "fER"] if os.environ.get("CI") else []
+    return [_pytest(rest, arguments), _pytest(options, ["-m", "browser", *again, *arguments])]
 
 
 def _pytest(options: argparse.Namespace, arguments: list[str]) -> list[str]:
