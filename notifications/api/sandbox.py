@@ -46,7 +46,8 @@ class SandboxProviders(msgspec.Struct):
 
 
 class SimulatedCallShape(msgspec.Struct):
-    """A message as its provider received it. `outcome` is `accepted`, or the code of the failure it answered with."""
+    """A message as its provider received it. `headers` are what an email carries beside its content, such as
+    `List-Unsubscribe`. `outcome` is `accepted`, or the code of the failure it answered with."""
 
     id: UUID
     at: datetime
@@ -58,6 +59,7 @@ class SimulatedCallShape(msgspec.Struct):
     platform: str | None
     category: str
     content: dict[str, Any]
+    headers: dict[str, str]
     outcome: str
     retry_after: float | None
 
@@ -219,6 +221,7 @@ def _call(row: SimulatedCall, recipient: str | None) -> SimulatedCallShape:
         platform=row.platform or None,
         category=row.category,
         content=row.content,
+        headers=row.headers,
         outcome=row.outcome,
         retry_after=row.retry_after,
     )

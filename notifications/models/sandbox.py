@@ -36,6 +36,7 @@ class SimulatedCall(models.Model):
     platform = models.CharField(max_length=8, blank=True, default="")
     category = models.CharField(max_length=64, blank=True, default="")
     content = models.JSONField()
+    headers = models.JSONField(default=dict, db_default={}, help_text="What an email carries beside its content")
     outcome = models.CharField(max_length=32, help_text="accepted, or a FailureCode")
     retry_after = models.FloatField(null=True)
 

@@ -21,8 +21,8 @@ LATE = timedelta(hours=1)
 PIECE = 10_000
 
 _COLUMNS = (
-    "id, provider, delivery_id, recipient_id, attempt, is_test, address, platform, category, content, outcome,"
-    " retry_after"
+    "id, provider, delivery_id, recipient_id, attempt, is_test, address, platform, category, content, headers,"
+    " outcome, retry_after"
 )
 _OLD = """
     DELETE FROM notifications_simulatedcall
@@ -85,6 +85,7 @@ def _line(provider: str, message: OutboundMessage, outcome: Outcome) -> str:
         bulk.text(message.platform),
         bulk.text(message.category),
         bulk.json(message.content),
+        bulk.json(message.headers),
         word(outcome),
         bulk.NULL if wait is None else repr(wait),
     )

@@ -250,6 +250,14 @@ class TestCalls:
             assert reverse("admin:notifications_delivery_change", args=[call.delivery_id]) in shown
             assert reverse("admin:preferences_recipient_change", args=[ada.pk]) in shown
 
+    def test_the_headers_of_an_email_are_told_with_it(self) -> None:
+        way_out = "<https://notify.example.com/u/abc/>"
+        marketing, order = simulated_call(headers={"List-Unsubscribe": way_out}), simulated_call()
+        client = signed_in(may="everything")
+
+        assert "List-Unsubscribe: &lt;https://notify.example.com/u/abc/&gt;" in body(client, page(marketing))
+        assert "<summary>Headers" not in body(client, page(order))
+
     @pytest.mark.parametrize(
         ("content", "platform", "channel"),
         [

@@ -1,8 +1,10 @@
 """The sandbox over the API, from a change of the weather to the calls that came in."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from core import ids
@@ -10,6 +12,7 @@ from notifications import registry
 from notifications.messaging.base import Verdict, WorkMessage
 from notifications.models import Delivery, OutboxMessage, SandboxState, SimulatedCall
 from notifications.worker import Worker
+from preferences.models import Preference
 from tests import factories
 from tests.api import Api, codes
 
@@ -241,6 +244,26 @@ def test_a_notification_waits_out_an_outage_and_every_call_can_be_read(settings:
             "ada@example.com",
         )
         assert (call["category"], call["content"]) == ("orders", content["email"])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_button_of_mail_programs_can_be_read_and_pressed(settings: Any) -> None:
+    # Given marketing that was sent with a test key
+    api, ada = Api(mode="test"), factories.recipient("user-42", email="ada@example.com")
+    factories.category("offers", purpose="marketing")
+    settings.PROVIDERS = {**settings.PROVIDERS, "simulated_email": _QUICK}
+    registry.provider.cache_clear()
+    content = {"email": {"subject": "20 percent off", "text": "Until Sunday."}}
+    draft = {"recipient": "user-42", "category": "offers", "content": content, "channels": ["email"]}
+    assert api.post("notifications/", draft).status_code == 202
+    work()
+    # When its button is pressed as it came in
+    [call] = api.get("sandbox/calls/?recipient=user-42").json()["results"]
+    assert call["headers"]["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    path = urlsplit(call["headers"]["List-Unsubscribe"].strip("<>")).path
+    assert Client().post(path, {"List-Unsubscribe": "One-Click"}).status_code == 200
+    # Then that kind has stopped
+    assert not Preference.objects.get(recipient=ada, category__slug="offers", channel="email").enabled
 
 
 _QUICK = {"class": "notifications.providers.simulated.SimulatedProvider", "options": {}}
