@@ -20,8 +20,9 @@ class NotificationsConfig(AppConfig):
         metrics.install()
         register(check_settings)  # without a tag: every command that checks anything checks this
         register(check_digests, Tags.database)
-        recipient_erased.connect(scrub, dispatch_uid="notifications.erasure")
+        # In the order in which a cancel locks them: digests, then the record.
         recipient_erased.connect(upkeep.forget, dispatch_uid="notifications.digests.forget")
+        recipient_erased.connect(scrub, dispatch_uid="notifications.erasure")
         digests_changed.connect(upkeep.leave_now, dispatch_uid="notifications.digests.leave_now")
         for signal in (post_save, post_delete):
             signal.connect(limit_cache.forget, sender=RateLimit, dispatch_uid="notifications.limit_cache")

@@ -8,6 +8,7 @@ from django.db.models.functions import Now
 
 from campaigns.models import Action, Campaign, CampaignStatus
 from campaigns.services.trail import tell
+from core.postgresql.deadlocks import repeated
 from notifications.choices import Status
 from notifications.models import Delivery
 from notifications.services.holds import release
@@ -30,6 +31,9 @@ class Withdraw:
     def step(self) -> int:
         """Take back the next slice; the number of slices done. 0: nothing to do now. What is with a provider at this
         moment may still come back to be tried again, so the last step waits for it and then starts over."""
+        return repeated(self._step)
+
+    def _step(self) -> int:
         with transaction.atomic():
             campaign = self._locked()
             if campaign is None:
@@ -58,9 +62,11 @@ class Withdraw:
         first = campaign.withdrawn
         last = min(SLICES, first + max(1, SLICES * STEP // max(1, campaign.accepted)))
         low, high = self._bounds(campaign, first)[0], self._bounds(campaign, last - 1)[1]
+        # Far more than a slice has, by its hashes: taken in one go, as a second would take locks out of their order.
+        limit = 4 * max(STEP, campaign.accepted // SLICES)
         at: UUID | None = low
         while at is not None:
-            _, at = DeliveryTracker().cancel_range(campaign.source, at, high)
+            _, at = DeliveryTracker().cancel_range(campaign.source, at, high, limit=limit)
         Campaign.objects.filter(pk=campaign.pk).update(withdrawn=last)
         return last - first
 

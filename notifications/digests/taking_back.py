@@ -1,4 +1,17 @@
-"""What a cancel takes out of digests: of those that still gather, and of those that are closed and have not left."""
+"""What a cancel takes out of digests: of those that still gather, and of those that are closed and have not left.
+
+Its locks are those of every transaction that changes digests or stops what is on the record, and come in this order:
+
+1. digests: by person, category, key and id, as acceptance opens them;
+2. deliveries that may go out yet, by id and all at once: the cancelled ones' own and those of their digests. Workers
+   claim and record them by id, several notifications' in one batch;
+3. deliveries that wait in these digests, which nobody else changes;
+4. notifications.
+
+So whoever waits for one of these holds nothing that another with the same digests wants first. One transaction goes
+through this once: two pages of a source in one would come back to the digests. A worker records its batch once per kind
+of outcome, to which there is no order; should it come to a deadlock all the same, both sides begin anew.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
@@ -8,6 +21,7 @@ from django.db.backends.utils import CursorWrapper
 from core import ids
 from core.ids import Key
 from core.postgresql.direct import KeyArray
+from notifications.choices import Status
 from notifications.digests.bundles import draft_of
 from notifications.digests.reading import Bundle, Due, bundles_of
 from notifications.drafts import Draft
@@ -17,8 +31,7 @@ from notifications.services.admission import Admission, Admitted
 from notifications.services.tracking_sql import brothers_range, within
 from preferences.services import CategoryInfo, PreferencesService
 
-#: First the digests are locked, as closing does and in the order of gathering: whoever comes second finds one closed,
-#: or the item gone.
+#: Locked first, as closing does: whoever comes second finds one closed, or the item gone.
 _ITEMS = """
     SELECT i.notification_id, d.id, d.notification_id
       FROM notifications_digestitem i JOIN notifications_digest d ON d.id = i.digest_id
@@ -36,9 +49,9 @@ _WAITING = """
      WHERE notification_id = ANY($1::uuid[]) AND id BETWEEN $2 AND $3
        AND status = 'skipped' AND skip_reason = 'digested'
 """
-#: Locked: no worker takes up the old words meanwhile.
+#: Waiting, in a worker's hands, or given up and perhaps replayed. Locked: no worker takes up the old words meanwhile.
 _ON_THEIR_WAY = """
-    SELECT notification_id, channel, status = 'sending' FROM notifications_delivery
+    SELECT id, notification_id, channel, status FROM notifications_delivery
      WHERE notification_id = ANY($1::uuid[]) AND id BETWEEN $2 AND $3 AND status IN ('queued', 'sending', 'dead')
      ORDER BY id FOR UPDATE
 """
@@ -65,10 +78,12 @@ _Ways = Mapping[Key, Mapping[str, bool]]
 
 
 class Taken(NamedTuple):
-    """`items`: the (delivery, notification, channel) that waited in a digest, and do not any more. `empty`: what
-    digests go out as of which nothing is left by that. `is_wished`: a closed digest says nothing of them should it come
-    back from a worker, who may have it in hand with them; what leaves so is none of `items`."""
+    """`unfinished`: the (delivery, notification, channel, status) that may go out yet, locked. `items`: the (delivery,
+    notification, channel) that waited in a digest, and do not any more. `empty`: what digests go out as of which
+    nothing is left by that. `is_wished`: a closed digest says nothing of them should it come back from a worker, who
+    may have it in hand with them; what leaves so is none of `items`."""
 
+    unfinished: Sequence[tuple[Key, Key, str, str]]
     items: Sequence[tuple[Key, Key, str]] = ()
     empty: Sequence[Key] = ()
     is_wished: bool = False
@@ -79,9 +94,9 @@ def take_out(cursor: CursorWrapper, notifications: Collection[Key]) -> Taken:
     channels by which it has not left. What a worker has in hand leaves with them."""
     cursor.execute(_ITEMS, [KeyArray.of(notifications)])
     held = {item: (digest, sent) for item, digest, sent in cursor.fetchall()}
+    unfinished, ways = _on_their_way(cursor, notifications, {sent for _, sent in held.values() if sent is not None})
     if not held:
-        return Taken()
-    ways = _ways(cursor, {sent for _, sent in held.values() if sent is not None})
+        return Taken(unfinished)
     cursor.execute(_WAITING, [KeyArray.of(held), *brothers_range(held)])
     items: list[tuple[Key, Key, str]] = []
     closed: set[Key] = set()
@@ -98,20 +113,26 @@ def take_out(cursor: CursorWrapper, notifications: Collection[Key]) -> Taken:
         cursor.execute(_DROP_ITEMS, [KeyArray.of(gathering)])
         cursor.execute(_LESS, [KeyArray.of([held[item][0] for item in gathering])])
     if not closed:
-        return Taken(items)
+        return Taken(unfinished, items)
     cursor.execute(sql.CANCEL_NOTIFICATIONS, within(closed))
-    return Taken(items, _write_anew(cursor, {held[item][0] for item in closed}, ways), is_wished=True)
+    empty = _write_anew(cursor, {held[item][0] for item in closed}, ways)
+    return Taken(unfinished, items, empty, is_wished=True)
 
 
-def _ways(cursor: CursorWrapper, sent: Collection[Key]) -> _Ways:
-    """The channels by which these may go out yet: waiting, in a worker's hands, or given up and perhaps replayed."""
+def _on_their_way(
+    cursor: CursorWrapper, notifications: Collection[Key], sent: Collection[Key]
+) -> tuple[list[tuple[Key, Key, str, str]], _Ways]:
+    """What of these may go out yet, locked; and the same of what their digests are `sent` as, by channel."""
+    both = {*notifications, *sent}
+    cursor.execute(_ON_THEIR_WAY, [KeyArray.of(both), *brothers_range(both)])
+    rows: list[tuple[Key, Key, str, str]] = cursor.fetchall()
     ways: dict[Key, dict[str, bool]] = {}
-    if sent:
-        cursor.execute(_ON_THEIR_WAY, [KeyArray.of(sent), *brothers_range(sent)])
-        for notification, channel, is_in_hand in cursor.fetchall():
+    for _, notification, channel, status in rows:
+        if notification in sent:
             found = ways.setdefault(notification, {})
-            found[channel] = found.get(channel, False) or is_in_hand
-    return ways
+            found[channel] = found.get(channel, False) or status == Status.SENDING
+    wanted = set(notifications)
+    return [row for row in rows if row[1] in wanted], ways
 
 
 def _write_anew(cursor: CursorWrapper, digests: Collection[Key], ways: _Ways) -> list[Key]:

@@ -17,8 +17,8 @@ PURGE = 2000
 def send_now(which: Q) -> int:
     """Have these digests leave now, whatever their moment; how many were open."""
     with transaction.atomic():
-        # Locked in the order in which acceptance locks them, so that neither can deadlock with the other.
-        order = "recipient_id", "category_id", Collate("key", "C")
+        # Locked in the order in which acceptance and a cancel lock them, so that neither can deadlock with the other.
+        order = "recipient_id", "category_id", Collate("key", "C"), "pk"
         some = Digest.objects.filter(which, state=DigestState.OPEN).order_by(*order).select_for_update()
         found = list(some.values_list("pk", flat=True))
         return Digest.objects.filter(pk__in=found).update(closes_at=TransactionNow(), latest_at=None)
@@ -31,10 +31,12 @@ def leave_now(*, recipient_id: UUID, category_ids: frozenset[int] | None, **_: o
 
 
 def forget(*, recipient_id: UUID, **_: object) -> None:
-    """Receiver of `recipient_erased`."""
+    """Receiver of `recipient_erased`. The digests are locked in everybody's order, and before their notifications."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "WITH gone AS (DELETE FROM notifications_digest WHERE recipient_id = %s RETURNING id)"
+            "WITH held AS MATERIALIZED (SELECT id FROM notifications_digest WHERE recipient_id = %s"
+            ' ORDER BY category_id, key COLLATE "C", id FOR UPDATE),'
+            " gone AS (DELETE FROM notifications_digest WHERE id IN (SELECT id FROM held) RETURNING id)"
             " DELETE FROM notifications_digestitem USING gone WHERE digest_id = gone.id",
             [recipient_id],
         )
@@ -48,7 +50,8 @@ def purge() -> None:
         while True:
             cursor.execute(
                 "WITH gone AS (DELETE FROM notifications_digest WHERE id IN (SELECT id FROM notifications_digest"
-                " WHERE state <> 'open' AND closed_at < now() - %s * interval '1 day' LIMIT %s) RETURNING id),"
+                " WHERE state <> 'open' AND closed_at < now() - %s * interval '1 day' LIMIT %s FOR UPDATE SKIP LOCKED)"
+                " RETURNING id),"
                 " items AS (DELETE FROM notifications_digestitem USING gone WHERE digest_id = gone.id)"
                 " SELECT count(*) FROM gone",
                 [settings.DIGEST_RETENTION_DAYS, PURGE],

@@ -8,6 +8,7 @@ from django.db.backends.utils import CursorWrapper
 
 from core import ids
 from core.ids import Key
+from core.postgresql.deadlocks import repeated
 from core.postgresql.direct import direct_cursor
 from notifications.digests import gathering
 from notifications.drafts import MAX_DRAFTS, Accepted, Draft
@@ -69,7 +70,7 @@ class NotificationService:
         in a worker's hands at this moment counts as left, and what was given up as ended; if it comes back, held, to be
         tried again or from the dead letters, it is not sent.
         """
-        return DeliveryTracker().cancel(notification_id)
+        return repeated(lambda: DeliveryTracker().cancel(notification_id))
 
     def admitted(self, drafts: Sequence[Draft]) -> list[Admitted]:
         """The drafts with their names and people resolved. Raises DraftsRejected with every fault of every draft."""

@@ -222,16 +222,13 @@ class DeliveryTracker:
         """Skip what is still queued; see NotificationService.cancel."""
         too_late = AlreadyLeft(f"Notification {notification_id} has nothing left to cancel.")
         with transaction.atomic(), direct_cursor() as cursor:
+            taken = take_out(cursor, [notification_id.bytes])
+            rows = self._cancel_queued(cursor, taken.unfinished)
             cursor.execute(sql.CANCEL_NOTIFICATION, [notification_id])
             if not cursor.rowcount:
                 raise Notification.DoesNotExist(notification_id)
-            cursor.execute(sql.CANCEL_DELIVERIES, [notification_id])
-            rows = cursor.fetchall()
-            cursor.execute(sql.UNFINISHED, [KeyArray.of([notification_id.bytes])])
-            unfinished = cursor.fetchall()
-            taken = take_out(cursor, [notification_id.bytes])
             stopped = len(rows) + len(taken.items)
-            if not (stopped or unfinished or taken.is_wished):
+            if not (taken.unfinished or taken.items or taken.is_wished):
                 raise too_late
             self._record_cancelled(cursor, rows, taken)
         if not stopped:  # what is left is with a worker, or given up; the wish stays on the record for its next claim
@@ -250,17 +247,17 @@ class DeliveryTracker:
             page = [row[0] for row in cursor.fetchall()]
             if not page:
                 return 0, None
-            cursor.execute(sql.UNFINISHED, [KeyArray.of(page)])
-            unfinished = cursor.fetchall()
             taken = take_out(cursor, page)
-            if unfinished or taken.items:
-                cursor.execute(sql.CANCEL_NOTIFICATIONS, sql.within({row[1] for row in (*unfinished, *taken.items)}))
-            cancelled = self._cancel_queued(cursor, unfinished)
+            cancelled = self._cancel_queued(cursor, taken.unfinished)
+            if taken.unfinished or taken.items:
+                theirs = {row[1] for row in taken.unfinished} | {row[1] for row in taken.items}
+                cursor.execute(sql.CANCEL_NOTIFICATIONS, sql.within(theirs))
             self._record_cancelled(cursor, cancelled, taken)
         return len(cancelled) + len(taken.items), UUID(int=ids.uuid(page[-1]).int + 1) if len(page) == limit else None
 
     def _cancel_queued(self, cursor: CursorWrapper, unfinished: Sequence[sql.Row]) -> list[tuple[Key, Key, str]]:
-        """Skip what is queued among rows of UNFINISHED; the (delivery, notification, channel) that were."""
+        """Skip what is queued among rows that begin with a delivery's id; the (delivery, notification, channel) that
+        were."""
         if not unfinished:
             return []
         cursor.execute(sql.CANCEL_QUEUED, sql.within([row[0] for row in unfinished]))

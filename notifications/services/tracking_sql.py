@@ -173,15 +173,9 @@ REPLAY = f"""
  RETURNING id, notification_id, channel, priority
 """
 
-#: Parameter: the notification, here and in the next.
+#: Parameter: the notification.
 CANCEL_NOTIFICATION = """
     UPDATE notifications_notification SET cancelled_at = coalesce(cancelled_at, now()) WHERE id = $1
-"""
-
-CANCEL_DELIVERIES = """
-    UPDATE notifications_delivery SET status = 'skipped', skip_reason = 'cancelled'
-     WHERE notification_id = $1 AND status = 'queued'
- RETURNING id, notification_id, channel
 """
 
 #: A page of a source's notifications, by id. Parameters: low, high, source, limit.

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import PositiveIntegerField, PositiveSmallIntegerField
 from django.utils import timezone
 
@@ -18,6 +18,7 @@ from core.ids import keys_of
 from notifications.choices import SkipReason, Status
 from notifications.models import Delivery, HoldKind, MessageTemplate, Notification, OutboxMessage, SourceHold
 from notifications.services.tracking import DeliveryTracker
+from notifications.services.tracking_sql import SOURCE_PAGE
 from tests import factories
 from tests.campaigns.conftest import hand_out, make_campaign, start, work
 
@@ -148,6 +149,26 @@ class TestCancel:
         sending.refresh_from_db()
         assert sending.status == CANCELLED
         assert sending.finished_at is not None
+
+    def test_a_step_comes_to_each_digest_once_and_so_takes_its_slice_in_one_go(self, provider):
+        campaign = make_campaign()
+        factories.recipients(1100)
+        start(campaign)
+        hand_out(campaign)
+        Campaign.objects.filter(pk=campaign.pk).update(accepted=1000)
+        CampaignService().cancel(campaign.pk)
+
+        statements: list[str] = []
+
+        def note(execute, sql, *rest):
+            statements.append(str(sql))
+            return execute(sql, *rest)
+
+        with connection.execute_wrapper(note):
+            assert Withdraw(campaign.pk).step() == SLICES
+
+        assert statements.count(SOURCE_PAGE) == 1
+        assert not Delivery.objects.filter(status=Status.QUEUED).exists()
 
     def test_what_has_been_sent_stays_sent(self, sending, provider):
         work()

@@ -1,0 +1,131 @@
+"""What is cancelled, erased and sent at the same moment waits for each other, and never in a circle."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from core.ids import key
+from notifications.digests import closing
+from notifications.drafts import Draft
+from notifications.errors import AlreadyLeft
+from notifications.models import Delivery, Digest, DigestItem, Notification
+from notifications.services.holds import holds
+from notifications.services.notification import NotificationService
+from notifications.services.tracking import DeliveryTracker
+from preferences.services import PreferencesService
+from preferences.services.recipients import erase
+from tests import factories
+from tests.lockstep import Lockstep
+from tests.notifications.fakes import FakeProvider, use_provider
+
+pytestmark = pytest.mark.django_db(transaction=True)
+SALE, OTHER = "campaign:7", "campaign:8"
+EVERYTHING = UUID(int=0), UUID(int=(1 << 128) - 1)
+
+
+@pytest.fixture(autouse=True)
+def people(settings: Any) -> Iterator[list[str]]:
+    use_provider(settings, FakeProvider("fake"))
+    factories.category("comments", digest_mode="fixed", channels=["email"])
+    factories.category("orders", channels=["email"])
+    names = [one.external_id for one in factories.recipients(4)]
+    PreferencesService().reach(names)
+    holds.forget()
+    yield names
+    holds.forget()
+
+
+def say(names: list[str], source: str, category: str = "comments") -> list[UUID]:
+    content = {"title": source, "body": category}
+    drafts = [Draft(recipient=name, category=category, content=content) for name in names]
+    return [one.id for one in NotificationService().send(drafts, source=source)]
+
+
+def close() -> list[Notification]:
+    Digest.objects.filter(state="open").update(closes_at=timezone.now())
+    closing.close_some()
+    return list(Notification.objects.filter(source="digest:comments").order_by("id"))
+
+
+def cancel_all(source: str = SALE) -> None:
+    DeliveryTracker().cancel_range(source, *EVERYTHING)
+
+
+def cancel(notification: UUID) -> None:
+    with suppress(AlreadyLeft):  # the others were faster
+        NotificationService().cancel(notification)
+
+
+def at_once(*functions: Any) -> None:
+    both = Lockstep()
+    assert both.run(*functions) == []
+    assert both.deadlocks == 0
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_one_item_and_the_campaign_it_is_of(people: list[str], is_closed: bool) -> None:
+    items = say(people, SALE)
+    say(people, "test")
+    if is_closed:
+        close()
+
+    at_once(lambda: cancel(items[-1]), cancel_all)
+
+    assert set(Delivery.objects.filter(notification__source=SALE).values_list("skip_reason", flat=True)) == {
+        "cancelled"
+    }
+
+
+def test_the_message_of_a_digest_and_the_campaign_of_an_item_in_it(people: list[str]) -> None:
+    say(people, SALE), say(people, "test")
+    digests = close()
+
+    at_once(lambda: cancel(digests[-1].pk), cancel_all)
+
+    assert not Delivery.objects.filter(notification=digests[-1].pk, status="queued").exists()
+
+
+def test_two_campaigns_with_items_in_the_same_digests(people: list[str]) -> None:
+    say(people, SALE), say(people[::-1], OTHER), say(people, "test")
+    close()
+
+    at_once(cancel_all, lambda: cancel_all(OTHER))
+
+    titles = [[item["title"] for item in one.data["items"]] if one.data else [] for one in close()]
+    assert not any(SALE in said or OTHER in said for said in titles)
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_a_campaign_and_the_erasure_of_somebody_it_went_to(people: list[str], is_closed: bool) -> None:
+    say(people, SALE), say(people, "test")
+    if is_closed:
+        close()
+
+    at_once(lambda: erase(people[-1]), cancel_all)
+
+    assert Digest.objects.count() == len(people) - 1
+    assert not DigestItem.objects.exclude(digest__in=Digest.objects.all()).exists()
+
+
+def test_a_campaign_and_a_worker_with_what_is_of_it_and_what_carries_it(people: list[str]) -> None:
+    """Of one batch, whose deliveries are taken by their ids: an order of the campaign's own, and a digest."""
+    [own] = say(people[:1], SALE, "orders")
+    say(people, SALE), say(people, "test")
+    digest = close()[-1]
+    mine = Delivery.objects.get(notification=own)
+    carrying = Delivery.objects.get(notification=digest.pk, channel="email")
+    assert mine.pk < carrying.pk
+
+    def claim() -> None:
+        with transaction.atomic():
+            for one in (mine, carrying):
+                DeliveryTracker().claim([key(one.pk)], channel="email", priority=one.priority)
+
+    at_once(claim, cancel_all)
+
+    assert not Delivery.objects.filter(notification__source=SALE, status="queued").exists()
