@@ -146,12 +146,15 @@ class RecipientAdmin(BigTableAdmin):
         return recipient.live_devices or 0
 
     def save_model(self, request: HttpRequest, obj: Recipient, form: RecipientForm, change: bool) -> None:
-        given = {name: form.cleaned_data[name] for name in form.cleaned_data if name != "external_id"}
-        given["attributes"] = given.get("attributes") or {}
-        start, end = given.pop("quiet_start"), given.pop("quiet_end")
-        given["quiet_hours"] = "none" if given.pop("quiet_never") else None if start is None else (start, end)
-        service, trace = PreferencesService(), Trace(Way.ADMIN)
-        service.upsert([RecipientInput(external_id=obj.external_id, **given)], trace)
+        service, trace, row = (
+            PreferencesService(),
+            Trace(Way.ADMIN),
+            RecipientInput(external_id=obj.external_id, **form.given()),
+        )
+        if change:
+            service.change(row, trace)
+        else:
+            service.upsert([row], trace)
         if changes := form.words.changes():
             service.set_preferences(obj.external_id, changes, trace)
         if rhythms := form.words.rhythm_changes():
@@ -164,7 +167,11 @@ class RecipientAdmin(BigTableAdmin):
         recipient = self.get_object(request, object_id)
         links = [(title, link(recipient)) for title, link in self.elsewhere] if recipient else []
         context = {**(extra_context or {}), "elsewhere": links, "show_delete": False}
-        return super().change_view(request, object_id, form_url, context)  # type: ignore[no-any-return]  # untyped base
+        try:
+            return super().change_view(request, object_id, form_url, context)  # type: ignore[no-any-return]  # untyped base
+        except Recipient.DoesNotExist:
+            messages.error(request, "This recipient was erased meanwhile.")
+            return redirect("admin:preferences_recipient_changelist")
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None

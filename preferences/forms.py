@@ -20,7 +20,7 @@ from preferences.errors import ValidationProblem
 from preferences.models import Category, Recipient, Suppression
 from preferences.services import DigestChange, PreferenceChange, marketing, subjects
 from preferences.services.addresses import LIFTABLE, ONLY_START, SUPPRESSIBLE
-from preferences.validation import VALIDATORS
+from preferences.validation import NO_QUIET_HOURS, VALIDATORS
 
 #: Categories in the grid of a recipient's page; an installation has dozens.
 MAX_CATEGORIES = 200
@@ -29,6 +29,7 @@ _WORD = [("", "—"), ("on", "Yes"), ("off", "No")]
 _NO = [word for word in _WORD if word[0] != "on"]
 _ENABLED = {"": None, "on": True, "off": False}
 _WORD_OF = {enabled: word for word, enabled in _ENABLED.items()}
+_QUIET = ("quiet_start", "quiet_end", "quiet_never")
 _EVERY, _MARKETING = "Every category", "All marketing"
 
 
@@ -44,7 +45,8 @@ class GridRow:
 
 class WordsForm(forms.Form):
     """Categories x channels: yes, no, or no word (then the wider row decides, and without one the answer is yes). All
-    marketing stands between every category and the single ones, where there is marketing."""
+    marketing stands between every category and the single ones, where there is marketing. A cell that was left as it
+    was shown is no change, whatever was said elsewhere meanwhile."""
 
     channels: ClassVar[list[str]] = [str(label) for label in Channel.labels]
 
@@ -88,7 +90,17 @@ class WordsForm(forms.Form):
     def _rhythm(self, category: Category | None) -> forms.ChoiceField:
         own = self.rhythms.get(category.pk if category else None)
         label = f"{category.name if category else _EVERY}, how often"
-        return _select(label, offered(category, own, self.rhythms.get(None)), spelled(own))
+        choices = offered(category, own, self.rhythms.get(None))
+        shown = self.data.get(self.add_initial_prefix(self._rhythm_name(category)))
+        if shown is not None and shown not in dict(choices):  # the person chose otherwise while this form stood open
+            choices.append((shown, "As it was"))
+        return _select(label, choices, spelled(own))
+
+    def clean(self) -> dict[str, Any]:
+        """What nobody touched is not looked at: it may be what another's change made impossible meanwhile."""
+        for name in self.errors.keys() - set(self.changed_data):
+            del self.errors[name]
+        return self.cleaned_data
 
     def rows(self) -> Iterator[GridRow]:
         yield self._row(_EVERY, None)
@@ -111,7 +123,7 @@ class WordsForm(forms.Form):
         ]
 
     def changes(self) -> list[PreferenceChange]:
-        """What differs from what was said before."""
+        """What differs from what the page showed."""
         to_marketing = [
             PreferenceChange(None, channel.value, _ENABLED[self.cleaned_data[name]], marketing=True)
             for channel in Channel
@@ -128,7 +140,9 @@ class WordsForm(forms.Form):
 def _select(label: str, choices: list[tuple[str, str]], initial: str) -> forms.ChoiceField:
     """A cell of the grid, whose label is for who cannot see where it stands."""
     widget = UnfoldAdminSelectWidget(attrs={"aria-label": label})
-    return forms.ChoiceField(choices=choices, required=False, label=label, initial=initial, widget=widget)
+    return forms.ChoiceField(
+        choices=choices, required=False, label=label, initial=initial, widget=widget, show_hidden_initial=True
+    )
 
 
 class MinuteWidget(UnfoldAdminTextInputWidget):
@@ -142,12 +156,13 @@ class MinuteWidget(UnfoldAdminTextInputWidget):
 
 def _minute(label: str, help_text: str) -> forms.TimeField:
     return forms.TimeField(
-        label=label, help_text=help_text, required=False, input_formats=["%H:%M"], widget=MinuteWidget
+        label=label, help_text=help_text, required=False, input_formats=["%H:%M", "%H:%M:%S"], widget=MinuteWidget
     )
 
 
 class RecipientForm(forms.ModelForm):
-    """A recipient and their wishes. Checks what the service would refuse, so that it is said beside the field."""
+    """A recipient and their wishes. Checks what the service would refuse, so that it is said beside the field. What
+    differs from what the page showed is a change, nothing else: the person may have changed the rest meanwhile."""
 
     quiet_start = _minute("Quiet from", "In their time zone; both times or neither")
     quiet_end = _minute("Quiet until", "Before the start: of the next day")
@@ -170,7 +185,21 @@ class RecipientForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         known = None if self.instance._state.adding else self.instance
+        for field in self.fields.values():
+            field.show_hidden_initial = known is not None
         self.words = WordsForm(self.data if self.is_bound else None, recipient=known)
+
+    def given(self) -> dict[str, Any]:
+        """What the service is to write: of somebody new everything, else what was changed. Quiet hours are one."""
+        cleaned = self.cleaned_data
+        wanted = set(cleaned) if self.instance._state.adding else set(self.changed_data)
+        found = {name: cleaned[name] for name in wanted - {"external_id", *_QUIET}}
+        if "attributes" in found:
+            found["attributes"] = found["attributes"] or {}
+        if not wanted.isdisjoint(_QUIET):
+            start, end, never = (cleaned[name] for name in _QUIET)
+            found["quiet_hours"] = NO_QUIET_HOURS if never else None if start is None else (start, end)
+        return found
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data

@@ -7,10 +7,12 @@ from uuid import uuid4
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.db import connection
+from django.http import HttpResponse
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from preferences.choices import Changed, Way
-from preferences.forms import MAX_CATEGORIES
+from preferences.forms import MAX_CATEGORIES, RecipientForm
 from preferences.models import (
     Category,
     ChangeRecord,
@@ -21,9 +23,10 @@ from preferences.models import (
     Recipient,
     Suppression,
 )
-from preferences.services import PreferencesService
+from preferences.services import DigestChange, PreferenceChange, PreferencesService, RecipientInput
 from tests import factories
 from tests.admin import big_tables_scanned, counted, page, signed_in
+from tests.forms import untouched
 
 pytestmark = pytest.mark.django_db
 MANY = 50_000
@@ -54,19 +57,14 @@ def many_recipients() -> None:
             cursor.execute(f"ANALYZE preferences_{table}")
 
 
-def saved(**fields) -> dict[str, str]:
-    """What the browser posts from a recipient's page."""
-    return {
-        "name": "Ada",
-        "email": "",
-        "phone": "",
-        "locale": "",
-        "timezone": "UTC",
-        "attributes": "{}",
-        "device_tokens-TOTAL_FORMS": "0",
-        "device_tokens-INITIAL_FORMS": "0",
-        **fields,
-    }
+def sent(client: Client, address: str, **changed: str | None) -> dict[str, str]:
+    """What the browser sends of a page after somebody changed these fields; None is a box that was unticked."""
+    fields = {**untouched(client.get(address).content.decode()), **changed}
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def save(client: Client, address: str, **changed: str | None) -> HttpResponse:
+    return client.post(address, sent(client, address, **changed))
 
 
 class TestManyRows:
@@ -113,7 +111,7 @@ class TestRecipient:
         assert PreferencesService().reach(["ada"])["ada"].has_email
         client = signed_in(may="everything")
 
-        response = client.post(page(Recipient.objects.get(external_id="ada")), saved(name="Ada"))
+        response = save(client, page(Recipient.objects.get(external_id="ada")), email="")
 
         assert response.status_code == 302
         assert Recipient.objects.get(external_id="ada").email == ""
@@ -124,9 +122,9 @@ class TestRecipient:
         orders = factories.category("orders")
         client = signed_in(may="everything")
 
-        client.post(page(person), saved(**{f"word-{orders.pk}-email": "off", "word-all-sms": "on"}))
+        save(client, page(person), **{f"word-{orders.pk}-email": "off", "word-all-sms": "on"})
         first = {(row.category_id, row.channel): row.enabled for row in Preference.objects.filter(recipient=person)}
-        client.post(page(person), saved(**{"word-all-sms": "on"}))
+        save(client, page(person), **{f"word-{orders.pk}-email": ""})
         second = {(row.category_id, row.channel): row.enabled for row in Preference.objects.filter(recipient=person)}
 
         assert first == {(orders.pk, "email"): False, (None, "sms"): True}
@@ -137,11 +135,10 @@ class TestRecipient:
         offers = factories.category("offers", purpose="marketing")
         factories.preference(person, "email", category=offers, enabled=True)
         client = signed_in(may="everything")
-        yes = {f"word-{offers.pk}-email": "on"}
         shown = client.get(page(person)).content.decode()
         assert shown.index("Every category, Email") < shown.index("All marketing, Email") < shown.index("Offers, Email")
 
-        client.post(page(person), saved(**yes, **{"word-marketing-email": "off"}))
+        save(client, page(person), **{"word-marketing-email": "off"})
 
         assert list(MarketingStop.objects.values_list("channel", flat=True)) == ["email"]
         assert not Preference.objects.exists()  # the yes to one category went with it
@@ -151,9 +148,9 @@ class TestRecipient:
         chosen = client.get(page(person)).context["adminform"].form.words["word-marketing-email"].initial
         assert chosen == "off"
 
-        client.post(page(person), saved(**{"word-marketing-email": "off"}))
+        save(client, page(person))
         assert MarketingStop.objects.exists()
-        client.post(page(person), saved())
+        save(client, page(person), **{"word-marketing-email": ""})
         assert not MarketingStop.objects.exists()
         assert ChangeRecord.objects.filter(subject="marketing").count() == 2
 
@@ -163,10 +160,8 @@ class TestRecipient:
             Category(slug=f"kind-{n}", name=f"Kind {n}", purpose="marketing") for n in range(MAX_CATEGORIES)
         )
         client = signed_in(may="everything")
-        form = client.get(page(person)).context["adminform"].form.words
-        cells = {name: form[name].initial or "" for name in form.fields}
 
-        response = client.post(page(person), saved(**{**cells, "word-all-sms": "off"}))
+        response = save(client, page(person), **{"word-all-sms": "off"})
 
         assert response.status_code == 302
         assert Preference.objects.get().channel == "sms"
@@ -178,17 +173,78 @@ class TestRecipient:
         assert "word-marketing-" not in client.get(page(person)).content.decode()
 
         factories.category("offers", purpose="marketing")
-        response = client.post(page(person), saved(**{"word-marketing-email": "on"}))
+        response = save(client, page(person), **{"word-marketing-email": "on"})
 
         assert response.status_code == 200
         assert not MarketingStop.objects.exists()
+
+    def test_what_the_person_changed_meanwhile_stays(self):
+        # Given a page that an operator has open
+        person = factories.recipient("ada", devices=0, timezone="UTC")
+        orders, offers = factories.category("orders", digest_mode="fixed"), factories.category("offers")
+        factories.preference(person, "sms", category=orders, enabled=True)
+        client = signed_in(may="everything")
+        form = sent(client, page(person), name="Ada L", **{f"word-{offers.pk}-email": "on"})
+        # When the person changes this and that on their own
+        own = PreferencesService()
+        own.set_preferences(
+            "ada", [PreferenceChange("orders", "email", False), PreferenceChange("orders", "sms", None)]
+        )
+        own.set_digests("ada", [DigestChange("orders", "weekly")])
+        own.change(RecipientInput(external_id="ada", timezone="Europe/Oslo", email="new@example.com"))
+        own.set_quiet_hours("ada", (time(22), time(7)))
+        # And the operator saves
+        assert client.post(page(person), form).status_code == 302
+        # Then what the operator changed is written, and nothing else
+        words = {(row.category.slug, row.channel): row.enabled for row in Preference.objects.select_related("category")}
+        assert words == {("orders", "email"): False, ("offers", "email"): True}
+        assert DigestChoice.objects.get().rhythm == "weekly"
+        person.refresh_from_db()
+        assert (person.name, person.timezone, person.email) == ("Ada L", "Europe/Oslo", "new@example.com")
+        assert (person.quiet_start, person.quiet_end) == (time(22), time(7))
+
+    def test_what_is_not_possible_any_more_and_was_not_touched_is_no_fault(self):
+        # Given a page that shows a word and a rhythm
+        person = factories.recipient("ada", devices=0)
+        orders, offers = factories.category("orders"), factories.category("offers", digest_mode="fixed")
+        factories.preference(person, "email", category=orders, enabled=False)
+        PreferencesService().set_digests("ada", [DigestChange("offers", "daily", time(8, 15))])
+        client = signed_in(may="everything")
+        form = sent(client, page(person), name="Ada L")
+        # When neither can be chosen any more
+        orders.is_required = True
+        orders.save()
+        PreferencesService().set_digests("ada", [DigestChange("offers", None)])
+        # Then the rest is saved all the same, and a fault elsewhere does not turn them into changes
+        refused = client.post(page(person), {**form, "email": "no address"})
+        assert refused.status_code == 200
+        again = untouched(refused.content.decode())
+        assert again[f"rhythm-{offers.pk}"] == again[f"initial-rhythm-{offers.pk}"] == "daily:0815:"
+        assert client.post(page(person), form).status_code == 302
+        assert Recipient.objects.get().name == "Ada L"
+        assert not DigestChoice.objects.exists()
+
+    def test_who_was_erased_meanwhile_is_not_made_again(self, monkeypatch):
+        person = factories.recipient("ada", devices=0)
+        client = signed_in(may="everything")
+        form = sent(client, page(person), name="Ada L")
+        has_found = RecipientForm.given
+
+        def erased_then(form):
+            PreferencesService().erase("ada")
+            return has_found(form)
+
+        monkeypatch.setattr(RecipientForm, "given", erased_then)
+        answer = client.post(page(person), form)
+
+        assert answer.url == page(Recipient)
 
     def test_a_required_category_cannot_be_switched_off(self):
         person = factories.recipient("ada", devices=0)
         security = factories.category("security", is_required=True)
         client = signed_in(may="everything")
 
-        response = client.post(page(person), saved(**{f"word-{security.pk}-email": "off"}))
+        response = save(client, page(person), **{f"word-{security.pk}-email": "off"})
 
         assert response.status_code == 200
         assert not Preference.objects.exists()
@@ -196,7 +252,7 @@ class TestRecipient:
     def test_a_new_one_is_made_by_the_service(self):
         client = signed_in(may="everything")
 
-        response = client.post(page(Recipient, "add"), saved(external_id="ada", phone="+49 1512 3456789"))
+        response = save(client, page(Recipient, "add"), external_id="ada", phone="+49 1512 3456789")
 
         assert response.status_code == 302
         assert Recipient.objects.get(external_id="ada").phone == "+4915123456789"
@@ -215,7 +271,7 @@ class TestRecipient:
     def test_a_bad_value_is_told_beside_its_field(self, field, value):
         person = factories.recipient("ada", devices=0)
 
-        response = signed_in(may="everything").post(page(person), saved(**{field: value}))
+        response = save(signed_in(may="everything"), page(person), **{field: value})
 
         assert response.status_code == 200
         assert field in response.context["adminform"].form.errors
@@ -223,7 +279,7 @@ class TestRecipient:
     def test_erasing_asks_first_and_leaves_no_name(self):
         person = factories.recipient("ada")
         client = signed_in(may="everything")
-        client.post(page(person), saved(name="Ada L"))
+        save(client, page(person), name="Ada L")
 
         asked = client.get(page(person, "erase"))
         assert asked.status_code == 200
@@ -269,19 +325,19 @@ class TestHowOften:
         assert "As usual: gathered for 10 minutes" in shown
         assert f"rhythm-{security.pk}" not in shown
 
-        client.post(address, saved(**{f"rhythm-{comments.pk}": "weekly::", "rhythm-all": "as_it_comes::"}))
+        save(client, address, **{f"rhythm-{comments.pk}": "weekly::", "rhythm-all": "as_it_comes::"})
         said = set(DigestChoice.objects.values_list("category__slug", "rhythm"))
         assert said == {("comments", "weekly"), (None, "as_it_comes")}
         assert set(ChangeRecord.objects.filter(what="digest").values_list("way", flat=True)) == {"admin"}
 
-        client.post(address, saved(**{f"rhythm-{comments.pk}": "weekly::", "rhythm-all": ""}))
+        save(client, address, **{"rhythm-all": ""})
         assert DigestChoice.objects.get().category == comments
 
     def test_what_is_not_offered_is_refused(self):
         person = factories.recipient("ann", devices=0)
         address = f"/admin/preferences/recipient/{person.pk}/change/"
 
-        signed_in(may="everything").post(address, saved(**{"rhythm-all": "often::"}))
+        save(signed_in(may="everything"), address, **{"rhythm-all": "often::"})
 
         assert not DigestChoice.objects.exists()
 
@@ -292,16 +348,16 @@ class TestQuietHours:
         address = f"/admin/preferences/recipient/{person.pk}/change/"
         client = signed_in(may="everything")
 
-        client.post(address, saved(quiet_start="22:00", quiet_end="07:30"))
+        save(client, address, quiet_start="22:00", quiet_end="07:30")
         person.refresh_from_db()
         assert (person.quiet_start, person.quiet_end) == (time(22), time(7, 30))
         assert 'value="07:30"' in client.get(address).content.decode()
 
-        client.post(address, saved(quiet_never="on"))
+        save(client, address, quiet_start="", quiet_end="", quiet_never="on")
         person.refresh_from_db()
         assert (person.quiet_start, person.quiet_end, person.quiet_never) == (None, None, True)
 
-        client.post(address, saved())
+        save(client, address, quiet_never=None)
         person.refresh_from_db()
         assert (person.quiet_start, person.quiet_end, person.quiet_never) == (None, None, False)
 
@@ -320,7 +376,7 @@ class TestQuietHours:
     def test_that_are_none_are_told_beside_the_field(self, given, said):
         person = factories.recipient("ann", devices=0)
 
-        response = signed_in(may="everything").post(f"/admin/preferences/recipient/{person.pk}/change/", saved(**given))
+        response = save(signed_in(may="everything"), f"/admin/preferences/recipient/{person.pk}/change/", **given)
 
         errors = response.context["adminform"].form.errors
         assert [said] in [list(errors[name]) for name in ("quiet_start", "quiet_end", "quiet_never") if name in errors]
@@ -381,7 +437,7 @@ class TestThoseWhoOnlyLook:
         client = signed_in(may="view")
         ticked = {"action": "retire", "_selected_action": [str(DeviceToken.objects.get().pk)], "confirmed": "1"}
 
-        assert client.post(page(person), saved(name="Eve")).status_code == 403
+        assert client.post(page(person), {"name": "Eve"}).status_code == 403
         assert client.post(page(person, "erase"), {"confirmed": "1"}).status_code == 403
         assert client.post(page(Suppression.objects.get(), "lift"), {"address": "gone@example.com"}).status_code == 403
         client.post(page(DeviceToken), ticked)
