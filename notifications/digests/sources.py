@@ -29,8 +29,7 @@ def carried(cursor: CursorWrapper, notifications: Collection[Key], sources: Coll
     """Of these notifications those that are digests with an item of one of `sources`, and which. In a transaction."""
     if not notifications:
         return {}
-    cursor.execute(_OF, [KeyArray.of(notifications)])
-    digests: dict[Key, Key] = dict(cursor.fetchall())
+    digests = digests_of(cursor, notifications)
     found: dict[Key, str] = {}
     for page in pages(cursor, digests):
         origins = of_record(cursor, sql.SOURCES, [item for _, item in page])
@@ -38,6 +37,12 @@ def carried(cursor: CursorWrapper, notifications: Collection[Key], sources: Coll
             if item in origins and (source := origins[item][1]) in sources:
                 found[digests[digest]] = source
     return found
+
+
+def digests_of(cursor: CursorWrapper, notifications: Collection[Key]) -> dict[Key, Key]:
+    """The digests among what these were sent as, each with its notification."""
+    cursor.execute(_OF, [KeyArray.of(notifications)])
+    return dict(cursor.fetchall())
 
 
 def pages(cursor: CursorWrapper, digests: Collection[Key]) -> Iterator[list[tuple[Key, Key]]]:

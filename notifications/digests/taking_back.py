@@ -13,8 +13,9 @@ through this once: two pages of a source in one would come back to the digests. 
 of outcome, to which there is no order; should it come to a deadlock all the same, both sides begin anew.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
+from uuid import UUID
 
 from django.db.backends.utils import CursorWrapper
 
@@ -24,11 +25,13 @@ from core.postgresql.direct import KeyArray
 from notifications.choices import Status
 from notifications.digests.bundles import draft_of
 from notifications.digests.reading import Bundle, Due, bundles_of
+from notifications.digests.sources import digests_of, pages
 from notifications.drafts import Draft
 from notifications.errors import DraftsRejected
 from notifications.services import tracking_sql as sql
 from notifications.services.admission import Admission, Admitted
-from notifications.services.tracking_sql import brothers_range, within
+from notifications.services.claims import Back
+from notifications.services.tracking_sql import brothers_range, of_record, within
 from preferences.services import CategoryInfo, PreferencesService
 
 #: Locked first, as closing does: whoever comes second finds one closed, or the item gone.
@@ -54,6 +57,17 @@ _ON_THEIR_WAY = """
     SELECT id, notification_id, channel, status FROM notifications_delivery
      WHERE notification_id = ANY($1::uuid[]) AND id BETWEEN $2 AND $3 AND status IN ('queued', 'sending', 'dead')
      ORDER BY id FOR UPDATE
+"""
+#: What of these has left, or is leaving. Locked, so that of two that come back at once the second sees the first.
+_GONE = """
+    SELECT notification_id, channel FROM notifications_delivery
+     WHERE notification_id = ANY($1::uuid[]) AND id BETWEEN $2 AND $3
+       AND status IN ('sending', 'sent', 'delivered', 'bounced') AND NOT id = ANY($4::uuid[])
+     ORDER BY id FOR UPDATE
+"""
+_CANCELLED = """
+    SELECT id FROM notifications_notification
+     WHERE id = ANY($1::uuid[]) AND id BETWEEN $2 AND $3 AND cancelled_at IS NOT NULL
 """
 #: Parameters: `within`.
 _CANCEL_WAITING = """
@@ -97,7 +111,7 @@ def take_out(cursor: CursorWrapper, notifications: Collection[Key]) -> Taken:
     unfinished, ways = _on_their_way(cursor, notifications, {sent for _, sent in held.values() if sent is not None})
     if not held:
         return Taken(unfinished)
-    cursor.execute(_WAITING, [KeyArray.of(held), *brothers_range(held)])
+    cursor.execute(_WAITING, _brothers(held))
     items: list[tuple[Key, Key, str]] = []
     closed: set[Key] = set()
     for delivery, item, channel in cursor.fetchall():
@@ -119,12 +133,45 @@ def take_out(cursor: CursorWrapper, notifications: Collection[Key]) -> Taken:
     return Taken(unfinished, items, empty, is_wished=True)
 
 
+def take_out_late(cursor: CursorWrapper, back: Collection[Back]) -> list[tuple[Key, Key, str, bool]]:
+    """Of deliveries that came back, those of digests: the (delivery, notification, channel, may have left) of what was
+    cancelled while they were in a worker's hands. They say nothing of it any more, so it is taken out of them at last;
+    on a channel by which a digest has left, to another device, it stays. Costs a look at the items of these digests."""
+    digests = digests_of(cursor, {one.notification for one in back})
+    cancelled: dict[Key, Key] = {}
+    for page in pages(cursor, digests):
+        found = of_record(cursor, _CANCELLED, [item for _, item in page])
+        cancelled.update((item, digests[digest]) for digest, item in page if item in found)
+    if not cancelled:
+        return []
+    cursor.execute(_GONE, [*_brothers(cancelled.values()), KeyArray.of([one.delivery for one in back])])
+    gone = set(cursor.fetchall())
+    came: dict[tuple[Key, str], bool] = {}
+    for one in back:
+        if (one.notification, one.channel) not in gone:
+            came[one.notification, one.channel] = one.may_have_left or came.get((one.notification, one.channel), False)
+    cursor.execute(_WAITING, _brothers(cancelled))
+    late = [
+        (delivery, item, channel, came[cancelled[item], channel])
+        for delivery, item, channel in cursor.fetchall()
+        if (cancelled[item], channel) in came
+    ]
+    if late:
+        cursor.execute(_CANCEL_WAITING, within([row[0] for row in late]))
+    return late
+
+
+def _brothers(notifications: Iterable[Key]) -> list[KeyArray | UUID]:
+    """The parameters that name the deliveries of these."""
+    named = set(notifications)
+    return [KeyArray.of(named), *brothers_range(named)]
+
+
 def _on_their_way(
     cursor: CursorWrapper, notifications: Collection[Key], sent: Collection[Key]
 ) -> tuple[list[tuple[Key, Key, str, str]], _Ways]:
     """What of these may go out yet, locked; and the same of what their digests are `sent` as, by channel."""
-    both = {*notifications, *sent}
-    cursor.execute(_ON_THEIR_WAY, [KeyArray.of(both), *brothers_range(both)])
+    cursor.execute(_ON_THEIR_WAY, _brothers([*notifications, *sent]))
     rows: list[tuple[Key, Key, str, str]] = cursor.fetchall()
     ways: dict[Key, dict[str, bool]] = {}
     for _, notification, channel, status in rows:

@@ -136,6 +136,16 @@ class Result(msgspec.Struct, frozen=True):
     is_known: bool = False
 
 
+class Back(NamedTuple):
+    """A delivery that came back from a worker unsent, to be tried again, or is given up. `may_have_left`: nobody knows
+    whether the provider took it."""
+
+    delivery: Key
+    notification: Key
+    channel: str
+    may_have_left: bool
+
+
 @dataclass(frozen=True, slots=True)
 class ProviderReceipt:
     """A later word on a delivery: DELIVERED, BOUNCED, COMPLAINED, OPENED or CLICKED.

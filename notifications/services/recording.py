@@ -13,12 +13,13 @@ from core.ids import Key
 from core.postgresql.direct import KeyArray
 from notifications import bulk, latency
 from notifications.bulk import EMPTY, KEY, small_field, text_field
-from notifications.choices import DECLINED, EventType, Status
+from notifications.choices import DECLINED, EventType, FailureCode, Status
+from notifications.digests.sources import SOURCE as DIGEST
 from notifications.models.dead_letter import DeadCause
 from notifications.models.outbox import MAX_DELIVERIES
 from notifications.observers import OutcomeKey
 from notifications.services import tracking_sql as sql
-from notifications.services.claims import ProviderReceipt, Result
+from notifications.services.claims import Back, ProviderReceipt, Result
 
 #: The moment of an event is its default: that of its transaction, by the database's clock.
 EVENT_COLUMNS = "id, delivery_id, type, attempt, provider, code, provider_message_id, detail"
@@ -155,6 +156,23 @@ def record_group(cursor: CursorWrapper, type: EventType, group: Sequence[Result]
     return news
 
 
+def digests_back(moved: Iterable[Result]) -> list[Back]:
+    """What of these is of digests and has not left: it is to be tried again, or was given up and may be replayed."""
+    return [
+        Back(
+            r.claim.id,
+            r.claim.notification_id,
+            r.claim.channel,
+            bool(r.claim.doubts) or (r.type is not EventType.HELD and r.code in _UNKNOWN),
+        )
+        for r in moved
+        if r.type in _COMES_BACK and r.claim.source.startswith(DIGEST)
+    ]
+
+
+_COMES_BACK = frozenset({EventType.DEFERRED, EventType.HELD, EventType.DEAD})
+#: Nobody knows whether the provider took it.
+_UNKNOWN = frozenset({FailureCode.TIMEOUT.value, FailureCode.INTERNAL.value})
 _UNSENT = {EventType.FAILED: Status.FAILED, EventType.DEAD: Status.DEAD, EventType.DEFERRED: Status.QUEUED}
 
 

@@ -7,6 +7,7 @@ database's.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from core.ids import Key
 from core.postgresql.direct import KeyArray, direct_cursor
 from notifications import bulk, registry
 from notifications.choices import BY_CLICK, EventType, SkipReason
-from notifications.digests.taking_back import Taken, take_out
+from notifications.digests.taking_back import Taken, take_out, take_out_late
 from notifications.errors import AlreadyLeft
 from notifications.models import DeadLetter, Notification
 from notifications.models.dead_letter import DeadCause
@@ -29,13 +30,14 @@ from notifications.models.outbox import MAX_DELIVERIES
 from notifications.observers import OutcomeKey
 from notifications.services import claiming, engagement, listening
 from notifications.services import tracking_sql as sql
-from notifications.services.claims import Claim, ProviderReceipt, ReceiptCounts, Result
+from notifications.services.claims import Back, Claim, ProviderReceipt, ReceiptCounts, Result
 from notifications.services.recording import (
     DEAD_LETTER_COLUMNS,
     EVENT_COLUMNS,
     NOBODY,
     Why,
     dead_letter_row,
+    digests_back,
     event_rows,
     groups,
     outcome_counts,
@@ -53,6 +55,8 @@ __all__ = ["DeliveryTracker", "ProviderReceipt"]
 _EVENTS = "notifications_deliveryevent"
 #: Lost workers after which a delivery that is out of attempts is called poison.
 POISON_RECLAIMS = 3
+#: Told of an item that was cancelled while its digest was with a provider, whose answer nobody heard.
+MAYBE_GONE = "Its digest may have left with it."
 
 
 class DeliveryTracker:
@@ -76,6 +80,7 @@ class DeliveryTracker:
         _tell(cursor, ((row[0], EventType.RECLAIMED, row[4] - row[5], NOBODY) for row in rows))
         touched = [(row[0], row[1], channel, "", "") for row in rows]
         self._observe_by_notification(cursor, EventType.RECLAIMED, touched)
+        self._come_back(cursor, [Back(row[0], row[1], channel, may_have_left=True) for row in rows])
         if spent := [row[0] for row in rows if row[4] - row[5] > settings.MAX_ATTEMPTS]:
             cursor.execute(sql.RECLAIMS, [KeyArray.of(spent), sql.since(spent)])
             killers = {id for id, times in cursor.fetchall() if times >= POISON_RECLAIMS}
@@ -118,7 +123,7 @@ class DeliveryTracker:
         if not results:
             return
         with transaction.atomic(), direct_cursor() as cursor:
-            moved = (r for (type, *_), group in groups(results).items() for r in record_group(cursor, type, group))
+            moved = [r for (type, *_), group in groups(results).items() for r in record_group(cursor, type, group)]
             news = [r for r in moved if not r.is_known]
             bulk.copy_rows(cursor, _EVENTS, EVENT_COLUMNS, result_rows(news))
             if news:
@@ -126,6 +131,7 @@ class DeliveryTracker:
                 _observe(outcome_counts(news, cursor.fetchone()[0]))
                 listening.tell_results(news)
                 turns.after_results(cursor, news)
+            self._come_back(cursor, digests_back(moved))
 
     def receipts(self, receipts: Sequence[ProviderReceipt]) -> ReceiptCounts:
         """Apply what providers and people report later: delivered, bounced, complained, opened, clicked.
@@ -193,6 +199,7 @@ class DeliveryTracker:
             bulk.copy_rows(cursor, "notifications_deadletter", DEAD_LETTER_COLUMNS, letters)
             touched = [(row[0], row[1], row[2], "", cause.value) for row in rows]
             self._observe_by_notification(cursor, EventType.DEAD, touched)
+            self._come_back(cursor, [Back(row[0], row[1], row[2], may_have_left=True) for row in rows])
         log.error("worker.buried", deliveries=len(rows), cause=cause.value)
         return len(rows)
 
@@ -271,11 +278,26 @@ class DeliveryTracker:
             cursor.execute(sql.CANCEL_NOTIFICATIONS, sql.within(taken.empty))
             cursor.execute(sql.UNFINISHED, [KeyArray.of(taken.empty)])
             rows = [*rows, *self._cancel_queued(cursor, cursor.fetchall())]
+        self._tell_cancelled(cursor, EventType.SKIPPED, rows)
+        self._tell_cancelled(cursor, EventType.WITHDRAWN, taken.items)
+
+    def _come_back(self, cursor: CursorWrapper, back: Sequence[Back]) -> None:
+        """What was cancelled while its digest was in a worker's hands ends as cancelled now."""
+        if back and (late := take_out_late(cursor, back)):
+            doubts = {row[0]: MAYBE_GONE for row in late if row[3]}
+            self._tell_cancelled(cursor, EventType.WITHDRAWN, [row[:3] for row in late], doubts)
+
+    def _tell_cancelled(
+        self,
+        cursor: CursorWrapper,
+        type: EventType,
+        rows: Sequence[tuple[Key, Key, str]],
+        details: Mapping[Key, str] = MappingProxyType({}),
+    ) -> None:
         reason = SkipReason.CANCELLED.value
-        for type, stopped in ((EventType.SKIPPED, rows), (EventType.WITHDRAWN, taken.items)):
-            _tell(cursor, ((row[0], type, 0, Why(code=reason)) for row in stopped))
-            touched = [(id, notification, channel, "", reason) for id, notification, channel in stopped]
-            self._observe_by_notification(cursor, type, touched)
+        _tell(cursor, ((row[0], type, 0, Why(code=reason, detail=details.get(row[0], ""))) for row in rows))
+        touched = [(id, notification, channel, "", reason) for id, notification, channel in rows]
+        self._observe_by_notification(cursor, type, touched)
 
     def _observe_by_notification(
         self,

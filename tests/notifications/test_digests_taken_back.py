@@ -11,14 +11,18 @@ from django.utils import timezone
 
 from analytics.models import MinuteCount
 from analytics.rollups import proof
+from core.ids import key
 from notifications.choices import EventType, HoldReason, SkipReason, Status
 from notifications.digests import closing
 from notifications.drafts import Draft
 from notifications.errors import AlreadyLeft
 from notifications.models import Delivery, DeliveryEvent, Digest, DigestItem, HoldKind, Notification, OutboxMessage
+from notifications.models.dead_letter import DeadCause
+from notifications.services.claims import Claim, Result
 from notifications.services.holds import hold, holds, release
 from notifications.services.notification import NotificationService
-from notifications.services.tracking import DeliveryTracker
+from notifications.services.tracking import MAYBE_GONE, DeliveryTracker
+from preferences.models import Recipient
 from preferences.services.service import reach_cache
 from tests import factories
 from tests.notifications.fakes import FakeProvider, use_provider
@@ -288,6 +292,161 @@ class TestCancelled:
         assert [one.content["email"]["subject"] for one in left] == ["a"] * 30
 
 
+class TestComingBack:
+    """A cancel finds the digest in a worker's hands, and then it comes back."""
+
+    @pytest.fixture(autouse=True)
+    def _(self, provider: FakeProvider) -> None:
+        gathers(channels=["email"])
+
+    def claimed(self, channel: str = "email") -> list[Claim]:
+        waiting = Delivery.objects.filter(notification__source="digest:comments", channel=channel).order_by("id")
+        return DeliveryTracker().claim([key(one.pk) for one in waiting], channel=channel, priority=waiting[0].priority)
+
+    def record(self, claims: list[Claim], type: EventType = EventType.DEFERRED, code: str = "unavailable") -> None:
+        DeliveryTracker().record([Result(claim, type, "fake", code, retry_in=0.0) for claim in claims])
+
+    @pytest.mark.parametrize("type", [EventType.DEFERRED, EventType.HELD, EventType.DEAD])
+    def test_the_items_end_as_cancelled_and_it_leaves_without_them(self, provider, type):
+        kept, item = say("a"), say("sale", SALE)
+        digest = close()
+        claims = self.claimed()
+        assert cancel() == 0
+
+        self.record(claims, type)
+
+        assert ends(item) == {("email", "cancelled"): 1}
+        assert ends(kept) == {("email", "digested"): 1}
+        assert told(item)[-1] == ("withdrawn", SkipReason.CANCELLED)
+        assert counted(EventType.WITHDRAWN) == 1
+        assert details(item) == ""
+        if type is not EventType.DEAD:
+            assert ends(digest.pk) == {("email", "queued"): 1}
+            OutboxMessage.objects.update(due_at=timezone.now())
+            work()
+            assert subjects(provider) == ["a"]
+        assert Counter(told(item))["withdrawn", SkipReason.CANCELLED] == 1
+
+    def test_a_single_message_that_was_too_late_to_cancel_is_cancelled_in_the_end(self):
+        say("a")
+        item = say("mistake")
+        close()
+        claims = self.claimed()
+        with pytest.raises(AlreadyLeft):
+            NotificationService().cancel(item)
+
+        self.record(claims)
+
+        assert ends(item) == {("email", "cancelled"): 1}
+
+    def test_of_one_of_which_nothing_is_left_everything_ends_as_cancelled(self):
+        item = say("sale", SALE)
+        digest = close()
+        claims = self.claimed()
+        cancel()
+
+        self.record(claims)
+        OutboxMessage.objects.update(due_at=timezone.now())
+        work()
+
+        assert [ends(digest.pk), ends(item)] == [{("email", "cancelled"): 1}] * 2
+
+    def test_one_that_was_sent_took_its_items_with_it(self):
+        say("a")
+        item = say("sale", SALE)
+        close()
+        claims = self.claimed()
+        cancel()
+
+        self.record(claims, EventType.SENT, "")
+
+        assert ends(item) == {("email", "digested"): 1}
+
+    @pytest.mark.parametrize("code", ["timeout", "internal"])
+    def test_where_nobody_knows_whether_it_left_the_last_event_says_so(self, code):
+        say("a")
+        item = say("sale", SALE)
+        close()
+        claims = self.claimed()
+        cancel()
+
+        self.record(claims, code=code)
+
+        assert ends(item) == {("email", "cancelled"): 1}
+        assert details(item) == MAYBE_GONE
+
+    def test_so_with_a_worker_that_was_lost(self, provider):
+        say("a")
+        item = say("sale", SALE)
+        close()
+        self.claimed()
+        cancel()
+        Delivery.objects.filter(status=Status.SENDING).update(lease_until=timezone.now() - timedelta(days=1))
+
+        again = self.claimed()
+        self.record(again)
+
+        assert len(again) == 1
+        assert ends(item) == {("email", "cancelled"): 1}
+        assert Counter(told(item))["withdrawn", SkipReason.CANCELLED] == 1
+        assert details(item) == MAYBE_GONE
+
+    def test_so_with_one_that_is_buried(self):
+        say("a")
+        item = say("sale", SALE)
+        close()
+        claims = self.claimed()
+        cancel()
+
+        DeliveryTracker().bury([one.id for one in claims], cause=DeadCause.POISON, detail="")
+
+        assert ends(item) == {("email", "cancelled"): 1}
+
+    def test_what_has_reached_another_device_stays(self):
+        gathers(channels=["push"])
+        factories.device(Recipient.objects.get(external_id="ann"), token="her-other")
+        reach_cache.drop(["ann"])
+        say("a")
+        item = say("sale", SALE)
+        close()
+        first, second = self.claimed("push")
+        cancel()
+
+        self.record([second])
+        assert ends(item) == {("push", "digested"): 2}
+        self.record([first], EventType.SENT, "")
+
+        assert ends(item) == {("push", "digested"): 2}
+
+    def test_all_devices_that_came_back_take_it_out(self):
+        gathers(channels=["push"])
+        factories.device(Recipient.objects.get(external_id="ann"), token="her-other")
+        reach_cache.drop(["ann"])
+        say("a")
+        item = say("sale", SALE)
+        close()
+        claims = self.claimed("push")
+        cancel()
+
+        for claim in claims:
+            self.record([claim])
+
+        assert ends(item) == {("push", "cancelled"): 2}
+
+    def test_a_batch_that_comes_back_costs_a_constant_number_of_statements(self, django_assert_max_num_queries):
+        people = factories.recipients(30)
+        for person in people:
+            say("sale", SALE, recipient=person.external_id), say("a", recipient=person.external_id)
+        close()
+        claims = self.claimed()
+        cancel()
+
+        with django_assert_max_num_queries(30):
+            self.record(claims)
+
+        assert Delivery.objects.filter(skip_reason=SkipReason.CANCELLED).count() == 30
+
+
 class TestPaused:
     def test_a_closed_digest_waits_with_the_campaign_of_an_item(self, provider):
         say("a"), say("sale", SALE)
@@ -354,6 +513,11 @@ class TestCounted:
 def told(notification: UUID) -> list[tuple[str, str]]:
     events = DeliveryEvent.objects.filter(delivery__notification_id=notification).order_by("id")
     return list(events.values_list("type", "code"))
+
+
+def details(notification: UUID) -> str:
+    """What the last event of its delivery says in words."""
+    return DeliveryEvent.objects.filter(delivery__notification_id=notification).latest("id").detail
 
 
 def counted(outcome: str) -> int:
