@@ -21,6 +21,7 @@ from preferences import admin_suppressions  # noqa: F401 - registers its pages
 from preferences.category_admin import CategoryAdmin
 from preferences.choices import Changed, Channel, Platform, Way
 from preferences.forms import RecipientForm
+from preferences.kinds import Part
 from preferences.models import ALL_MARKETING, ChangeRecord, DeviceToken, MarketingStop, Preference, Recipient
 from preferences.services import PreferencesService, RecipientInput, Trace
 from preferences.signals import recipient_erased
@@ -101,6 +102,7 @@ class RecipientAdmin(BigTableAdmin):
     list_before_template = "admin/preferences/recipient/import_hint.html"
     change_form_before_template = "admin/preferences/recipient/elsewhere.html"
     change_form_after_template = "admin/preferences/recipient/words.html"
+    change_form_outer_after_template = "admin/preferences/recipient/find_kinds.html"
     search_exact = ("external_id", "id", "email__iexact", "phone")
     search_help_text = "External id, id, email or phone, in full"
     fieldsets = (
@@ -140,6 +142,13 @@ class RecipientAdmin(BigTableAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Recipient | None = None) -> Sequence[str]:
         return self.readonly_fields if obj is None else ("external_id", *self.readonly_fields)
+
+    def get_form(
+        self, request: HttpRequest, obj: Recipient | None = None, change: bool = False, **kwargs: Any
+    ) -> type[RecipientForm]:
+        form: type[RecipientForm] = super().get_form(request, obj, change, **kwargs)
+        form.part = Part.read(request.GET)  # a class of this request alone
+        return form
 
     @admin.display(description="Devices")
     def devices(self, recipient: Any) -> int:

@@ -1,5 +1,6 @@
 """Forms of the admin pages: a recipient with their wishes, and an address to be suppressed or lifted."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import time
@@ -12,23 +13,24 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from preferences.choices import Channel, Purpose, SuppressionReason
+from preferences.choices import Channel, SuppressionReason
 from preferences.digesting.choosing import may_be_gathered, offered
 from preferences.digesting.rules import read_word, spelled
 from preferences.digesting.words import said_by
 from preferences.errors import ValidationProblem
+from preferences.kinds import PART, Part, kinds
 from preferences.models import Category, Recipient, Suppression
 from preferences.services import DigestChange, PreferenceChange, marketing, subjects
 from preferences.services.addresses import LIFTABLE, ONLY_START, SUPPRESSIBLE
 from preferences.validation import NO_QUIET_HOURS, VALIDATORS
 
-#: Categories in the grid of a recipient's page; an installation has dozens.
-MAX_CATEGORIES = 200
 _WORD = [("", "—"), ("on", "Yes"), ("off", "No")]
 #: To all marketing people say no, or nothing.
 _NO = [word for word in _WORD if word[0] != "on"]
 _ENABLED = {"": None, "on": True, "off": False}
 _WORD_OF = {enabled: word for word, enabled in _ENABLED.items()}
+#: The hidden copy of a category's cell, as a page that is sent back has it.
+_SHOWN_CELL = re.compile(r"initial-word-(\d{1,9})-[a-z_]+")
 _QUIET = ("quiet_start", "quiet_end", "quiet_never")
 _EVERY, _MARKETING = "Every category", "All marketing"
 
@@ -50,14 +52,14 @@ class WordsForm(forms.Form):
 
     channels: ClassVar[list[str]] = [str(label) for label in Channel.labels]
 
-    def __init__(self, data: Any = None, *, recipient: Recipient | None = None) -> None:
+    def __init__(self, data: Any = None, *, recipient: Recipient | None = None, part: Part | None = None) -> None:
         super().__init__(data)
-        self.categories = list(Category.objects.all()[:MAX_CATEGORIES])
+        self.kinds = kinds(part or Part(), "slug")
+        self.categories = self._sent() if self.is_bound else self.kinds.rows
         self.said = subjects.words_of(recipient.pk) if recipient is not None else {}
         self.rhythms = said_by(recipient) if recipient is not None else {}
         self.stopped = marketing.stopped(recipient.pk) if recipient is not None else set()
-        is_marketing = [category.purpose == Purpose.MARKETING for category in self.categories]
-        self.has_marketing = any(is_marketing) or bool(self.stopped)
+        self.has_marketing = self.kinds.has_marketing or bool(self.stopped)
         for channel in Channel if self.has_marketing else ():
             self.fields[self._marketing_name(channel)] = self._marketing_field(channel)
         for category in (None, *self.categories):
@@ -65,6 +67,11 @@ class WordsForm(forms.Form):
                 self.fields[self._name(category, channel)] = self._field(category, channel)
             if category is None or may_be_gathered(category):
                 self.fields[self._rhythm_name(category)] = self._rhythm(category)
+
+    def _sent(self) -> list[Category]:
+        """Those that the page had, whatever stands in its part by now."""
+        shown = {match[1] for name in self.data if (match := _SHOWN_CELL.fullmatch(name))}
+        return list(Category.objects.filter(pk__in=shown)[:PART])
 
     @staticmethod
     def _name(category: Category | None, channel: Channel) -> str:
@@ -164,6 +171,9 @@ class RecipientForm(forms.ModelForm):
     """A recipient and their wishes. Checks what the service would refuse, so that it is said beside the field. What
     differs from what the page showed is a change, nothing else: the person may have changed the rest meanwhile."""
 
+    #: Which kinds of messages its grid shows.
+    part = Part()
+
     quiet_start = _minute("Quiet from", "In their time zone; both times or neither")
     quiet_end = _minute("Quiet until", "Before the start: of the next day")
 
@@ -187,7 +197,7 @@ class RecipientForm(forms.ModelForm):
         known = None if self.instance._state.adding else self.instance
         for field in self.fields.values():
             field.show_hidden_initial = known is not None
-        self.words = WordsForm(self.data if self.is_bound else None, recipient=known)
+        self.words = WordsForm(self.data if self.is_bound else None, recipient=known, part=self.part)
 
     def given(self) -> dict[str, Any]:
         """What the service is to write: of somebody new everything, else what was changed. Quiet hours are one."""

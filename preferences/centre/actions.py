@@ -14,6 +14,7 @@ from preferences.centre import rhythms, words
 from preferences.centre.visitors import Visitor
 from preferences.choices import Channel
 from preferences.errors import ValidationProblem
+from preferences.kinds import PART
 from preferences.models import ChangeRecord, DeviceToken
 from preferences.personal import codes, links, mail
 from preferences.services import BatchRejected, PreferencesService, RecipientInput, Trace, subjects
@@ -22,8 +23,8 @@ from preferences.validation import NO_QUIET_HOURS
 
 #: Changes one person may make in a minute, so that nobody fills the history by a script. People make a handful.
 MAX_A_MINUTE = 300
-#: Switches in one form: the page's bound on categories, all marketing and everything, times the channels.
-MAX_SWITCHES = (words.MAX_CATEGORIES + 2) * len(Channel)
+#: Switches in one form: the kinds of a part, all marketing and everything, times the channels.
+MAX_SWITCHES = (PART + 2) * len(Channel)
 
 
 class Refused(Exception):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.conf import settings
@@ -12,6 +13,7 @@ from preferences.centre import locales, rhythms, words
 from preferences.centre.visitors import Visitor
 from preferences.choices import Changed, Channel, Platform, SuppressionReason, Way
 from preferences.digesting.wording import said
+from preferences.kinds import Part, kinds
 from preferences.models import ALL_MARKETING, ChangeRecord, DeviceToken, Recipient, Suppression
 from preferences.personal import codes, mail
 from preferences.services import history, undoing
@@ -54,16 +56,23 @@ class HistoryLine:
     at: datetime
 
 
-def context(visitor: Visitor, *, saved: UUID | None = None, undone: bool = False) -> dict[str, object]:
-    """Everything the page shows of this person."""
+def address(visitor: Visitor, **query: str) -> str:
+    """Of this page, saying these."""
+    return f"{visitor.home}?{urlencode(query)}" if query else visitor.home
+
+
+def context(visitor: Visitor, part: Part, *, saved: UUID | None = None, undone: bool = False) -> dict[str, object]:
+    """Everything the page shows of this person, with this part of the kinds of messages."""
     recipient = visitor.recipient
-    table = words.table(recipient)
+    shown = kinds(part, "is_required", "name", "slug")
     zone = quiet_hours.zone(recipient.timezone)
     return {
         "visitor": visitor,
         "recipient": recipient,
-        "table": table,
-        "rhythms": rhythms.offered(recipient, [row.category for row in table.rows]),
+        "here": address(visitor, **shown.part.query),
+        "kinds": shown,
+        "table": words.table(recipient, shown),
+        "rhythms": rhythms.offered(recipient, shown.rows),
         "languages": locales.languages(recipient.locale),
         "zones": locales.zones(recipient.timezone),
         "quiet_default": settings.QUIET_HOURS,

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from preferences.centre.words import MAX_CATEGORIES
 from preferences.digesting import choosing
 from preferences.digesting.rules import read_word, spelled
 from preferences.digesting.words import said_by
+from preferences.kinds import PART
 from preferences.models import Category, Recipient
 from preferences.services import DigestChange
 
@@ -51,7 +51,7 @@ def offered(recipient: Recipient, categories: Sequence[Category]) -> list[Rhythm
 def changes(shown: Sequence[str], chosen: Sequence[str]) -> list[DigestChange]:
     """What somebody chose who was shown these: only what differs, as for the switches. Raises ValueError for what this
     page cannot have sent."""
-    if max(len(shown), len(chosen)) > MAX_CATEGORIES:
+    if max(len(shown), len(chosen)) > PART:
         raise ValueError("That are more choices than this page has.")
     seen = set(shown)
     found = []

@@ -4,7 +4,6 @@ Forms work without JavaScript: a POST changes something and leads back to the pa
 take it back. The page's script sends the same forms, one switch at a time.
 """
 
-from urllib.parse import urlencode
 from uuid import UUID
 
 from django.conf import settings
@@ -18,8 +17,9 @@ from django.views.decorators.http import require_http_methods
 
 from preferences.centre import actions, visitors
 from preferences.centre.actions import Refused
-from preferences.centre.page import context
+from preferences.centre.page import address, context
 from preferences.centre.visitors import Visitor
+from preferences.kinds import Part
 from preferences.models import Recipient
 from preferences.services import Trace
 
@@ -86,7 +86,7 @@ def _acted(request: HttpRequest, visitor: Visitor) -> HttpResponse:
         visitor.recipient.refresh_from_db()
         return _page_of(request, visitor, refused=refused)
     said = _SAID.get(request.POST.get("action", ""), {"saved": str(trace.batch)})
-    response = HttpResponseRedirect(f"{visitor.home}?{urlencode(said)}")
+    response = HttpResponseRedirect(address(visitor, **Part.read(request.GET).query, **said))
     response.status_code = 303
     return _with_headers(response, visitor)
 
@@ -98,7 +98,7 @@ def _shown(request: HttpRequest, visitor: Visitor) -> HttpResponse:
 def _page_of(request: HttpRequest, visitor: Visitor, refused: Refused | None = None) -> HttpResponse:
     saved = None if refused else _batch(request.GET.get("saved", ""))
     values = {
-        **context(visitor, saved=saved, undone=refused is None and "undone" in request.GET),
+        **context(visitor, Part.read(request.GET), saved=saved, undone=refused is None and "undone" in request.GET),
         "notice": "" if refused else _NOTICES.get(request.GET.get("did", ""), ""),
         "refused": refused,
         "typed": request.POST.get(refused.field, "")[:_MAX_TYPED] if refused else "",

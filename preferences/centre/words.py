@@ -5,11 +5,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from preferences.choices import Channel, Purpose
+from preferences.kinds import Kinds
 from preferences.models import Category, Recipient
 from preferences.services import PreferenceChange, marketing, subjects
 
-#: Categories on the page; an installation has dozens.
-MAX_CATEGORIES = 200
 #: Stands where a category's slug would, for a word on the whole channel.
 EVERY = "*"
 #: And for a word on all marketing.
@@ -63,10 +62,9 @@ class Table:
     rows: list[Row]
 
 
-def table(recipient: Recipient) -> Table:
-    """What this person has said, or what holds where they said nothing. The rule is that of `Reach.allows`."""
+def table(recipient: Recipient, kinds: Kinds) -> Table:
+    """What this person has said of these, or what holds where they said nothing. The rule is that of `Reach.allows`."""
     words, stopped = subjects.words_of(recipient.pk), marketing.stopped(recipient.pk)
-    categories = list(Category.objects.order_by("is_required", "name", "slug")[:MAX_CATEGORIES])
     return Table(
         [
             Switch(f"{EVERY}:{channel.value}", channel, words.get((None, channel), True), "switch")
@@ -80,9 +78,9 @@ def table(recipient: Recipient) -> Table:
                 "switch",
             )
             for channel in Channel
-            if any(category.purpose == Purpose.MARKETING for category in categories)
+            if kinds.has_marketing
         ],
-        [Row(category, [_switch(words, stopped, category, channel) for channel in Channel]) for category in categories],
+        [Row(category, [_switch(words, stopped, category, channel) for channel in Channel]) for category in kinds.rows],
     )
 
 

@@ -12,7 +12,8 @@ from django.core import mail
 
 from core import ids
 from preferences.centre import tokens
-from preferences.models import DigestChoice, Preference, Recipient
+from preferences.kinds import PART
+from preferences.models import Category, DigestChoice, Preference, Recipient
 from preferences.visiting import SESSION_KEY
 from tests import factories
 from tests.browser.axe import violations
@@ -65,6 +66,28 @@ def test_a_choice_is_saved_at_once_and_taken_back(page: Any, address: str) -> No
     page.get_by_text("Put back as it was.").wait_for()
     assert switch.is_checked()
     assert not Preference.objects.filter(enabled=False).exists()
+
+
+def test_one_kind_of_many_is_found_and_changed_where_it_stands(page: Any, address: str) -> None:
+    # Given more kinds of messages than one page shows
+    Category.objects.bulk_create(Category(slug=f"kind-{n:03}", name=f"Kind {n:03}") for n in range(2 * PART))
+    page.goto(address)
+    assert page.locator('input.switch[value="kind-088:email"]').count() == 0
+
+    # When one is looked for, and switched off
+    page.get_by_role("searchbox", name="Find a kind of message").fill("kind 088")
+    page.keyboard.press("Enter")
+    page.get_by_text("1 of 1 found").wait_for()
+    page.locator('input.switch[value="kind-088:email"]').click()
+    page.get_by_role("button", name="Undo").wait_for()
+
+    # Then the page still shows it, as it is now, and so does an undo
+    assert page.locator("tbody tr").count() == 2
+    assert not Preference.objects.get(category__slug="kind-088").enabled
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_text("Put back as it was.").wait_for()
+    assert page.locator('input.switch[value="kind-088:email"]').is_checked()
+    assert not Preference.objects.exists()
 
 
 def test_quiet_hours_are_saved_by_their_button(page: Any, address: str) -> None:

@@ -12,7 +12,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from preferences.choices import Changed, Way
-from preferences.forms import MAX_CATEGORIES, RecipientForm
+from preferences.forms import RecipientForm
+from preferences.kinds import PART
 from preferences.models import (
     Category,
     ChangeRecord,
@@ -157,7 +158,7 @@ class TestRecipient:
     def test_a_grid_of_as_many_categories_as_it_shows_is_saved(self):
         person = factories.recipient("ada", devices=0)
         Category.objects.bulk_create(
-            Category(slug=f"kind-{n}", name=f"Kind {n}", purpose="marketing") for n in range(MAX_CATEGORIES)
+            Category(slug=f"kind-{n}", name=f"Kind {n}", purpose="marketing") for n in range(PART)
         )
         client = signed_in(may="everything")
 
@@ -165,6 +166,32 @@ class TestRecipient:
 
         assert response.status_code == 302
         assert Preference.objects.get().channel == "sms"
+
+    def test_of_many_categories_each_is_found_and_saved_in_its_part(self):
+        person = factories.recipient("ada", devices=0)
+        Category.objects.bulk_create(Category(slug=f"kind-{n:03}", name=f"Kind {n}") for n in range(PART + 1))
+        last = Category.objects.get(slug=f"kind-{PART:03}")
+        cell = f"word-{last.pk}-email"
+        client = signed_in(may="everything")
+        first = client.get(page(person)).content.decode()
+        assert (cell in first, f"1–{PART} of {PART + 1}" in first) == (False, True)
+
+        save(client, f"{page(person)}?part=2", **{cell: "off"})
+        assert [word.category for word in Preference.objects.all()] == [last]
+        save(client, f"{page(person)}?find=kind {PART}", **{cell: ""})
+        assert not Preference.objects.exists()
+
+    def test_what_a_page_had_is_saved_where_it_stands_elsewhere_by_now(self):
+        person = factories.recipient("ada", devices=0)
+        Category.objects.bulk_create(Category(slug=f"kind-{n:03}", name=f"Kind {n}") for n in range(PART))
+        last = Category.objects.get(slug=f"kind-{PART - 1:03}")
+        client = signed_in(may="everything")
+        form = sent(client, page(person), **{f"word-{last.pk}-email": "off"})
+        factories.category("a-new-one")
+
+        client.post(page(person), form)
+
+        assert [word.category for word in Preference.objects.all()] == [last]
 
     def test_there_is_no_yes_to_all_marketing_and_no_row_without_marketing(self):
         person = factories.recipient("ada", devices=0)

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from preferences.centre import actions, visitors
 from preferences.centre.page import masked_email, masked_phone
-from preferences.centre.words import MAX_CATEGORIES
+from preferences.kinds import PART
 from preferences.models import Category, ChangeRecord, DeviceToken, Preference, Recipient
 from preferences.services import PreferenceChange, PreferencesService, RecipientInput
 from tests import factories
@@ -243,7 +243,7 @@ class TestWords:
 def test_a_form_of_as_many_categories_as_the_page_shows_is_taken(link: str, words: Words) -> None:
     """As a browser without JavaScript sends it: every switch as it was shown, and as it is left."""
     Category.objects.bulk_create(
-        Category(slug=f"kind-{n}", name=f"Kind {n:03}", purpose="marketing") for n in range(MAX_CATEGORIES + 5)
+        Category(slug=f"kind-{n}", name=f"Kind {n:03}", purpose="marketing") for n in range(PART + 5)
     )
     shown = re.findall(r'name="shown" value="([^"]+:[01])"', Client().get(link).content.decode())
     on = [switch.rpartition(":")[0] for switch in shown]
@@ -251,7 +251,7 @@ def test_a_form_of_as_many_categories_as_the_page_shows_is_taken(link: str, word
 
     page = post(Client(), link, action="words", shown=shown, on=on)
 
-    assert len(shown) == (MAX_CATEGORIES + 2) * 4
+    assert len(shown) == (PART + 2) * 4
     assert "Saved." in page.content.decode()
     assert words() == {("kind-0", "email", False)}
 
