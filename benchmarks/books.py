@@ -32,6 +32,15 @@ def unfinished(since: UUID = ALWAYS) -> int:
     )
 
 
+def wait_until_up(processes: int) -> None:
+    """Until so many workers and relays have said that they run: imported, connected and about to take work."""
+    deadline = time.monotonic() + STALL
+    while one("SELECT count(*) FROM notifications_processbeat WHERE kind IN ('worker', 'relay')") < processes:
+        if time.monotonic() > deadline:
+            raise TimeoutError("The workers and the relay did not start.")
+        time.sleep(0.1)
+
+
 def wait_until_finished(expected: int, since: UUID = ALWAYS) -> bool:
     """Until so many deliveries have ended and none since `since` has not, or nothing has moved for STALL seconds."""
     last, moved = -1, time.monotonic()

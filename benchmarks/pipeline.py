@@ -76,7 +76,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--lease", type=int, default=90, help="LEASE_SECONDS; shorten it with --kill to wait less")
     parser.add_argument("--kill", action="store_true", help="kill -9 a worker in the middle of --notifications")
     parser.add_argument("--rate", type=float, default=0.0, help="notifications a second, one by one: latency when idle")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.kill and options.workers < 2:
+        parser.error("--kill needs --workers 2 at least: one that is alone has nobody to start it again")
+    return options
 
 
 @dataclass(slots=True)
@@ -145,7 +148,7 @@ def run(options: argparse.Namespace, journal: Path) -> dict[str, Any]:
 
     feeders, window = Feeders(options), Window(groups)
     try:
-        time.sleep(4.0)  # let them import and connect: this measures the flow, not Python's start
+        books.wait_until_up(options.workers + (relay is not None))  # this measures the flow, not Python's start
         if options.notifications:
             accepted = accept_all(
                 options, Load(options), window, lambda: kill_one(workers.pid) if options.kill else None
@@ -278,14 +281,14 @@ def accept_steadily(options: argparse.Namespace, feeders: Feeders, window: Windo
 
 
 def kill_one(parent: int) -> None:
-    """kill -9 one worker process; its supervisor starts another."""
-    victims = processes.children(parent) or [parent]
-    os.kill(victims[0], signal.SIGKILL)
-    print(f"killed worker {victims[0]}", file=sys.stderr)
+    """kill -9 one of several worker processes; its supervisor starts another."""
+    victim = processes.children(parent)[0]
+    os.kill(victim, signal.SIGKILL)
+    print(f"killed worker {victim}", file=sys.stderr)
 
 
 def latencies() -> dict[str, float]:
-    """Milliseconds from acceptance to sent, from the record."""
+    """Milliseconds from acceptance to sent, from the record; nothing where nothing was sent."""
     from django.db import connection
 
     with connection.cursor() as cursor:
@@ -293,7 +296,10 @@ def latencies() -> dict[str, float]:
             "SELECT percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (ORDER BY extract(epoch FROM sent_at - created_at))"
             " FROM notifications_delivery WHERE sent_at IS NOT NULL"
         )
-        p50, p99 = cursor.fetchone()[0]
+        found = cursor.fetchone()[0]
+    if found is None:
+        return {}
+    p50, p99 = found
     return {"accept_to_sent_p50_ms": round(p50 * 1000), "accept_to_sent_p99_ms": round(p99 * 1000)}
 
 

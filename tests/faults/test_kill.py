@@ -24,7 +24,7 @@ def test_a_worker_killed_in_the_middle_of_a_run_loses_nothing(transport: str, re
     size = ["--notifications", "20000", "--recipients", "5000", "--workers", "2"]
     command = [sys.executable, "-m", "benchmarks.pipeline", *size, "--transport", transport, "--kill", "--lease", "15"]
 
-    done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads(done.stdout.splitlines()[-1])
