@@ -22,6 +22,7 @@ from preferences.api.shapes import (
     BulkRecipient,
     BulkRecipientsBody,
     BulkResult,
+    LookupBody,
     QuietHours,
     QuietHoursShape,
     RecipientBody,
@@ -56,8 +57,6 @@ class RecipientsView(APIView):
             *PAGE_PARAMETERS,
             OpenApiParameter("external_id", str, description="Exactly this one"),
             OpenApiParameter("external_id_prefix", str, description="Beginning with this"),
-            OpenApiParameter("email", str, description="Exactly this one, in any case"),
-            OpenApiParameter("phone", str, description="Exactly this number"),
         ],
     )
     def get(self, request: Request) -> Response:
@@ -71,6 +70,25 @@ class RecipientsView(APIView):
                 "", "too_broad", "Too many to look through. Ask more exactly.", parameter="external_id_prefix"
             )
             raise Invalid([fault]) from None
+        return Response(RecipientPage([_shape(row) for row in found], next_cursor))
+
+
+class RecipientLookupView(APIView):
+    required_scopes: ClassVar = {"POST": RECIPIENTS_READ}
+
+    @call(
+        "lookUpRecipients",
+        "Look up who has an address",
+        request=LookupBody,
+        answers={200: RecipientPage},
+        parameters=PAGE_PARAMETERS,
+        examples={"By email": {"email": "ada@example.com"}, "By phone": {"phone": "+4915112345678"}},
+    )
+    def post(self, request: Request) -> Response:
+        """Everyone who has exactly this email address, in any case, or this phone number; of both, who has both."""
+        window = pagination.window(request)
+        asked = validation.read(request.data, LookupBody)
+        found, next_cursor = pagination.page(_having(asked), window)
         return Response(RecipientPage([_shape(row) for row in found], next_cursor))
 
 
@@ -149,8 +167,6 @@ class RecipientView(APIView):
 class _Query(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     external_id: Annotated[str, msgspec.Meta(min_length=1, max_length=128)] | None = None
     external_id_prefix: Annotated[str, msgspec.Meta(min_length=1, max_length=128)] | None = None
-    email: Annotated[str, msgspec.Meta(min_length=1, max_length=254)] | None = None
-    phone: Annotated[str, msgspec.Meta(min_length=1, max_length=40)] | None = None
 
 
 def _matching(asked: _Query) -> QuerySet[Recipient]:
@@ -159,13 +175,21 @@ def _matching(asked: _Query) -> QuerySet[Recipient]:
         rows = rows.filter(external_id=asked.external_id)
     if asked.external_id_prefix is not None:
         rows = rows.filter(external_id__startswith=asked.external_id_prefix)
+    return rows
+
+
+def _having(asked: LookupBody) -> QuerySet[Recipient]:
+    """Who has this address; raises Invalid where none is asked for, or a number is none."""
+    rows = Recipient.objects.all()
+    if asked.email is None and asked.phone is None:
+        raise Invalid([FieldProblem("", "required", "Give an email address, a phone number, or both.")])
     if asked.email is not None:
         rows = rows.filter(email__iexact=asked.email.strip())
     if asked.phone is not None:
         try:
             rows = rows.filter(phone=values.phone(asked.phone))
         except ValidationProblem as problem:
-            raise Invalid([FieldProblem("", problem.code, problem.message, parameter="phone")]) from None
+            raise Invalid([FieldProblem("/phone", problem.code, problem.message)]) from None
     return rows
 
 

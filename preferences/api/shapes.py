@@ -129,6 +129,13 @@ class RecipientShape(Struct):
     updated_at: datetime
 
 
+class LookupBody(Struct, forbid_unknown_fields=True, kw_only=True):
+    """An address in full: in the body, since web servers log what stands in an address line."""
+
+    email: Annotated[str, Meta(min_length=1, max_length=254)] | None = None
+    phone: Annotated[str, Meta(min_length=1, max_length=40)] | None = None
+
+
 class RecipientPage(Struct):
     """Newest first."""
 

@@ -5,7 +5,7 @@ from preferences.api.device_tokens import DeviceTokensView, DeviceTokenView
 from preferences.api.digests import DigestsView
 from preferences.api.links import PreferencesLinkView
 from preferences.api.preferences import PreferencesView
-from preferences.api.recipients import BulkRecipientsView, RecipientsView, RecipientView
+from preferences.api.recipients import BulkRecipientsView, RecipientLookupView, RecipientsView, RecipientView
 from preferences.api.suppressions import (
     LiftSuppressionView,
     SuppressionLookupView,
@@ -23,6 +23,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("suppressions/<int:id>/lift/", LiftSuppressionView.as_view()),
     path("recipients/", RecipientsView.as_view()),
     path("recipients/bulk/", BulkRecipientsView.as_view()),
+    path("recipients/lookup/", RecipientLookupView.as_view()),
     path("recipients/<path:external_id>/preferences/digests/", DigestsView.as_view()),
     path("recipients/<path:external_id>/preferences/", PreferencesView.as_view()),
     path("recipients/<path:external_id>/preferences-link/", PreferencesLinkView.as_view()),

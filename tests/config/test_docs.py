@@ -42,3 +42,11 @@ def test_every_page_can_be_reached_from_the_readme():
         ahead += [(page.parent / link.partition("#")[0]).resolve() for link in links(page)]
 
     assert set(PAGES) - found == set()
+
+
+def test_the_web_process_is_started_without_a_log_of_addresses():
+    """daphne's own access log has the whole of each URL: tokens of links and what was looked for among them."""
+    lines = [line for page in PAGES for line in page.read_text().splitlines() if "config.asgi:application" in line]
+
+    assert lines
+    assert [line for line in lines if "--verbosity 0" not in line] == []

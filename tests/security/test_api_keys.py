@@ -28,6 +28,7 @@ READING_POSTS = {
     "/api/v1/segments/estimate/",
     "/api/v1/segments/sample/",
     "/api/v1/suppressions/lookup/",
+    "/api/v1/recipients/lookup/",
 }
 
 

@@ -107,7 +107,7 @@ def test_a_method_that_is_not_there_is_405(api: Api) -> None:
     assert "POST" in response["Allow"]
 
 
-@pytest.mark.parametrize("path", ["recipients/%00/", "recipients/?email=%00", "notifications/?recipient=a%00b"])
+@pytest.mark.parametrize("path", ["recipients/%00/", "recipients/?external_id=%00", "notifications/?recipient=a%00b"])
 def test_a_nul_character_in_a_url_is_400(api: Api, path: str) -> None:
     problem(api.get(path), 400, "bad-request")
 
@@ -123,7 +123,7 @@ def test_a_nul_character_in_a_url_is_400(api: Api, path: str) -> None:
         "notifications/?recipient=" + "x" * 5000,
         "notifications/?created_after=0001-01-01T00:00:00Z",
         "notifications/?created_before=9999-12-31T23:59:59Z",
-        "recipients/?phone=x",
+        "recipients/?external_id_prefix=%C2%85",
         "recipients/%FF%FE/",
         "recipients/" + "y" * 5000 + "/",
         "categories/?cursor=" + "A" * 5000,

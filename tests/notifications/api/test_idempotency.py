@@ -21,6 +21,7 @@ pytestmark = pytest.mark.django_db
 BY_NATURE = {
     "/api/v1/categories/": "a slug is taken once: 409",
     "/api/v1/recipients/bulk/": "upsert by external id",
+    "/api/v1/recipients/lookup/": "writes nothing",
     "/api/v1/recipients/{external_id}/device-tokens/": "upsert by token",
     "/api/v1/recipients/{external_id}/feed-token/": "no row: a token is made anew each time, and is no one's to repeat",
     "/api/v1/recipients/{external_id}/preferences-link/": "likewise",
