@@ -17,14 +17,14 @@ from notifications.drafts import Draft
 from notifications.models import Digest, DigestItem, Notification
 from notifications.services.notification import NotificationService
 from tests import factories
-from tests.faults.programs import Program
+from tests.faults.programs import Program, wait_until
 
-#: A closer lives for two rounds, which is long enough to start and to be at work when it is killed.
 ROUNDS = 16
 CONTENT = {"title": "New", "body": "A comment"}
 CLOSER = """
 import django; django.setup()
 from notifications.digests import closing
+print("At work.", flush=True)
 while True:
     closing.close_some()
 """
@@ -42,17 +42,17 @@ def test_closers_killed_again_and_again_lose_nothing_and_send_nothing_twice(tmp_
         for n in range(ROUNDS):
             service = NotificationService()
             service.send([Draft(recipient=name, category="comments", content=CONTENT) for name in names], source="test")
-            time.sleep(chance.uniform(0.8, 1.6))
             victim = n % 2
+            at_work(closers[victim])
+            time.sleep(chance.uniform(0.8, 1.6))  # until some of what was said is due
             closers[victim].kill()
-            closers[victim] = closer(tmp_path, env, victim)
+            closers[victim] = closer(tmp_path, env, n + len(closers))
     finally:
         for one in closers:
             one.kill()
     by_the_killed = Digest.objects.filter(state="sent").count()
     Digest.objects.filter(state="open").update(closes_at=Now())
-    while closing.close_some():
-        pass
+    wait_until(all_closed, 60, "the end of every digest")
 
     closed = Digest.objects.filter(state="sent")
     assert Digest.objects.exclude(state="sent").count() == 0
@@ -65,6 +65,17 @@ def test_closers_killed_again_and_again_lose_nothing_and_send_nothing_twice(tmp_
 
 def closer(where: Path, env: dict[str, str], n: int) -> Program:
     return Program(f"closer-{n}", [sys.executable, "-c", CLOSER], env, where / f"closer-{n}.log")
+
+
+def at_work(one: Program) -> None:
+    wait_until(lambda: "At work." in one.said(), 60, "the start of a closer")
+
+
+def all_closed() -> bool:
+    """Not at the first try, where the server has not noticed yet that somebody was killed who held it."""
+    while closing.close_some():
+        pass
+    return not Digest.objects.filter(state="open").exists()
 
 
 def database() -> str:
