@@ -25,7 +25,9 @@ from preferences.services import CategoryInfo
 DAY, WEEK = CAP_SPANS["day"], CAP_SPANS["week"]
 _NAMES = {DAY: "a day", WEEK: "a week"}
 #: How far before now a notification was accepted that is looked for on the record: the longest cap, and as much again
-#: for what was scheduled or held.
+#: for what was scheduled or held. What a campaign sends carries the moment at which that started. To look further would
+#: cost each of these people a search of every week more; what waited for longer than a week before it left is not
+#: counted after a flush, and only then.
 LOOK_BACK = timedelta(days=14)
 
 #: What left of these people's, or may be leaving at this moment (false), and microseconds since. Parameters: people,
