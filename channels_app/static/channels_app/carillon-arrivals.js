@@ -1,9 +1,11 @@
 // What has just arrived: shown for a moment in a corner, or said to who looks at the list anyhow.
 
+import { serverNow } from "./carillon-client.js";
 import { face, h, icon, safeLink, words } from "./carillon-dom.js";
 import "./carillon-icons.js";
 import { strings } from "./carillon-strings.js";
 
+const FRESH_MS = 60_000; // older is of an absence: the list tells of it
 const SHOWN_MS = 6000;
 const MAX_TOASTS = 3; // what comes beyond them is counted below them
 const GATHER_MS = 5000; // between two announcements: a screen reader must be let finish
@@ -17,8 +19,17 @@ const said = {
 
 const untold = new Map(); // of each live region, what came since its last announcement
 
+/**
+ * Tell of an item that has come. `page` is where: the element's `live` region and `toasts`, whether the person is
+ * `looking` at its list, its `client`, `fire(type, detail)` to tell of a press, and `open()` for the list.
+ */
+export function tell(item, page) {
+  if (page.looking) announce(page.live, item);
+  else if (serverNow() - new Date(item.woken_at ?? item.created_at) < FRESH_MS) toast(page.toasts, item, page);
+}
+
 /** Say that an item has come; several that come soon after each other are said together. */
-export function announce(live, item) {
+function announce(live, item) {
   const waiting = untold.get(live);
   if (waiting) return void waiting.push(item);
   const say = (items) => {
@@ -32,11 +43,8 @@ export function announce(live, item) {
   say([item]);
 }
 
-/**
- * Show an item until it is pressed, dismissed or old; a pointer or a focus on it makes it wait. `page` is where it is
- * shown: its `client`, `fire(type, detail)` to tell of a press, and `open()` for the list.
- */
-export function toast(root, item, page) {
+/** Show an item until it is pressed, dismissed or old; a pointer or a focus on it makes it wait. */
+function toast(root, item, page) {
   if (root.querySelectorAll(".toast").length >= MAX_TOASTS) return count(root, page);
   let timer = 0;
   const close = () => {

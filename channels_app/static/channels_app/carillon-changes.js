@@ -1,6 +1,24 @@
 // What happens to a list beyond the states of its items: arrivals, whole ranges, and what comes back.
 
-import { isAsleep } from "./carillon-list.js";
+import { isAsleep, MAX_PAGE } from "./carillon-list.js";
+
+const MAX_PAGES = 4; // read again at once
+
+/** Let go of what is far below; scrolling brings it again. */
+export function shorten(list) {
+  if (list.isLoading) return;
+  list.items = list.items.slice(0, MAX_PAGE);
+  list.load();
+}
+
+/** Add to a page what comes after it, for as long as it is `short()`; `read(cursor)` brings the next. */
+export async function readOn(page, short, read) {
+  for (let pages = 1; short() && pages < MAX_PAGES; pages++) {
+    const { results, next_cursor } = await read(page.next_cursor);
+    page.results.push(...results);
+    page.next_cursor = next_cursor;
+  }
+}
 
 /** Apply an event of the client. What a list lacks and nobody told in full is read again. */
 export function apply(list, type, { range, state, items = [], ...item }) {

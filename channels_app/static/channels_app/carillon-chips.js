@@ -35,8 +35,9 @@ export class Chips {
 
   async #ask() {
     this.#timer = null;
-    const found = await this.#client.categories().catch(() => null);
-    if (!found) return;
+    const answer = await this.#client.call("GET", "categories/").catch(() => null);
+    if (!answer) return;
+    const found = answer.results;
     const shown = found.length > 1 || this.chosen ? found : [];
     const tabs = new Map(shown.map((category) => [category.slug, this.#tab(category)]));
     const pressed = this.#tabs.get(this.chosen); // which may be empty by now

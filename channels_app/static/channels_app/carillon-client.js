@@ -4,22 +4,21 @@ import { FeedSocket } from "./carillon-socket.js";
 
 const SEEN_MS = 400; // what is seen is gathered for so long
 const SKEW_MS = 5000; // less is the way from the server
-const STATES = ["seen_at", "read_at", "archived_at", "snoozed_until"];
 
 export class CarillonClient extends EventTarget {
   counts = { unseen: 0, unread: 0, version: -1 };
   status = "connecting";
   helloVersion = -1;
+  since = null; // the highest number known
   #socket = new FeedSocket(this);
-  #newest = null; // the highest number known
   #seen = new Set();
   #seenTimer;
   #person = 0;
 
-  constructor({ baseUrl = "", token = "", getToken = null } = {}) {
+  constructor({ baseUrl, token, getToken } = {}) {
     super();
     this.baseUrl = new URL(baseUrl || "/", location.href).href.replace(/\/$/, "");
-    this.token = token;
+    this.token = token ?? "";
     this.getToken = getToken;
   }
 
@@ -38,7 +37,7 @@ export class CarillonClient extends EventTarget {
     if (token === this.token) return;
     this.token = token;
     this.#person++;
-    this.#newest = null;
+    this.since = null;
     this.#seen.clear();
     this.counts = { ...this.counts, version: -1 };
     this.#socket.restart();
@@ -51,15 +50,13 @@ export class CarillonClient extends EventTarget {
     return page;
   }
 
-  categories = async () => (await this.call("GET", "categories/")).results;
-
   read = (item) => this.act("read", item, { read_at: now(), seen_at: item.seen_at ?? now() });
 
   /** Shows the state at once, and takes it back when the server does. */
   async act(action, item, state, body) {
     const person = this.#person;
     const tell = (told) => person === this.#person && this.#emit("update", { items: [told] });
-    const before = Object.fromEntries(STATES.map((name) => [name, item[name]]));
+    const before = Object.fromEntries(Object.keys(state).map((name) => [name, item[name]]));
     tell({ id: item.id, ...state });
     try {
       const answer = await this.call("POST", `${item.id}/${action}/`, body);
@@ -115,10 +112,6 @@ export class CarillonClient extends EventTarget {
   /** Null where the session lets the socket in. */
   ticket = async () => (this.token ? (await this.call("POST", "socket-ticket/")).ticket : null);
 
-  get since() {
-    return this.#newest;
-  }
-
   /** Whether there was another token. */
   async renew() {
     const token = await (async () => this.getToken?.())().catch(() => "");
@@ -151,7 +144,7 @@ export class CarillonClient extends EventTarget {
   }
 
   #know({ seq }) {
-    this.#newest = Math.max(this.#newest ?? 0, seq);
+    this.since = Math.max(this.since ?? 0, seq);
   }
 
   #count(counts) {

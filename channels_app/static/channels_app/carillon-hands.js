@@ -3,8 +3,9 @@
 import "./carillon-changes.js"; // what fails without a connection is put back
 import { load } from "./carillon-client.js";
 import { archive, snooze, unarchive, unread } from "./carillon-deeds.js";
-import { h, icon } from "./carillon-dom.js";
+import { h, icon, language } from "./carillon-dom.js";
 import "./carillon-icons.js";
+import { arrived } from "./carillon-rows.js";
 import { strings } from "./carillon-strings.js";
 
 const words = {
@@ -35,9 +36,10 @@ const openMenu = (open) => load("menu").then(open);
 /** Give a row its buttons, when a pointer or the focus comes to it first. */
 export function drawButtons(row, client, panel) {
   if (row.repaint) return;
-  const { acts, others } = row.parts;
+  const { acts, others, time } = row.parts;
   const buttons = new Map();
   row.repaint = () => {
+    time.title = arrived(row.item).toLocaleString(language());
     for (const [name, picture, title, act] of deedsOf(row, client, panel)) {
       const button = buttons.get(name) ?? h("button", { class: `act ${name}`, type: "button" });
       button.onclick = () => act(button);
@@ -65,11 +67,14 @@ const focused = (element) => element.getRootNode().activeElement;
 const main = (row) => row.querySelector(".main");
 
 /** Move the focus to another row of `items`: by ArrowDown, ArrowUp, Home or End. */
-export function step(key, items) {
+export function step(event, items) {
   const rows = [...items.querySelectorAll(".item:not([hidden])")];
   const at = rows.findIndex((row) => row.contains(focused(items)));
-  const to = { ArrowDown: at + 1, ArrowUp: Math.max(0, at - 1), Home: 0, End: rows.length - 1 }[key];
-  main(rows[Math.min(to, rows.length - 1)]).focus();
+  const last = rows.length - 1;
+  const to = { ArrowDown: Math.min(at + 1, last), ArrowUp: Math.max(0, at - 1), Home: 0, End: last }[event.key];
+  if (!rows[to]) return;
+  event.preventDefault();
+  main(rows[to]).focus();
 }
 
 /** A row that goes away hands its focus to the next one, or else the one before, or to the panel. */

@@ -1,11 +1,10 @@
 // <carillon-inbox>, as docs/inbox.md describes it. Content is set as text only.
 
-import { load, release, serverNow, sharedClient } from "./carillon-client.js";
+import { load, release, sharedClient } from "./carillon-client.js";
 import { h, icon } from "./carillon-dom.js";
 import { strings } from "./carillon-strings.js";
 
 const CLOCK_MS = 30_000;
-const FRESH_MS = 60_000;
 const EVENTS = ["counts", "status", "item"];
 
 let arrivals = null;
@@ -23,6 +22,7 @@ class CarillonInbox extends HTMLElement {
   #panel = null;
   #parts = {};
   #clock;
+  #titled = false;
 
   constructor() {
     super();
@@ -31,15 +31,15 @@ class CarillonInbox extends HTMLElement {
 
   connectedCallback() {
     this.#client = sharedClient({
-      baseUrl: this.getAttribute("base-url") ?? "",
-      token: this.getAttribute("token") ?? "",
-      getToken: this.getToken ?? null,
+      baseUrl: this.getAttribute("base-url"),
+      token: this.getAttribute("token"),
+      getToken: this.getToken,
     });
     for (const type of EVENTS) this.#client.addEventListener(type, this);
     this.#build();
     this.#showCounts();
     this.#showStatus();
-    this.#clock = setInterval(() => this.#panel?.tick(), CLOCK_MS);
+    this.#clock = setInterval(() => this.#panel?.draw(), CLOCK_MS);
     document.addEventListener("visibilitychange", this);
   }
 
@@ -50,13 +50,12 @@ class CarillonInbox extends HTMLElement {
     this.#panel?.close();
     release(this.#client);
     this.#panel = this.#client = null;
-    this.#showTitle(null);
+    this.#showTitle();
   }
 
   attributeChangedCallback(name, before, after) {
     if (!this.#client || before === after) return;
     if (name === "token") this.#client.setToken(after ?? "");
-    else if (name === "title-badge" && after === null) this.#showTitle(null, before);
     else if (name.endsWith("badge")) this.#showCounts();
     else {
       this.disconnectedCallback();
@@ -83,8 +82,6 @@ class CarillonInbox extends HTMLElement {
     const live = h("p", { class: "hidden", "aria-live": "polite" });
     const toasts = h("div", { class: "toasts", part: "toasts", role: "status", "aria-atomic": "false" });
     this.#parts = { badge, bell, live, toasts };
-    this.toggleAttribute("data-list", mode === "list");
-    badge.classList.toggle("inline", mode === "badge");
     Object.assign(badge, mode === "badge" ? { role: "img" } : { ariaHidden: "true" }); // the bell's name has the number
     this.shadowRoot.replaceChildren(...{ list: [], badge: [badge, toasts] }[mode] ?? [bell, toasts], live);
     if (mode === "list") this.#showList();
@@ -129,16 +126,13 @@ class CarillonInbox extends HTMLElement {
   async #arrived(item) {
     this.#panel?.arrived(item);
     this.#fire("carillon-item", item);
-    const client = this.#client;
+    if (item.read_at || this.hasAttribute("quiet")) return;
     const looking = this.#mode === "list" || this.#panel?.isOpen;
-    const fresh = serverNow() - new Date(item.woken_at ?? item.created_at) < FRESH_MS;
-    if (item.read_at || this.hasAttribute("quiet") || !(fresh || looking)) return;
+    const page = { ...this.#parts, looking, client: this.#client, fire: this.#fire, open: () => this.toggle(true) };
     arrivals ??= load("arrivals"); // one promise, so that they are told of in their order
     const module = await arrivals;
-    if (!module) arrivals = null;
-    const { live, toasts } = this.#parts;
-    if (looking) module?.announce(live, item);
-    else module?.toast(toasts, item, { client, fire: this.#fire, open: () => this.toggle(true) });
+    if (module) module.tell(item, page);
+    else arrivals = null;
   }
 
   #showCounts() {
@@ -149,13 +143,13 @@ class CarillonInbox extends HTMLElement {
     badge.textContent = count > 99 ? "99+" : String(count);
     bell.ariaLabel = badge.ariaLabel = strings.bell(count);
     this.#panel?.showCounts();
-    this.#showTitle(counts.unread);
+    this.#showTitle();
     this.#fire("carillon-counts", counts);
   }
 
-  /** Null takes the number back. */
-  async #showTitle(count, attribute = this.getAttribute("title-badge")) {
-    if (attribute !== null) (await load("title"))?.titleBadge(this, count);
+  async #showTitle() {
+    this.#titled ||= this.hasAttribute("title-badge");
+    if (this.#titled) (await load("title"))?.titleBadge(this, this.#client?.counts.unread);
   }
 
   #showStatus() {

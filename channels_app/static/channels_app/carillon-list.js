@@ -3,9 +3,7 @@
 import { load, serverNow } from "./carillon-client.js";
 
 const PAGE = 25;
-const MAX_PAGE = 100;
-const MAX_PAGES = 4; // read again at once
-const LONG = 300; // more than anybody looks at from the top
+export const MAX_PAGE = 100;
 const EVENTS = ["item", "update", "resync", "hello"];
 const QUERIES = { all: {}, unread: { unread: true }, snoozed: { snoozed: true }, archived: { archived: true } };
 
@@ -23,7 +21,6 @@ export class FeedList extends EventTarget {
   #cursor = null;
   #turn = 0;
   #late = 0;
-  #closed = false;
   #missed = []; // what happened while a page was on its way
 
   constructor(client, filter = "all", category = "") {
@@ -35,7 +32,6 @@ export class FeedList extends EventTarget {
   }
 
   close() {
-    this.#closed = true;
     for (const type of EVENTS) this.#client.removeEventListener(type, this);
   }
 
@@ -59,12 +55,8 @@ export class FeedList extends EventTarget {
     if (!this.items.length) this.changed("loading");
     const taken = await this.#fetch(async () => {
       const page = await this.#page({ limit });
-      const short = () => page.results.length < this.items.length || page.results.at(-1)?.seq > newest;
-      for (let pages = 1; short() && page.next_cursor && pages < MAX_PAGES; pages++) {
-        const { results, next_cursor } = await this.#page({ limit: MAX_PAGE, cursor: page.next_cursor });
-        page.results.push(...results);
-        page.next_cursor = next_cursor;
-      }
+      const short = () => page.next_cursor && (page.results.length < this.items.length || page.results.at(-1).seq > newest);
+      if (short()) await (await load("changes"))?.readOn(page, short, (cursor) => this.#page({ limit: MAX_PAGE, cursor }));
       return page;
     });
     if (taken && this.version < this.#client.helloVersion) return this.load(); // older than the socket's start
@@ -76,13 +68,6 @@ export class FeedList extends EventTarget {
       const page = await this.#page({ limit: PAGE, cursor: this.#cursor });
       return { ...page, results: [...this.items, ...page.results.filter((item) => !this.find(item))] };
     });
-  }
-
-  /** Let go of what is far below; scrolling brings it again. */
-  async shorten() {
-    if (this.items.length <= LONG || this.isLoading) return;
-    this.items = this.items.slice(0, MAX_PAGE);
-    await this.load();
   }
 
   /** Take what `read` finds; false when another reading began, or it fails. */
@@ -120,7 +105,7 @@ export class FeedList extends EventTarget {
     const late = this.#late++;
     load("changes").then((module) => {
       (changes = module)?.apply(this, type, detail);
-      if (!late && !this.#closed) this.load();
+      if (!late) this.load();
       this.#late--;
     });
   }

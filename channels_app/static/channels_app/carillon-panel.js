@@ -10,8 +10,8 @@ import { strings } from "./carillon-strings.js";
 const FILTERS = ["all", "unread", "snoozed", "archived"];
 const NOTICE_MS = 4000;
 const CAP = 1000; // the server counts no further
-const KEYS = /^(Arrow(Down|Up)|Home|End)$/;
 const GHOSTS = 8;
+const LONG = 300; // more than anybody looks at from the top
 
 export class Panel {
   #client;
@@ -51,7 +51,7 @@ export class Panel {
     const head = h("div", { class: "head", part: "head" }, h("h2", {}, strings.title), parts.readAll, tabs);
     parts.scroll = h("div", { class: "scroll" }, parts.items, parts.state, parts.end);
     this.element = h("section", { class: "panel", part: "panel", "aria-label": strings.title }, head, parts.scroll, parts.notice);
-    this.element.addEventListener("keydown", (event) => this.#key(event));
+    this.element.addEventListener("keydown", async (event) => (await this.need("hands"))?.step(event, parts.items));
     for (const type of ["focusin", "pointerover"]) parts.items.addEventListener(type, ({ target }) => this.#touched(target.closest(".item")));
     const root = scrolls ? parts.scroll : null;
     const seen = new IntersectionObserver((entries) => entries.forEach((entry) => this.#sight(entry)), { root, threshold: 0.5 });
@@ -75,7 +75,7 @@ export class Panel {
     const { tabs, scroll } = this.#parts;
     this.#list?.close();
     this.#list = new FeedList(this.#client, filter, category);
-    this.#list.addEventListener("change", () => this.#draw());
+    this.#list.addEventListener("change", () => this.draw());
     this.#chips.choose(category);
     FILTERS.forEach((name, at) => (tabs[at].ariaPressed = String(name === filter)));
     scroll.scrollTop = 0;
@@ -88,19 +88,18 @@ export class Panel {
   }
 
   /** What comes together is drawn together, with all that it takes. */
-  async #draw() {
+  async draw() {
     if (this.#drawing || !this.#list) return;
     this.#drawing = true;
-    const lacking = this.#lacksExtras;
     const { items } = this.#list;
     if (items.length) await this.#chips.came; // or they push the rows down
-    if (lacking) await soon(this.need("extras").then((extras) => extras && this.#draw()));
+    if (this.#lacksExtras) await soon(this.need("extras"));
     if (this.#rows.size && (this.#arriving.size || this.#rows.size !== items.length)) await soon(this.need("motion"));
     await this.#slid;
     await frame();
     this.#drawing = false;
     if (this.#list) this.#render();
-    if (!lacking && this.#lacksExtras) this.#draw(); // of what came in between
+    if (this.#lacksExtras) this.need("extras").then((extras) => extras && this.draw()); // late, or of what came in between
   }
 
   get #lacksExtras() {
@@ -110,7 +109,8 @@ export class Panel {
   #render() {
     const { items: root } = this.#parts;
     const { extras, motion } = this.#modules;
-    const { items, filter } = this.#list;
+    const list = this.#list;
+    const { items, filter } = list;
     const tops = this.#atTop && motion?.topsOf(root);
     const wanted = new Set(items.map(({ id }) => id));
     for (const [id, row] of this.#rows) if (!wanted.has(id)) this.#drop(id, row);
@@ -119,7 +119,7 @@ export class Panel {
     for (const item of items) {
       const row = this.#rows.get(item.id) ?? this.#row(item);
       paint(row, item, filter);
-      extras?.drawButtons(row, (event, action) => this.#follow(event, "carillon-action", { item: row.item, action }, row.item));
+      extras?.drawButtons(row, (event, action) => this.#follow(event, row.item, action));
       if (this.#arriving.has(item.id)) row.classList.add("arriving");
       const day = dayOf(arrived(item));
       if (day !== today && filter !== "snoozed") nodes.push(this.#day((today = day)));
@@ -130,7 +130,7 @@ export class Panel {
     this.#slid = tops && motion.slide(root, tops);
     this.#arriving.clear();
     this.#renderState();
-    if (this.#atTop) this.#list.shorten();
+    if (this.#atTop && items.length > LONG) this.need("changes").then((changes) => changes?.shorten(list));
   }
 
   get #atTop() {
@@ -151,7 +151,7 @@ export class Panel {
   }
 
   #row(item) {
-    const follow = (event) => (row.classList.toggle("open"), this.#follow(event, "carillon-open", row.item));
+    const follow = (event) => (row.classList.toggle("open"), this.#follow(event, row.item));
     const others = async () => (await this.need("hands"))?.showMenu(row, this.#client, this);
     const row = drawRow(item, follow, others);
     this.#rows.set(item.id, row);
@@ -159,19 +159,14 @@ export class Panel {
     return row;
   }
 
-  #follow(event, type, detail, item = detail) {
+  #follow(event, item, action) {
     if (!item.read_at) this.attempt(this.#client.read(item)); // it is done with
-    if (!this.#fire(type, detail)) event.preventDefault();
+    const told = action ? this.#fire("carillon-action", { item, action }) : this.#fire("carillon-open", item);
+    if (!told) event.preventDefault();
   }
 
   async #touched(row) {
     if (row) (await this.need("hands"))?.drawButtons(row, this.#client, this);
-  }
-
-  async #key(event) {
-    if (!KEYS.test(event.key) || !this.#rows.size) return;
-    event.preventDefault();
-    (await this.need("hands"))?.step(event.key, this.#parts.items);
   }
 
   /** In place of rows: ghosts while they load, or why there are none. */
@@ -199,12 +194,8 @@ export class Panel {
   }
 
   looked() {
-    this.tick();
+    this.draw();
     for (const row of this.#rows.values()) if (row.inSight) this.#client.seen(row.item);
-  }
-
-  tick() {
-    if (this.#rows.size) this.#draw();
   }
 
   arrived(item) {

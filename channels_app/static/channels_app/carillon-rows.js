@@ -32,7 +32,6 @@ export function paint(row, item, filter) {
   const moment = arrived(item);
   const words = isAsleep(item) ? strings.until(clock(new Date(item.snoozed_until))) : ago(moment);
   if (time.textContent !== words) time.textContent = words;
-  time.title = moment.toLocaleString(language());
 }
 
 /** When it arrived; of one that woke up, when it did. */

@@ -6,10 +6,10 @@ let ours = "";
 let prefix = "";
 const watcher = new MutationObserver(write);
 
-/** Show an element's number; null takes it back. */
+/** Show an element's number, or take it back from one that is gone or lost its `title-badge`. */
 export function titleBadge(owner, count) {
-  if (count === null) owners.delete(owner);
-  else owners.set(owner, count);
+  if (owner.isConnected && owner.hasAttribute("title-badge")) owners.set(owner, count);
+  else owners.delete(owner);
   watcher.disconnect();
   if (owners.size) watcher.observe(document.head, { childList: true, characterData: true, subtree: true });
   write();
