@@ -56,7 +56,6 @@ export class Panel {
     const root = scrolls ? parts.scroll : null;
     const seen = new IntersectionObserver((entries) => entries.forEach((entry) => this.#sight(entry)), { root, threshold: 0.5 });
     const next = new IntersectionObserver((entries) => entries[0].isIntersecting && this.#list?.more(), { root, rootMargin: "400px" });
-    next.observe(parts.end);
     this.#watchers = [seen, next];
     this.showCounts();
     this.showStatus();
@@ -114,6 +113,7 @@ export class Panel {
     const tops = this.#atTop && motion?.topsOf(root);
     const wanted = new Set(items.map(({ id }) => id));
     for (const [id, row] of this.#rows) if (!wanted.has(id)) this.#drop(id, row);
+    const known = this.#rows.size;
     const nodes = [];
     let today = null;
     for (const item of items) {
@@ -129,8 +129,16 @@ export class Panel {
     arrange(root, nodes);
     this.#slid = tops && motion.slide(root, tops);
     this.#arriving.clear();
+    if (this.#rows.size > known) this.#watchEnd();
     this.#renderState();
     if (this.#atTop && items.length > LONG) this.need("changes").then((changes) => changes?.shorten(list));
+  }
+
+  /** Anew: an end that stays in sight, as under bundles, would bring no more. */
+  #watchEnd() {
+    const [, next] = this.#watchers;
+    next.disconnect();
+    next.observe(this.#parts.end);
   }
 
   get #atTop() {

@@ -107,3 +107,14 @@ def test_a_bundle_unfolds_and_chips_narrow_the_list(tabs: Tabs, person: Recipien
     expect(bell(page).locator(".badge")).to_have_text("4")
     chips.nth(1).click()
     expect(shown).to_have_count(6)
+
+
+def test_bundles_that_leave_the_list_short_do_not_end_it(tabs: Tabs, contexts: Any, person: Recipient) -> None:
+    """Whole pages fold into one row, so the list's end is in sight before and after each of them."""
+    deliver(message(person, "At the bottom"))
+    deliver(*(message(person, f"Reply {n}", metadata={"in_app": {"group": "review-9"}}) for n in range(60)))
+    page = tabs(of=contexts(viewport={"width": 1000, "height": 800}))
+    connected(page)
+
+    expect(feed(page).locator(".item:visible .title")).to_have_text(["Reply 59", "At the bottom"])
+    expect(feed(page).get_by_role("button", name="59 more like this")).to_be_visible()
