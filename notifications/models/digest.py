@@ -58,7 +58,7 @@ class Digest(models.Model):
         ]
 
     def __str__(self) -> str:
-        return str(self.id)
+        return f"{self.category}, {'1 message' if self.count == 1 else f'{self.count:,} messages'}"
 
 
 class DigestItem(models.Model):

@@ -12,7 +12,7 @@ from notifications.models import Digest, DigestItem, RateLimit
 from preferences.choices import Changed, Way
 from preferences.models import Category, ChangeRecord, Recipient
 from tests import factories
-from tests.admin import notification
+from tests.admin import notification, simulated_call
 from tests.admin import page as address
 from tests.browser.axe import violations
 from tests.browser.test_admin import sign_in
@@ -62,7 +62,8 @@ def full() -> list[str]:
     ChangeRecord.objects.filter(what=Changed.PREFERENCE).update(
         category=category, channel="email", after="off", at=now - timedelta(days=1)
     )
-    rows = (opened, sent, cap, change, category, person)
+    call = simulated_call(recipient_id=person.pk, headers={"List-Unsubscribe": "<https://" + "x" * 200 + "/>"})
+    rows = (call, opened, sent, cap, change, category, person)
     lists = (Digest, RateLimit, ChangeRecord, Category)
     return [*map(address, lists), *map(address, rows), address(opened, "now")]
 

@@ -44,6 +44,16 @@ def test_an_agent_asks_who_and_what_about_and_reads_why(page: Any, live_server: 
     assert not Notification.objects.exists()
 
 
+def test_its_boxes_are_boxes(page: Any, live_server: Any, shop: None) -> None:
+    sign_in(page, live_server.url)
+    page.goto(f"{live_server.url}/admin/notifications/notification/explain/?recipient=ada&channels=email")
+
+    box = page.get_by_role("checkbox", name="Email")
+
+    expect(box).to_be_checked()
+    assert box.bounding_box()["width"] < 30
+
+
 def test_the_rows_that_decided_are_a_click_away(page: Any, live_server: Any, shop: None) -> None:
     sign_in(page, live_server.url)
     page.goto(f"{live_server.url}/admin/notifications/notification/explain/?recipient=ada&category=orders")
