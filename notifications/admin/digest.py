@@ -103,7 +103,9 @@ class DigestAdmin(ReadOnlyMixin, BigTableAdmin):
     def gathered(self, row: Digest) -> SafeString:
         rows = DigestItem.objects.filter(digest=row).order_by("notification_id")
         items = rows.values_list("notification_id", flat=True)[:MAX_SHOWN]
-        links = format_html_join("", "<li>{} {}</li>", ((_link(item), looks.moment(ids.made_at(item))) for item in items))
+        links = format_html_join(
+            "", "<li>{} {}</li>", ((_link(item), looks.moment(ids.made_at(item))) for item in items)
+        )
         if not links:
             return format_html("{}", "Nothing")
         more = row.count - MAX_SHOWN
