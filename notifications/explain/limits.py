@@ -54,10 +54,12 @@ def frequency_cap(case: Case) -> Check:
     used = {one.cap: one for one in went.capped or ()}
     seen = {f"At most {cap}": f"{used[cap].used if cap in used else '?'} of {cap.max:,}" for cap in found}
     if result is not None and result.code == SkipReason.FREQUENCY_CAPPED:
-        waits = [one.wait for one in used.values() if one.used >= one.cap.max]
+        full = [one for one in used.values() if one.used >= one.cap.max]
+        waits = [one.wait for one in full]
+        enough = f"at most {' and '.join(str(one.cap) for one in full)}" if full else _uncapitalised(result.detail)
         return Check(
             gate="frequency_cap", verdict=Verdict.SKIP, code=SkipReason.FREQUENCY_CAPPED.value, seen=seen,
-            says=f"They have had enough: {result.detail[0].lower()}{result.detail[1:]}.",
+            says=f"They have had enough: {enough}.",
             sources=(*sources, Source(Store.REDIS, "what each person had")),
             until=went.now + timedelta(seconds=max(waits)) if waits else None,
         )  # fmt: skip
@@ -70,6 +72,10 @@ def frequency_cap(case: Case) -> Check:
         says = "Redis cannot be reached, so nobody knows what they have had: what people wait for goes on."
         return Check(gate="frequency_cap", verdict=Verdict.UNKNOWN, says=says, seen=seen, sources=tuple(sources))
     return passed("frequency_cap", "They have not had too many.", seen, sources)
+
+
+def _uncapitalised(text: str) -> str:
+    return text[:1].lower() + text[1:]
 
 
 def _had(went: Rehearsal, limits: Sequence[RateLimit]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from notifications.services import providers
 from notifications.services.notification import NotificationService
 from preferences.services import PreferencesService
 from tests import factories
+from tests.browser.axe import violations
 from tests.browser.test_admin import expect, sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -41,6 +42,7 @@ def test_an_agent_asks_who_and_what_about_and_reads_why(page: Any, live_server: 
     expect(email).to_contain_text("Only they can change that")
     expect(sms).to_contain_text("may not be used since")
     expect(push).to_contain_text("in place of simulated_push")
+    assert violations(page) == []
     assert not Notification.objects.exists()
 
 

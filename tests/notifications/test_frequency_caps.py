@@ -247,6 +247,19 @@ class TestLookingAtIt:
         assert timedelta(hours=23) < gate.until - told.at <= timedelta(hours=24, minutes=1)
         assert bool(redis.client().keys(f"{redis.key('cap', '')}*")) is known
 
+    def test_of_two_caps_that_are_full_both_are_named_and_the_later_end(self, provider, offers):
+        offers.cap_per_week = 2
+        offers.save()
+        accept(2)
+        work(Worker())
+        draft = Draft(recipient="ann", category="offers", template="order-shipped", channels=["email"])
+
+        told = explain(draft, source="api:test")
+
+        gate = next(check for check in told.ways[0].checks if check.gate == "frequency_cap")
+        assert gate.says == "They have had enough: at most 2 in a day and 2 in a week."
+        assert gate.until - told.at > timedelta(days=6)
+
     def test_who_has_room_passes(self, provider, offers):
         draft = Draft(recipient="ann", category="offers", template="order-shipped", channels=["email"])
 
