@@ -5,7 +5,7 @@ Its locks are those of every transaction that changes digests or stops what is o
 1. digests: by person, category, key and id, as acceptance opens them;
 2. deliveries that may go out yet, by id and all at once: the cancelled ones' own and those of their digests. Workers
    claim and record them by id, several notifications' in one batch;
-3. deliveries that wait in these digests, which nobody else changes;
+3. deliveries that wait in these digests: nobody changes them without the digest, or what that is sent as;
 4. notifications.
 
 So whoever waits for one of these holds nothing that another with the same digests wants first. One transaction goes

@@ -1,16 +1,17 @@
 """What is cancelled, erased and sent at the same moment waits for each other, and never in a circle."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
 import pytest
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from core.ids import key
-from notifications.digests import closing
+from notifications.digests import closing, upkeep
 from notifications.drafts import Draft
 from notifications.errors import AlreadyLeft
 from notifications.models import Delivery, Digest, DigestItem, Notification
@@ -79,6 +80,30 @@ def test_one_item_and_the_campaign_it_is_of(people: list[str], is_closed: bool) 
     assert set(Delivery.objects.filter(notification__source=SALE).values_list("skip_reason", flat=True)) == {
         "cancelled"
     }
+
+
+def close_all() -> None:
+    while closing.close_some():
+        pass
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda: say([f"person-{n}" for n in (3, 1, 2, 0)], "test"),
+        lambda: upkeep.send_now(Q(count__gte=1)),
+        close_all,
+    ],
+    ids=["acceptance", "send now", "closing"],
+)
+def test_a_campaign_and_what_else_changes_its_digests(people: list[str], other: Callable[[], object]) -> None:
+    say(people, SALE), say(people, "test")
+    Digest.objects.filter(state="open").update(closes_at=timezone.now())
+
+    at_once(other, cancel_all)
+
+    left = Delivery.objects.filter(notification__source=SALE).exclude(skip_reason="cancelled")
+    assert not left.exists()
 
 
 def test_the_message_of_a_digest_and_the_campaign_of_an_item_in_it(people: list[str]) -> None:
