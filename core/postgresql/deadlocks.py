@@ -1,5 +1,7 @@
 """Transactions that PostgreSQL ended because they waited for each other: nothing was kept, and they begin anew."""
 
+import random
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -9,8 +11,11 @@ from psycopg.errors import DeadlockDetected, SerializationFailure
 
 log = structlog.get_logger(__name__)
 
-#: Transactions that are begun for one piece of work, at most. The other side went on, so the second seldom meets it.
+#: Transactions that are begun for one piece of work, at most.
 TIMES = 3
+#: Seconds before the next, times what was tried: who begins at once can take a lock before the other side has woken up
+#: that waited for it, and meets it again.
+PAUSE = 0.05
 
 T = TypeVar("T")
 
@@ -21,13 +26,14 @@ def repeated(work: Callable[[], T]) -> T:
     """
     if connection.in_atomic_block:
         return work()
-    for _ in range(TIMES - 1):
+    for tried in range(1, TIMES):
         try:
             return work()
         except OperationalError as error:
             if not is_deadlock(error):
                 raise
             log.warning("deadlock.again", error=type(error.__cause__).__name__)
+            time.sleep(PAUSE * tried * random.uniform(1.0, 2.0))
     return work()
 
 
