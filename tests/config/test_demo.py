@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -126,9 +125,7 @@ def test_the_printed_curl_line_reaches_every_channel(start, checkout):
     assert demo.status("/inbox/") == 200
 
     # And Ctrl-C ends everything cleanly, the servers too
-    began = time.monotonic()
     assert demo.stop() == 0
-    assert time.monotonic() - began < 15
     assert left_over(checkout) == []
     assert not (checkout / ".carillon" / "servers.json").exists()
 
@@ -141,12 +138,10 @@ def test_a_second_start_keeps_data_and_key(start, checkout):
     first.stop()
 
     # When it starts again
-    began = time.monotonic()
     second = start(free_port())
     second.wait_until_up()
 
-    # Then it is quick, knows its key, and has the same data
-    assert time.monotonic() - began < 15
+    # Then it knows its key, and has the same data
     assert second.curl_line().replace(str(second.port), "PORT") == line
     assert second.get("/api/v1/notifications/")["results"] == []
     recipients = manage(checkout, "shell", "-v0", "-c", COUNT).stdout
