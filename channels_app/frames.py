@@ -1,6 +1,6 @@
 """What goes over the feed socket, as JSON text made once and sent to every tab.
 
-hello   {"type": "hello", "counts": {...}, "latest": id | null, "reset": bool}
+hello   {"type": "hello", "counts": {...}, "latest": id | null, "reset": bool, "release": "1f0c..."}
 item    {"type": "item", "item": {...}}
 counts  {"type": "counts", "counts": {"unseen": 2, "unread": 5, "version": 17}}
 update  {"type": "update", "items": [{"id": ..., "seq": ..., "seen_at": ..., ...}]}, or for all of a range
@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from channels_app import release
 from channels_app.models import FeedItem
 from channels_app.store import Counts, Stored
 from core.api.rendering import dumps
@@ -42,7 +43,8 @@ def counts_payload(counts: Counts) -> dict[str, int]:
 
 
 def hello(counts: Counts, latest: UUID | None, *, reset: bool) -> str:
-    return _text({"type": "hello", "counts": counts_payload(counts), "latest": latest, "reset": reset})
+    said = {"counts": counts_payload(counts), "latest": latest, "reset": reset, "release": release.of_modules()}
+    return _text({"type": "hello", **said})
 
 
 def item(row: FeedItem) -> str:

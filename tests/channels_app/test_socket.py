@@ -15,7 +15,7 @@ from django.contrib.auth.models import User
 from django.contrib.sessions.backends.cached_db import SessionStore
 from django.test import Client, override_settings
 
-from channels_app import identity, limits, live, state, store, tickets
+from channels_app import identity, limits, live, release, state, store, tickets
 from channels_app.consumer import FeedConsumer
 from channels_app.models import FeedItem
 from channels_app.provider import announce
@@ -103,6 +103,7 @@ async def test_a_ticket_opens_its_recipients_feed(tab: Open, person: Recipient) 
     assert hello["counts"] == {"unseen": 1, "unread": 1, "version": 1}
     assert hello["latest"] == str(await in_db(FeedItem.objects.values_list("id", flat=True).get)())
     assert hello["reset"] is False
+    assert hello["release"] == release.of_modules()
 
 
 @pytest.mark.parametrize("ticket", ["nonsense", "", "feed token"])

@@ -5,6 +5,8 @@ import { FeedSocket } from "./carillon-socket.js";
 const SEEN_MS = 400; // what is seen is gathered for so long
 const SKEW_MS = 5000; // less is the way from the server
 
+const releases = {}; // of each server, as the page first heard
+
 export class CarillonClient extends EventTarget {
   counts = { unseen: 0, unread: 0, version: -1 };
   status = "connecting";
@@ -121,10 +123,10 @@ export class CarillonClient extends EventTarget {
   }
 
   hear(frame) {
-    const { type, counts, item } = frame;
+    const { type, counts, item, release } = frame;
     if (type === "hello") {
       this.helloVersion = counts.version;
-      this.setStatus("online");
+      this.setStatus(release === (releases[this.baseUrl] ??= release) ? "online" : "outdated");
       this.#soon();
     }
     if (counts) this.#count(counts);

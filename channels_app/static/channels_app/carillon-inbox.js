@@ -156,7 +156,7 @@ class CarillonInbox extends HTMLElement {
     const { status } = this.#client;
     this.dataset.status = status;
     this.#panel?.showStatus();
-    if (status === "online" && this.#mode === "list" && !this.#panel) this.#showList();
+    if (status !== "connecting" && this.#mode === "list" && !this.#panel) this.#showList();
   }
 }
 

@@ -148,7 +148,6 @@ export class Panel {
 
   #drop(id, row) {
     this.#modules.hands?.passFocusOn(row, this.element);
-    this.#watchers[0].unobserve(row);
     row.remove();
     this.#rows.delete(id);
   }

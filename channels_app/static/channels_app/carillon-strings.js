@@ -17,6 +17,7 @@ export const strings = {
   retry: "Try again",
   offline: "Reconnecting…",
   unauthorized: "Your session has ended. Sign in again to see new notifications.",
+  outdated: "There is a new version. Reload the page.",
   forbidden: "This site is not allowed to show notifications.",
   failed: "That did not work. Try again.",
   now: "now",

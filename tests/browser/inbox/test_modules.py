@@ -1,5 +1,6 @@
-"""What the inbox does when one of its modules can't be had, or comes late: it says so, and tries again."""
+"""What the inbox does when one of its modules can't be had, comes late or is of another release: it says so."""
 
+import re
 from typing import Any
 
 import pytest
@@ -119,3 +120,34 @@ def test_a_second_hello_on_one_socket_leaves_one_ping(tabs: Tabs, person: Recipi
     }""")
 
     assert living == 0
+
+
+def test_a_page_from_before_a_release_asks_to_be_read_anew(tabs: Tabs, contexts: Any, person: Recipient) -> None:
+    """What it loads from then on may not fit what it has; a socket that ends for another reason says nothing."""
+    deliver(message(person, "Hello"))
+    context = contexts()
+    server = {"release": ""}
+
+    def between(socket: Any) -> None:
+        sockets.append(socket)
+        real = socket.connect_to_server()
+        real.on_message(lambda text: socket.send(text.replace('"release":"', f'"release":"{server["release"]}')))
+
+    sockets: list[Any] = []
+    context.route_web_socket(re.compile("/ws/feed/"), between)
+    page = tabs(of=context)
+    connected(page)
+    asks = feed(page).get_by_text("There is a new version. Reload the page.")
+
+    for release, status in [("", "online"), ("other", "outdated"), ("", "online")]:
+        server["release"] = release
+        before = len(sockets)
+        sockets[-1].close(code=1012)
+        for _ in range(300):
+            if len(sockets) > before:
+                break
+            page.wait_for_timeout(50)
+        expect(feed(page)).to_have_attribute("data-status", status)
+        expect(asks).to_have_count(1 if status == "outdated" else 0)
+    deliver(message(person, "Live"))
+    expect(feed(page).locator(".item .title")).to_have_text(["Live", "Hello"])
