@@ -10,7 +10,7 @@ from analytics.alerts.choices import Metric
 from analytics.alerts.look import Ask, Look
 from analytics.alerts.muting import Scope
 from analytics.rollups.reading import Tallies, Tally
-from notifications.choices import DECLINED, EventType, FailureCode
+from notifications.choices import DECLINED, Channel, EventType, FailureCode
 from notifications.live import LaneState
 from notifications.providers.failover import ITS_FAULT
 from notifications.services.providers import Standing, State
@@ -124,16 +124,22 @@ def _accepted(look: Look, ask: Ask) -> list[Sample]:
     return [Sample(Scope(), float(total(look.counts(every))), expected)]
 
 
+def _to_be_reported(row: Tally) -> bool:
+    return _sent(row) and row.channel != Channel.IN_APP
+
+
+def _reported(row: Tally) -> bool:
+    """By a provider. What is delivered in the feed was opened there: it says who looked, not that a receipt came."""
+    return row.outcome in _REPORTED and row.channel != Channel.IN_APP
+
+
 def _receipt_rate(look: Look, ask: Ask) -> list[Sample]:
     """Only of those that were heard of in the day before: some providers never report."""
-    before = {
-        scope: _sum(one, _outcome(*_REPORTED))
-        for scope, one in _scopes(look.counts(ask, ago=ask.window, over=DAY), ask)
-    }
+    before = {scope: _sum(one, _reported) for scope, one in _scopes(look.counts(ask, ago=ask.window, over=DAY), ask)}
     samples = []
     for scope, tallies in _scopes(look.counts(ask), ask):
-        sent = _sum(tallies, _sent) if before.get(scope) else 0
-        samples.append(Sample(scope, _sum(tallies, _outcome(*_REPORTED)) / sent if sent else None, sent))
+        sent = _sum(tallies, _to_be_reported) if before.get(scope) else 0
+        samples.append(Sample(scope, _sum(tallies, _reported) / sent if sent else None, sent))
     return samples
 
 

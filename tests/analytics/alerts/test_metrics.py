@@ -107,6 +107,19 @@ def test_a_provider_that_never_reports_is_not_missed() -> None:
     assert (found[Scope("", "talks")].value, found[Scope("", "talks")].traffic) == (0.0, 500)
 
 
+@pytest.mark.parametrize("by", ["provider", "channel", ""])
+def test_people_who_do_not_look_into_the_inbox_are_no_missing_receipts(by: str) -> None:
+    counted(
+        {key("in_app", "feed", "sent"): 500, key("sms", "talks", "sent"): 100, key("sms", "talks", "delivered"): 90}
+    )
+    counted({key("in_app", "feed", "delivered"): 3, key("sms", "talks", "delivered"): 90}, ago=2 * HOUR)
+
+    found = read(Metric.RECEIPT_RATE, by=by).values()
+
+    assert sum(one.traffic or 0 for one in found) == 100
+    assert {one.value for one in found} <= {None, 0.9}
+
+
 def test_the_age_of_what_waits_by_channel_and_priority() -> None:
     now = database_now()
     for channel, priority, age in (("email", "low", 300), ("email", "critical", 40), ("sms", "low", 5)):
