@@ -19,6 +19,7 @@ from notifications.explain.past import Next, due
 from notifications.models import Delivery, DeliveryEvent, Notification
 from notifications.services.deduplication import first_of
 from notifications.strategies import telling
+from notifications.strategies.plan import of_json
 from notifications.strategies.telling import Outlook
 from preferences.models import DeviceToken, Recipient
 
@@ -63,7 +64,7 @@ class Card:
 
 
 def cards(notification: Notification, recipient: Recipient | None, *, only: UUID | None = None) -> list[Card]:
-    """The deliveries of a notification (or `only` one of them), in the order of their channels."""
+    """The deliveries of a notification (or `only` one of them), in the order of their turns, or else their channels."""
     deliveries = deliveries_of([notification])
     if only is not None:
         deliveries = [delivery for delivery in deliveries if delivery.pk == only]
@@ -74,8 +75,14 @@ def cards(notification: Notification, recipient: Recipient | None, *, only: UUID
     asked, next_time = summaries.requests(deliveries), due(deliveries)
     paused = {id for id, scheduled in next_time.items() if scheduled.held_by}
     outlooks = telling.outlook(notification, deliveries if only is None else deliveries_of([notification]))
-    order = {channel.value: position for position, channel in enumerate(Channel)}
-    deliveries.sort(key=lambda delivery: (order[delivery.channel], delivery.pk))
+    plan, order = of_json(notification.plan), list(Channel)
+    deliveries.sort(
+        key=lambda delivery: (
+            plan.position(delivery.channel) if plan else 0,
+            order.index(delivery.channel),
+            delivery.pk,
+        )
+    )
     return [
         Card(
             delivery=delivery,
@@ -148,7 +155,7 @@ def _steps(notification: Notification, delivery: Delivery, events: Sequence[Deli
                 title=str(EventType(event.type).label),
                 tone=looks.EVENT_TONES[EventType(event.type)],
                 at=event.at,
-                offset=looks.offset(start, event.at),
+                offset=looks.offset(start, max(start, event.at)),
                 detail=": ".join(text.rstrip(".") for text in said) + "." if said else "",
                 meta=" · ".join(meta),
                 reference=event.provider_message_id,

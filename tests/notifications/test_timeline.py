@@ -125,3 +125,25 @@ def test_a_waiting_one_says_when_it_is_due(provider: FakeProvider) -> None:
 
     assert last.title == "Waiting to be tried again"
     assert last.detail.startswith("Due 9\xa0minutes from now, at ")
+
+
+def test_channels_that_take_turns_stand_in_the_order_of_their_turns(provider: FakeProvider) -> None:
+    factories.recipient("ann")
+    words = {"title": "Sign here", "body": "Your contract."}
+    steps = [{"channel": "in_app"}, {"channel": "push", "after": 600}, {"channel": "email", "after": 3600}]
+    one_by_one = send(content=words, strategy={"escalate": steps})
+    at_once = send(content=words, dedup_key="again")
+
+    assert [one.channel for one in timeline.cards(one_by_one, None)] == ["In-app", "Push", "Email"]
+    assert [one.channel for one in timeline.cards(at_once, None)][-1] == "In-app"
+
+
+def test_what_was_decided_with_the_acceptance_is_not_before_it(provider: FakeProvider) -> None:
+    """Events have the time of their transaction, which began before the row of the notification was made."""
+    factories.recipient("ann")
+    sent = send(content={"email": {"subject": "x", "text": "x"}}, channels=["email"])
+    [delivery] = Delivery.objects.filter(notification=sent)
+    at = sent.created_at - timedelta(milliseconds=3)
+    DeliveryEvent.objects.create(delivery=delivery, type=EventType.SKIPPED, at=at, code="digested")
+
+    assert card(sent).steps[1].offset == "+0 ms"
