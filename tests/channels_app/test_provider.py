@@ -181,7 +181,7 @@ def test_numbers_follow_the_order_of_commits(person: Recipient) -> None:
             store.insert([_new(person, "slow")])
             inside.set()
             release.wait(5)
-        finished.append("slow")
+            finished.append("slow")  # before it commits: from then on the other may be the first to say so
         connection.close()
 
     def quick() -> None:

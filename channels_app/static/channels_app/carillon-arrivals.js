@@ -55,8 +55,8 @@ function toast(root, item, page) {
   const wait = () => clearTimeout(timer);
   const go = () => (wait(), (timer = setTimeout(close, SHOWN_MS)));
   const pressed = () => (close(), follow(item, page));
-  const main = h("button", { class: "main", type: "button", onclick: pressed }, face(item), h("span", { class: "words" }, ...words(item)));
-  const dismiss = h("button", { class: "act", type: "button", "aria-label": said.dismiss, onclick: close }, icon("close"));
+  const main = h("button", { class: "main", onclick: pressed }, face(item), h("span", { class: "words" }, ...words(item)));
+  const dismiss = h("button", { class: "act", "aria-label": said.dismiss, onclick: close }, icon("close"));
   const box = h("div", { class: "toast", part: "toast" }, main, dismiss);
   for (const type of ["pointerenter", "focusin"]) box.addEventListener(type, wait);
   for (const type of ["pointerleave", "focusout"]) box.addEventListener(type, go);
@@ -69,7 +69,7 @@ function toast(root, item, page) {
 
 /** One more than are shown. Its number is not said: the badge has it, too. */
 function count(root, { open }) {
-  const others = root.querySelector(".others") ?? h("button", { class: "others", type: "button", "aria-live": "off", onclick: open });
+  const others = root.querySelector(".others") ?? h("button", { class: "others", "aria-live": "off", onclick: open });
   others.count = (others.count ?? 0) + 1;
   others.textContent = said.othersArrived(others.count);
   root.append(others);

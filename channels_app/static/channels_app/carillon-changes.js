@@ -4,11 +4,9 @@ import { isAsleep, MAX_PAGE } from "./carillon-list.js";
 
 const MAX_PAGES = 4; // read again at once
 
-/** Let go of what is far below; scrolling brings it again. */
-export function shorten(list) {
-  if (list.isLoading) return;
-  list.items = list.items.slice(0, MAX_PAGE);
-  list.load();
+/** Let go of what is far below; scrolling brings it again. Under bundles the `end` is near, however many there are. */
+export function shorten(list, end) {
+  if (!list.isLoading && end.getBoundingClientRect().top > 2 * innerHeight) list.load(MAX_PAGE);
 }
 
 /** Add to a page what comes after it, for as long as it is `short()`; `read(cursor)` brings the next. */

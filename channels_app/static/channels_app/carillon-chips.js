@@ -50,7 +50,7 @@ export class Chips {
 
   #tab({ slug, name, unread }) {
     const press = () => this.#pick(slug === this.chosen ? "" : slug);
-    const tab = this.#tabs.get(slug) ?? h("button", { class: "tab", type: "button", onclick: press }, h("span"), "");
+    const tab = this.#tabs.get(slug) ?? h("button", { class: "tab", onclick: press }, h("span"), "");
     tab.title = tab.firstChild.textContent = name || label(slug);
     tab.lastChild.textContent = unread ? ` ${unread}` : "";
     return tab;

@@ -5,6 +5,7 @@ import { ICONS } from "./carillon-strings.js";
 /** An element; strings become text, never markup. */
 export function h(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
+  if (tag === "button") element.type = tag; // it submits no form
   for (const [name, value] of Object.entries(properties)) {
     if (name in element && !name.startsWith("aria")) element[name] = value;
     else element.setAttribute(name, value);
@@ -16,7 +17,7 @@ export function h(tag, properties = {}, ...children) {
 /** Make `nodes` the children; those that stay where they are keep the focus. */
 export function arrange(root, nodes) {
   for (const child of [...root.children]) if (!nodes.includes(child)) child.remove();
-  nodes.forEach((node, index) => root.children[index] === node || root.insertBefore(node, root.children[index] ?? null));
+  nodes.forEach((node, index) => root.children[index] === node || root.insertBefore(node, root.children[index]));
 }
 
 export const frame = () => new Promise((next) => (document.hidden ? setTimeout(next) : requestAnimationFrame(next)));
@@ -37,14 +38,7 @@ export function icon(name) {
 }
 
 /** The server lets nothing else in; this holds even if it did. */
-export function safeLink(link) {
-  if (!link) return null;
-  try {
-    return ["http:", "https:"].includes(new URL(link, location.href).protocol) ? link : null;
-  } catch {
-    return null;
-  }
-}
+export const safeLink = (link) => (link && /^https?:$/.test(h("a", { href: link }).protocol) ? link : null);
 
 export function face(item) {
   const letter = label(item.category).slice(0, 1);

@@ -16,7 +16,7 @@ export function drawButtons(row, press) {
   const button = (action) => {
     const href = safeLink(action.link);
     const shape = { class: `action${action.primary ? " primary" : ""}`, part: "action", onclick: (event) => press(event, action) };
-    return href ? h("a", { ...shape, href }, action.label) : h("button", { ...shape, type: "button" }, action.label);
+    return href ? h("a", { ...shape, href }, action.label) : h("button", shape, action.label);
   };
   row.append(h("span", { class: "buttons" }, ...asked.map(button)));
 }
@@ -52,6 +52,6 @@ export function fold(nodes, unfolded, draw) {
 }
 
 function showMore(row, text, open, press) {
-  if (!row.more) row.append((row.more = h("button", { class: "more", type: "button" })));
+  if (!row.more) row.append((row.more = h("button", { class: "more" })));
   Object.assign(row.more, { textContent: text, ariaExpanded: String(open), onclick: press });
 }

@@ -41,7 +41,7 @@ export function drawButtons(row, client, panel) {
   row.repaint = () => {
     time.title = arrived(row.item).toLocaleString(language());
     for (const [name, picture, title, act] of deedsOf(row, client, panel)) {
-      const button = buttons.get(name) ?? h("button", { class: `act ${name}`, type: "button" });
+      const button = buttons.get(name) ?? h("button", { class: `act ${name}` });
       button.onclick = () => act(button);
       if (button.title === title) continue;
       button.title = button.ariaLabel = title;
@@ -67,14 +67,12 @@ const focused = (element) => element.getRootNode().activeElement;
 const main = (row) => row.querySelector(".main");
 
 /** Move the focus to another row of `items`: by ArrowDown, ArrowUp, Home or End. */
-export function step(event, items) {
+export function step(key, items) {
   const rows = [...items.querySelectorAll(".item:not([hidden])")];
   const at = rows.findIndex((row) => row.contains(focused(items)));
   const last = rows.length - 1;
-  const to = { ArrowDown: Math.min(at + 1, last), ArrowUp: Math.max(0, at - 1), Home: 0, End: last }[event.key];
-  if (!rows[to]) return;
-  event.preventDefault();
-  main(rows[to]).focus();
+  const to = { ArrowDown: Math.min(at + 1, last), ArrowUp: Math.max(0, at - 1), Home: 0, End: last }[key];
+  if (rows[to]) main(rows[to]).focus();
 }
 
 /** A row that goes away hands its focus to the next one, or else the one before, or to the panel. */

@@ -78,7 +78,7 @@ class CarillonInbox extends HTMLElement {
   #build() {
     const mode = this.#mode;
     const badge = h("span", { class: "badge", part: "badge", hidden: true });
-    const bell = h("button", { class: "bell", part: "bell", type: "button", onclick: () => this.toggle() }, icon("bell"), badge);
+    const bell = h("button", { class: "bell", part: "bell", onclick: () => this.toggle() }, icon("bell"), badge);
     const live = h("p", { class: "hidden", "aria-live": "polite" });
     const toasts = h("div", { class: "toasts", part: "toasts", role: "status", "aria-atomic": "false" });
     this.#parts = { badge, bell, live, toasts };

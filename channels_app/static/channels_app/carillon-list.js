@@ -48,14 +48,13 @@ export class FeedList extends EventTarget {
     this.changed();
   }
 
-  /** The first page, and on until what was on the screen is there again. */
-  async load() {
+  /** The first page, and on until what was there is there again, `most` of it. */
+  async load(most = Infinity) {
     const newest = this.items[0]?.seq ?? Infinity;
-    const limit = Math.min(MAX_PAGE, Math.max(PAGE, this.items.length));
     if (!this.items.length) this.changed("loading");
     const taken = await this.#fetch(async () => {
-      const page = await this.#page({ limit });
-      const short = () => page.next_cursor && (page.results.length < this.items.length || page.results.at(-1).seq > newest);
+      const page = await this.#page({ limit: Math.min(MAX_PAGE, Math.max(PAGE, this.items.length)) });
+      const short = () => page.next_cursor && (page.results.length < Math.min(most, this.items.length) || page.results.at(-1).seq > newest);
       if (short()) await (await load("changes"))?.readOn(page, short, (cursor) => this.#page({ limit: MAX_PAGE, cursor }));
       return page;
     });
@@ -79,7 +78,7 @@ export class FeedList extends EventTarget {
     if (turn !== this.#turn) return false;
     this.isLoading = false;
     if (page) this.#take(page);
-    this.changed(page || this.items.length ? "ready" : "error");
+    this.changed(page ? "ready" : "error");
     return Boolean(page);
   }
 

@@ -34,7 +34,7 @@ export function openMenu(anchor, name, entries) {
   const outside = (event) => event.composedPath().includes(menu) || close(false);
   const away = (event) => event.target !== menu && close(false);
   const buttons = entries.map(([words, small, act]) =>
-    h("button", { type: "button", role: "menuitem", tabIndex: -1, onclick: () => (close(), act()) }, words, h("small", {}, small)),
+    h("button", { role: "menuitem", tabIndex: -1, onclick: () => (close(), act()) }, words, h("small", {}, small)),
   );
   const menu = h("div", { class: "menu", part: "menu", role: "menu", "aria-label": name, popover: "manual" }, ...buttons);
   menu.addEventListener("keydown", (event) => {

@@ -37,9 +37,9 @@ export class Panel {
     this.#scrolls = scrolls;
     this.#chips = new Chips(client, (slug) => this.show(this.#list.filter, slug));
     const readAll = () => this.attempt(this.need("deeds").then((deeds) => deeds.readAll(client, this.#chips.chosen)));
-    const tab = (filter) => h("button", { class: "tab", type: "button", onclick: () => this.show(filter) }, strings[filter]);
+    const tab = (filter) => h("button", { class: "tab", onclick: () => this.show(filter) }, strings[filter]);
     const parts = (this.#parts = {
-      readAll: h("button", { class: "text", type: "button", onclick: readAll }, strings.readAll),
+      readAll: h("button", { class: "text", onclick: readAll }, strings.readAll),
       tabs: FILTERS.map(tab),
       items: h("ul", { class: "items", part: "items" }),
       state: h("div"),
@@ -51,7 +51,7 @@ export class Panel {
     const head = h("div", { class: "head", part: "head" }, h("h2", {}, strings.title), parts.readAll, tabs);
     parts.scroll = h("div", { class: "scroll" }, parts.items, parts.state, parts.end);
     this.element = h("section", { class: "panel", part: "panel", "aria-label": strings.title }, head, parts.scroll, parts.notice);
-    this.element.addEventListener("keydown", async (event) => (await this.need("hands"))?.step(event, parts.items));
+    this.element.addEventListener("keydown", (event) => this.#key(event));
     for (const type of ["focusin", "pointerover"]) parts.items.addEventListener(type, ({ target }) => this.#touched(target.closest(".item")));
     const root = scrolls ? parts.scroll : null;
     const seen = new IntersectionObserver((entries) => entries.forEach((entry) => this.#sight(entry)), { root, threshold: 0.5 });
@@ -113,7 +113,6 @@ export class Panel {
     const tops = this.#atTop && motion?.topsOf(root);
     const wanted = new Set(items.map(({ id }) => id));
     for (const [id, row] of this.#rows) if (!wanted.has(id)) this.#drop(id, row);
-    const known = this.#rows.size;
     const nodes = [];
     let today = null;
     for (const item of items) {
@@ -129,16 +128,23 @@ export class Panel {
     arrange(root, nodes);
     this.#slid = tops && motion.slide(root, tops);
     this.#arriving.clear();
-    if (this.#rows.size > known) this.#watchEnd();
     this.#renderState();
-    if (this.#atTop && items.length > LONG) this.need("changes").then((changes) => changes?.shorten(list));
+    if (list.state !== "error") this.#fit(list);
+    else if (items.length) list.state = "ready"; // for the next drawing
   }
 
-  /** Anew: an end that stays in sight, as under bundles, would bring no more. */
-  #watchEnd() {
+  /** Watch the end anew, as under bundles it stays in sight; or let go of what is far below. */
+  #fit(list) {
+    const { end } = this.#parts;
     const [, next] = this.#watchers;
-    next.disconnect();
-    next.observe(this.#parts.end);
+    if (list.items.length < LONG) next.disconnect(), next.observe(end);
+    else if (this.#atTop) this.need("changes").then((changes) => changes?.shorten(list, end));
+  }
+
+  async #key(event) {
+    if (!/^(Arrow(Down|Up)|Home|End)$/.test(event.key) || !this.#rows.size) return;
+    event.preventDefault(); // later, the page has scrolled
+    (await this.need("hands"))?.step(event.key, this.#parts.items);
   }
 
   get #atTop() {
@@ -187,7 +193,7 @@ export class Panel {
     if (items.length) return;
     const ghost = () => h("div", { class: "ghost" }, h("i"), h("b"), h("s"));
     if (state === "loading") return root.append(...Array.from({ length: GHOSTS }, ghost));
-    const retry = () => h("button", { class: "retry", type: "button", onclick: () => this.#list.load() }, strings.retry);
+    const retry = () => h("button", { class: "retry", onclick: () => this.#list.load() }, strings.retry);
     if (state === "error") return root.append(h("strong", {}, strings.errorTitle), retry());
     const empty = await this.need("empty");
     if (root.className !== now) return;

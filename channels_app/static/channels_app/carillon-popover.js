@@ -40,8 +40,7 @@ export class Popover extends Panel {
     const { left, right, bottom } = this.#bell.getBoundingClientRect();
     this.#bell.ariaExpanded = "true";
     element.classList.toggle("left", left + right < innerWidth);
-    element.style.setProperty("--room", `${innerHeight - bottom - 24}px`);
-    element.style.setProperty("--top", `${bottom + 8}px`);
+    element.style.cssText = `--room: ${innerHeight - bottom - 24}px; --top: ${bottom + 8}px`;
     element.hidden = false;
     element.focus({ preventScroll: true });
     document.addEventListener("pointerdown", this.#outside);

@@ -8,8 +8,8 @@ import { strings } from "./carillon-strings.js";
 /** A row without its state, which `paint` gives it. `follow(event)`: it was pressed; `others()`: what else can be done? */
 export function drawRow(item, follow, others) {
   const href = safeLink(item.link);
-  const main = href ? h("a", { class: "main", href, onclick: follow }) : h("button", { class: "main", type: "button", onclick: follow });
-  const more = { class: "act others", type: "button", title: strings.actions, "aria-haspopup": "menu", onclick: others };
+  const main = href ? h("a", { class: "main", href, onclick: follow }) : h("button", { class: "main", onclick: follow });
+  const more = { class: "act others", title: strings.actions, "aria-haspopup": "menu", onclick: others };
   const parts = {
     mark: h("span", { class: "hidden" }),
     time: h("time", { dateTime: item.created_at }),

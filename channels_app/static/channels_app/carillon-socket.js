@@ -1,12 +1,12 @@
 // One socket of the feed: opened, kept alive, and opened again.
 
 const PING_MS = 25_000; // the server drops who is silent for 150 s; hidden tabs get a timer a minute
-const PONG_MS = 10_000; // no answer for so long: it is dead, whatever the browser thinks
+const PONG_MS = 10_000; // without an answer it is dead, whatever the browser thinks
 const ACK_FRAMES = 100; // or the server takes us for a slow reader
 const BACKOFF_MS = 500;
 const BACKOFF_CAP_MS = 30_000;
 const WAKING = ["online", "offline", "visibilitychange"];
-const POLL_AFTER = 5; // attempts: from here on they are so far apart that each may read the lists again
+const POLL_AFTER = 5; // attempts, so far apart that each may read the lists again
 
 // Close codes of the server.
 const FORBIDDEN = 4403;

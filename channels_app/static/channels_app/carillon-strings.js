@@ -2,7 +2,7 @@
 
 export const strings = {
   title: "Notifications",
-  bell: (count) => (count ? `Notifications, ${count} new` : "Notifications"),
+  bell: (count) => `Notifications${count ? `, ${count} new` : ""}`,
   all: "All",
   unread: "Unread",
   snoozed: "Snoozed",
@@ -16,9 +16,9 @@ export const strings = {
   errorTitle: "Notifications could not be loaded",
   retry: "Try again",
   offline: "Reconnecting…",
-  unauthorized: "Your session has ended. Sign in again to see new notifications.",
+  unauthorized: "Your session has ended. Sign in again.",
   outdated: "There is a new version. Reload the page.",
-  forbidden: "This site is not allowed to show notifications.",
+  forbidden: "This site may not show notifications.",
   failed: "That did not work. Try again.",
   now: "now",
 };

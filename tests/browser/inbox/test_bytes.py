@@ -120,6 +120,7 @@ def test_a_page_with_an_open_popover_is_less_too_and_the_rest_waits_until_it_is_
     expect(bell(page).get_by_role("dialog")).to_be_hidden()
     deliver(message(person, "Live"))
     expect(bell(page).get_by_role("status").get_by_text("Live")).to_be_visible()
+    expect(bell(page).locator(".item")).to_have_count(26)
     scripts = loaded()
     later = {"hands", "deeds", "icons", "menu", "changes", "arrivals", "motion"}
     assert set(scripts.sizes) == BELL | LIST | {"popover"} | later

@@ -115,3 +115,41 @@ def test_a_token_of_somebody_else_shows_their_feed_and_counts(tabs: Tabs, shop: 
 
     expect(element.locator(".item .title")).to_have_text(["For eve"])
     expect(page).to_have_title("(1) Shop")
+
+
+def test_what_is_let_go_of_is_there_until_the_rest_has_come(tabs: Tabs) -> None:
+    """A list is shortened by reading its top again; where that fails it goes on from where it was."""
+    lengths = tabs().evaluate("""async () => {
+        const { FeedList } = await import("/static/channels_app/carillon-list.js");
+        const { shorten } = await import("/static/channels_app/carillon-changes.js");
+        let isDown = false;
+        const feed = Object.assign(new EventTarget(), { helloVersion: 1, page({ limit, cursor = 0 }) {
+            if (isDown) return Promise.reject(new Error("down"));
+            const results = Array.from({ length: limit }, (_, n) => ({ id: `${cursor + n}`, seq: 1000 - cursor - n }));
+            return Promise.resolve({ results, next_cursor: cursor + limit, counts: { version: 1 } });
+        } });
+        const far = { getBoundingClientRect: () => ({ top: 1e6 }) };
+        const settled = () => new Promise((done) => setTimeout(done, 50));
+        const list = new FeedList(feed);
+        const found = [];
+        const isWhole = () => list.items.every(({ id }, at) => id === String(at));
+        const note = () => found.push(isWhole() && list.items.length);
+        await list.load();
+        for (let pages = 1; pages < 13; pages++) await list.more();
+        note();
+        isDown = true;
+        shorten(list, far);
+        await settled();
+        note();
+        isDown = false;
+        await list.more();
+        note();
+        shorten(list, far);
+        await settled();
+        note();
+        await list.more();
+        note();
+        return found;
+    }""")
+
+    assert lengths == [325, 325, 350, 100, 125]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from preferences.models import Recipient
-from tests.browser.inbox.conftest import Tabs, bell, connected, feed
+from tests.browser.inbox.conftest import Shop, Tabs, bell, connected, feed
 from tests.channels_app.conftest import deliver, message
 
 sync_api = pytest.importorskip("playwright.sync_api")
@@ -118,3 +118,76 @@ def test_bundles_that_leave_the_list_short_do_not_end_it(tabs: Tabs, contexts: A
 
     expect(feed(page).locator(".item:visible .title")).to_have_text(["Reply 59", "At the bottom"])
     expect(feed(page).get_by_role("button", name="59 more like this")).to_be_visible()
+
+
+def test_bundles_beyond_what_a_list_keeps_are_neither_cut_nor_read_again(
+    tabs: Tabs, contexts: Any, person: Recipient
+) -> None:
+    """More than 300 items in two rows: the list is at its top, and its end in sight, all the time."""
+    deliver(*(message(person, f"At the bottom {n}") for n in range(30)))
+    deliver(*(message(person, f"Reply {n}", metadata={"in_app": {"group": "review-9"}}) for n in range(330)))
+    page = tabs(of=contexts(viewport={"width": 1000, "height": 800}))
+    connected(page)
+    rows, shown = feed(page).locator(".item"), feed(page).locator(".item:visible")
+    expect(rows).to_have_count(300)
+    deliver(message(person, "First live"))  # has its module come, and the list read once more
+    expect(rows).to_have_count(361)
+    page.wait_for_timeout(1000)
+    read: list[str] = []
+    page.on("request", lambda request: read.append(request.url) if "/api/v1/feed/?" in request.url else None)
+
+    deliver(*(message(person, f"Live {n}") for n in range(3)))
+    expect(shown.locator(".title")).to_have_text(
+        ["Live 2", "Live 1", "Live 0", "First live", "Reply 329", "At the bottom 29"]
+    )
+    expect(rows).to_have_count(303)
+    page.wait_for_timeout(1000)
+    assert read == []
+
+    feed(page).get_by_role("button", name="299 more like this").click()
+    for _ in range(40):
+        page.mouse.move(500, 500)
+        page.mouse.wheel(0, 20_000)
+        page.wait_for_timeout(150)
+        if rows.count() == 363:
+            break
+    expect(shown.last.locator(".title")).to_have_text("At the bottom 0")
+
+
+def test_a_page_that_failed_is_read_with_the_next_drawing(tabs: Tabs, contexts: Any, person: Recipient) -> None:
+    deliver(message(person, "At the bottom"))
+    deliver(*(message(person, f"Reply {n}", metadata={"in_app": {"group": "review-9"}}) for n in range(60)))
+    context = contexts(viewport={"width": 1000, "height": 800})
+    failed: list[str] = []
+
+    def fail_once(route: Any) -> None:
+        if failed:
+            return route.continue_()
+        failed.append(route.request.url)
+        return route.abort()
+
+    context.route("**/api/v1/feed/?*cursor=*", fail_once)
+    page = tabs(of=context)
+    connected(page)
+    expect(feed(page).get_by_role("button", name="24 more like this")).to_be_visible()
+    deliver(message(person, "Live"))
+
+    shown = feed(page).locator(".item:visible .title")
+    expect(shown).to_have_text(["Live", "Reply 59", "At the bottom"])
+    assert len(failed) == 1
+
+
+def test_the_first_key_scrolls_no_page_while_what_it_takes_is_on_its_way(
+    tabs: Tabs, shop: Shop, person: Recipient
+) -> None:
+    deliver(*(message(person, title) for title in ("Third", "Second", "First")))
+    shop.shows(person, "<header>{inbox}</header><div style='height: 5000px'></div>")
+    page = tabs(shop.url, signed_in=False)
+    connected(page)
+    bell(page).locator("button.bell").click()
+    expect(bell(page).locator(".item")).to_have_count(3)
+
+    page.keyboard.press("End")
+
+    expect(bell(page).locator(".item").nth(2).locator(".main")).to_be_focused()
+    assert page.evaluate("scrollY") == 0
