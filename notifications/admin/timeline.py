@@ -75,14 +75,9 @@ def cards(notification: Notification, recipient: Recipient | None, *, only: UUID
     asked, next_time = summaries.requests(deliveries), due(deliveries)
     paused = {id for id, scheduled in next_time.items() if scheduled.held_by}
     outlooks = telling.outlook(notification, deliveries if only is None else deliveries_of([notification]))
-    plan, order = of_json(notification.plan), list(Channel)
-    deliveries.sort(
-        key=lambda delivery: (
-            plan.position(delivery.channel) if plan else 0,
-            order.index(delivery.channel),
-            delivery.pk,
-        )
-    )
+    plan = of_json(notification.plan)
+    order = {c.value: (plan.position(c.value) if plan else 0, position) for position, c in enumerate(Channel)}
+    deliveries.sort(key=lambda delivery: (order[delivery.channel], delivery.pk))
     return [
         Card(
             delivery=delivery,
