@@ -152,6 +152,21 @@ def test_who_may_not_see_recipients_finds_nobody_by_address(agent: Client, shop:
     assert "/admin/preferences/" not in page
 
 
+def test_turns_and_digests_are_asked_about_in_words(agent: Client, shop: None) -> None:
+    factories.recipient("ann")
+    steps = [{"channel": "in_app"}, {"channel": "email", "after": 60}]
+    factories.category("turns", strategy="escalate", escalation=steps)
+    factories.category("gathers", digest_mode="fixed", digest_window_seconds=60)
+
+    def asked(category: str) -> str:
+        return agent.post(
+            PAGE, {"recipient": "ann", "category": category, "template": "order-shipped"}
+        ).content.decode()
+
+    assert "Is it its turn?" in asked("turns")
+    assert "Is it gathered?" in asked("gathers")
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [("values", "[1]"), ("values", "{"), ("recipient", "\x00"), ("category", "none"), ("channels", "fax")],
