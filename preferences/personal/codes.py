@@ -1,21 +1,22 @@
 """Codes by text message that show whose phone a number is: sent to it, kept as a keyed hash, tried a few times.
 
 Only who is signed in gets that far. What is known of a number, that it replied STOP or that somebody else asked for a
-code to it, is not told to whoever types it in: the answer is the same, never quicker than a provider that is well, and
-no code comes.
+code to it, is not told to whoever types it in: the answer is the same and takes as long, and no code comes.
 """
 
 import secrets
 import time
 import unicodedata
 from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import timedelta
 from hmac import compare_digest
 from typing import cast
 from uuid import UUID
 
+import structlog
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 from django.utils.crypto import salted_hmac
@@ -34,12 +35,17 @@ CODE_SECONDS = 10 * 60
 MAX_TRIES = 5
 #: Codes to one number, whoever asks: they are a nuisance to who did not, and cost money.
 MAX_TO_NUMBER = 3
-#: An answer takes at least so long, so that nobody learns from its haste that nothing was sent.
-LEAST_SECONDS = 0.7
+#: An answer takes just so long, whatever a provider does meanwhile, so that nobody learns from its haste that none was
+#: asked. What a provider that is well refuses is known by then, and told.
+ANSWER_SECONDS = 0.7
+#: Codes that providers are asked to take at once; more wait their turn, and nobody waits for them.
+COURIERS = 4
 #: Of what somebody typed, more is no code.
 MAX_TYPED = 32
 #: The advisory lock of the counts below ("Code"): so that many who ask at once do not all find room.
 LOCK = 0x436F6465
+log = structlog.get_logger(__name__)
+_couriers: Executor = ThreadPoolExecutor(COURIERS, "codes")
 _HOUR = timedelta(hours=1)
 _GOOD = timedelta(seconds=CODE_SECONDS)
 
@@ -62,13 +68,14 @@ def is_possible() -> bool:
 
 
 def send(person: Recipient, number: str) -> None:
-    """A code to `number`, which is the person's once they have typed it in. Raises NotSent."""
-    started = time.monotonic()
+    """A code to `number`, which is the person's once they have typed it in. Raises NotSent, also where a provider has
+    refused it by the time of the answer; where it takes longer, the code comes later or not at all."""
+    due = time.monotonic() + ANSWER_SECONDS
     code = f"{secrets.randbelow(10**DIGITS):0{DIGITS}}"
     text = _CODE.format(code=code, minutes=CODE_SECONDS // 60)
-    is_sent = _send(person.pk, number, text) if _kept(person, number, code) else True
-    time.sleep(max(0.0, LEAST_SECONDS - (time.monotonic() - started)))
-    if not is_sent:
+    sending = _couriers.submit(_carry, person.pk, number, text) if _kept(person, number, code) else None
+    time.sleep(max(0.0, due - time.monotonic()))
+    if sending is not None and sending.done() and not sending.result():
         raise NotSent("The text message could not be sent. Is this the right number? Else please try again later.", 503)
 
 
@@ -138,6 +145,17 @@ def _hash(secret: str, link_id: UUID, code: str) -> str:
 
 def _is_suppressed(number: str) -> bool:
     return Suppression.objects.filter(channel=Channel.SMS, address_hash=Suppression.hash_of(number)).exists()
+
+
+def _carry(recipient_id: UUID, number: str, text: str) -> bool:
+    """`_send` on a thread of its own, whose connections go back to the pool."""
+    try:
+        return _send(recipient_id, number, text)
+    except Exception as error:  # nobody may be there any more to be told
+        log.warning("codes.not_sent", error=type(error).__name__)
+        return False
+    finally:
+        connections.close_all()
 
 
 def _send(recipient_id: UUID, number: str, text: str) -> bool:

@@ -1,6 +1,8 @@
 """A phone number that somebody confirms with a code sent to it: by session alone, a few guesses, a few messages, and
 without a word on what is known of a number."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -27,7 +29,8 @@ OLD, NEW, OTHER = "+4915112345678", "+4915187654321", "+4915100000001"
 @pytest.fixture(autouse=True)
 def _phone(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.TEXT_SENDER = "tests.preferences.centre.phone.send"
-    monkeypatch.setattr(codes, "LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(codes, "ANSWER_SECONDS", 0.0)
+    monkeypatch.setattr(codes, "_couriers", phone.AtOnce())
     phone.texts.clear()
     phone.dead.clear()
 
@@ -230,7 +233,7 @@ class TestHowMany:
 
     def test_haste_does_not_tell_either(self, here: Client, monkeypatch: pytest.MonkeyPatch) -> None:
         pauses: list[float] = []
-        monkeypatch.setattr(codes, "LEAST_SECONDS", 0.7)
+        monkeypatch.setattr(codes, "ANSWER_SECONDS", 0.7)
         monkeypatch.setattr(codes.time, "sleep", pauses.append)
         PreferencesService().suppress("sms", NEW, "manual")
 
@@ -239,6 +242,27 @@ class TestHowMany:
 
         assert len(pauses) == 2
         assert min(pauses) > 0.3
+
+    def test_nor_does_a_provider_that_takes_its_time(self, here: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        couriers, goes_on = ThreadPoolExecutor(1), threading.Event()
+        monkeypatch.setattr(codes, "_couriers", couriers)
+        monkeypatch.setattr(phone, "goes_on", goes_on)
+
+        answer = ask(here)
+
+        assert (answer.status_code, phone.texts) == (303, [])  # answered, as for a number that gets none
+        goes_on.set()
+        couriers.shutdown()
+        assert enter(here, phone.code()).status_code == 303
+
+    def test_a_provider_that_falls_over_is_said_and_noted_without_the_number(
+        self, here: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(phone, "goes_on", None)
+
+        assert ask(here).status_code == 503
+        assert "codes.not_sent" in caplog.text
+        assert NEW not in caplog.text
 
     def test_they_are_forgotten_after_a_day(self, here: Client) -> None:
         ask(here)
