@@ -1,6 +1,6 @@
 """How a worker gets its batch: the claim, and the rare cases in which a delivery is not simply queued."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import structlog
 from django.conf import settings
@@ -33,15 +33,32 @@ def take(
     cursor.execute(sql.CLAIM, [float(settings.LEASE_SECONDS), *sql.within(deliveries)])
     rows = cursor.fetchall()
     if len(rows) < len(deliveries):
-        missed = sql.within(set(deliveries).difference(row[0] for row in rows))
-        cursor.execute(sql.HELD, missed)
+        missed = set(deliveries).difference(row[0] for row in rows)
+        cursor.execute(sql.HELD, sql.within(missed))
         held = cursor.fetchall()
-        cursor.execute(sql.RECLAIM, [float(settings.LEASE_SECONDS), *missed])
-        if found := cursor.fetchall():
-            rows += reclaimed(found)
+        if len(deliveries) > 1:
+            missed -= _part(cursor, missed, lane)
+        if missed:
+            cursor.execute(sql.RECLAIM, [float(settings.LEASE_SECONDS), *sql.within(missed)])
+            if found := cursor.fetchall():
+                rows += reclaimed(found)
         if held:
             wait_for_lease(held, lane)
     return _with_context(cursor, rows, lane) if rows else []
+
+
+def _part(cursor: CursorWrapper, deliveries: Collection[Key], lane: tuple[str, str]) -> set[Key]:
+    """Of what lost workers left, those that are suspect by now: each comes again at once, alone. So it is, too, where
+    a worker takes longer than a lease to come back, and finds them all in the message that the last one died of."""
+    cursor.execute(sql.SUSPECTS, [*sql.within(deliveries), SUSPECT_ATTEMPTS])
+    suspects = {row[0] for row in cursor.fetchall()}
+    if suspects:
+        schedule = bulk.Schedule(MAX_DELIVERIES)
+        for id in sorted(suspects):
+            schedule.add_alone(*lane, id, delay=0.0)
+        schedule.write()
+        log.warning("worker.parted", deliveries=len(suspects))
+    return suspects
 
 
 def wait_for_lease(held: Sequence[tuple[Key, float, int]], lane: tuple[str, str]) -> None:

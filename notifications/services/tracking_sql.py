@@ -70,6 +70,12 @@ RECLAIM = f"""
  RETURNING {_CLAIMED}
 """
 
+#: Those of a lost worker that have been claimed so often. Parameters: `within`, attempts.
+SUSPECTS = f"""
+    SELECT id FROM notifications_delivery
+     WHERE {_by_id(1)} AND status = 'sending' AND {_LEASE_ENDS} < now() AND attempts - holds >= $4
+"""
+
 #: What another worker holds, for how many seconds more, and which attempt of its is under way. Parameters: `within`.
 HELD = f"""
     SELECT id, extract(epoch FROM {_LEASE_ENDS} - now())::float8, attempts - holds

@@ -411,6 +411,26 @@ class TestSend:
         assert len(provider.calls) == 1
         assert DeliveryEvent.objects.filter(type=EventType.RECLAIMED).count() == 1
 
+    def test_who_comes_back_later_than_the_lease_finds_suspects_alone(self, catalog, provider):
+        for name in ("ann", "bob", "cleo"):
+            factories.recipient(name)
+            send(draft(name, channels=["email"]))
+        ids = keys_of(Delivery.objects.values_list("id", flat=True))
+        OutboxMessage.objects.all().delete()
+        for _ in range(2):  # two workers that take all of them and die
+            assert len(DeliveryTracker().claim(ids, channel="email", priority="normal")) == 3
+            Delivery.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+
+        assert DeliveryTracker().claim(ids, channel="email", priority="normal") == []
+
+        rows = list(OutboxMessage.objects.all())
+        assert [(row.takes, len(row.delivery_ids)) for row in rows] == [(1, 1)] * 3
+        assert DeliveryEvent.objects.filter(type=EventType.RECLAIMED).count() == 3
+        for row in rows:
+            Worker().process(WorkMessage.of("email", "normal", row.delivery_ids))
+        assert len(provider.calls) == 3
+        assert set(Delivery.objects.values_list("status", flat=True)) == {Status.SENT}
+
     def test_what_kills_its_workers_goes_alone_and_ends_as_poison(self, catalog, provider, settings):
         settings.MAX_ATTEMPTS = 3
         for name in ("ann", "bob"):
