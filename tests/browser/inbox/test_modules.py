@@ -29,9 +29,8 @@ def test_a_view_that_cannot_be_read_says_so_and_can_be_tried_again(
     expect(feed(page).locator(".item")).to_have_count(1)
     connected(page)
     # Else the next list hears that this one was seen, and is read again by itself.
-    page.wait_for_function(
-        "document.querySelector('main carillon-inbox').shadowRoot.querySelector('.item').item.seen_at"
-    )
+    while not feed(page).locator(".item").evaluate("(row) => row.item.seen_at"):
+        page.wait_for_timeout(50)
     parts = ("**/api/v1/feed/?*", "**/carillon-empty.js*")
     for part in parts:
         context.route(part, _cut)
