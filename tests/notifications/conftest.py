@@ -1,4 +1,4 @@
-"""Redis that comes and goes."""
+"""Redis that comes and goes, and a sandbox that nothing has called."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,6 +7,7 @@ import pytest
 from django.core.cache import caches
 
 from core import redis
+from notifications.models import SimulatedCall
 
 
 class ComingAndGoing:
@@ -36,3 +37,9 @@ def redis_away(settings: Any) -> Iterator[ComingAndGoing]:
     coming = ComingAndGoing(settings)
     yield coming
     coming.come_back()
+
+
+@pytest.fixture
+def no_calls(db: None) -> None:
+    """None of tests before this one: simulated providers write theirs from a thread, which no rollback reaches."""
+    SimulatedCall.objects.all().delete()

@@ -232,6 +232,7 @@ class TestWords:
         assert sandbox_words.behaviour(Options(**options), ["sms"]) == said
 
 
+@pytest.mark.usefixtures("no_calls")
 class TestCalls:
     def test_a_call_reads_as_the_person_would_have_read_it(self) -> None:
         ada = factories.recipient("ada")

@@ -148,6 +148,7 @@ class TestProviders:
         assert api.patch("sandbox/simulated_email/", {"outage": True}).json()["overridden"] == {"outage": True}
 
 
+@pytest.mark.usefixtures("no_calls")
 class TestCalls:
     def call(self, **fields: Any) -> SimulatedCall:
         values = {

@@ -153,6 +153,7 @@ class TestChangedWhileRunning:
         assert list(SimulatedReceipt.objects.values_list("type", flat=True)) == [EventType.BOUNCED]
 
 
+@pytest.mark.usefixtures("no_calls")
 class TestCalls:
     def test_a_call_is_kept_as_it_was_received_and_answered(self) -> None:
         content = {"subject": "A\ttab, a \\ and\na line", "text": "Grüße\n\\N"}
