@@ -269,3 +269,11 @@ def test_who_opened_once_is_counted_once_by_the_record_too():
     assert verify(now - timedelta(minutes=5), now + timedelta(minutes=2)) == []
     MinuteCount.objects.filter(outcome="clicked_people").delete()
     assert [d.key.outcome for d in verify(now - timedelta(minutes=5), now + timedelta(minutes=2))] == ["clicked_people"]
+
+
+def test_a_hit_on_what_never_was_leaves_the_others_of_its_batch_alone():
+    [email] = sent("email")
+
+    counts = DeliveryTracker().receipts([opened(email), opened(UUID(int=(1 << 128) - 1))])
+
+    assert (sum(counts.applied.values()), sum(counts.unknown.values())) == (1, 1)

@@ -186,8 +186,17 @@ def test_what_has_left_cannot_be_cancelled(api: Api, shop: None) -> None:
     assert response.json()["type"] == "urn:carillon:problem:conflict"
 
 
-def test_what_is_not_there_cannot_be_cancelled(api: Api) -> None:
-    assert api.post("notifications/019aac5e-7c1a-7b52-9d3f-5e8f0a6c2b11/cancel/").status_code == 404
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        "019aac5e-7c1a-7b52-9d3f-5e8f0a6c2b11",
+        "f47ac10b-58cc-4372-a567-0e02b2c3d479",  # at random, as whoever makes ids of their own has them
+        "00000000-0000-0000-0000-000000000000",
+        "ffffffff-ffff-ffff-ffff-ffffffffffff",
+    ],
+)
+def test_what_is_not_there_cannot_be_cancelled(api: Api, unknown: str) -> None:
+    assert api.post(f"notifications/{unknown}/cancel/").status_code == 404
 
 
 def test_a_time_to_send_that_has_just_passed_is_now(api: Api, shop: None) -> None:
