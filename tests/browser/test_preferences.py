@@ -90,6 +90,61 @@ def test_one_kind_of_many_is_found_and_changed_where_it_stands(page: Any, addres
     assert not Preference.objects.exists()
 
 
+@pytest.fixture
+def held(page: Any, address: str) -> list[Any]:
+    """Ada's page with several parts is open, and what it saves first waits here until it is let go."""
+    Category.objects.bulk_create(Category(slug=f"kind-{n:03}", name=f"Kind {n:03}") for n in range(2 * PART))
+    waiting: list[Any] = []
+
+    def hold(route: Any) -> None:
+        if waiting or route.request.method != "POST":
+            route.continue_()
+        else:
+            waiting.append(route)
+
+    page.route("**/preferences/**", hold)
+    page.goto(address)
+    return waiting
+
+
+def test_who_turns_to_other_kinds_leaves_no_choice_behind(page: Any, held: list[Any]) -> None:
+    # When several switches are turned off, and the next part asked for before the first is answered
+    for n in range(4):
+        page.locator(f'input.switch[value="kind-{n:03}:email"]').click()
+    page.get_by_role("link", name="More").click(no_wait_after=True)
+    page.get_by_text("Saving…").wait_for()
+    held[0].continue_()
+
+    # Then that part comes after all of them are saved
+    page.wait_for_url("**part=2*")
+    assert Preference.objects.filter(enabled=False).count() == 4
+
+
+def test_who_looks_for_another_kind_reads_first_what_was_not_saved(page: Any, held: list[Any]) -> None:
+    # When something is looked for before three choices are saved, and the first of them does not arrive
+    for n in range(3):
+        page.locator(f'input.switch[value="kind-{n:03}:email"]').click()
+    there = page.url
+    page.get_by_role("searchbox", name="Find a kind of message").fill("kind 099")
+    page.keyboard.press("Enter")
+    page.get_by_text("Saving…").wait_for()
+    held[0].abort()
+
+    # Then the page stays and says so, and shows what the others are now
+    page.get_by_text("This could not be saved. Is there a connection?").wait_for()
+    assert page.url == there
+    assert set(Preference.objects.values_list("category__slug", flat=True)) == {"kind-001", "kind-002"}
+    assert [page.locator(f'input.switch[value="kind-{n:03}:email"]').is_checked() for n in range(3)] == [
+        True,
+        False,
+        False,
+    ]
+
+    # When that is looked for again, then it is found
+    page.get_by_role("button", name="Find").click()
+    page.wait_for_url("**find=kind+099*")
+
+
 def test_quiet_hours_are_saved_by_their_button(page: Any, address: str) -> None:
     page.goto(address)
     page.get_by_label("From").fill("22:00")

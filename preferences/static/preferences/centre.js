@@ -3,7 +3,9 @@
 
 const notice = document.querySelector("#notice");
 let waiting = Promise.resolve();
-let underWay = 0;
+let underWay = 0; // choices that are not answered yet
+let problem = ""; // what was refused of them
+let next = ""; // the address they turned to meanwhile
 
 function say(words) {
   const line = document.createElement("p");
@@ -22,35 +24,53 @@ function settle() {
 
 // A field of each form is called "action", so its address is asked of the attribute.
 async function save(form, fields) {
-  underWay += 1;
   try {
     const answer = await fetch(form.getAttribute("action"), { method: "POST", body: new URLSearchParams(fields), headers: { Accept: "text/html" } });
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const fresh = page.querySelector("#centre");
     if (!fresh) return location.reload(); // signed out, or the link has run out: what is said there says why
-    underWay -= 1;
-    if (underWay) return; // the last answer shows all of them
-    const fault = fresh.querySelector(".fault")?.textContent; // before its parts move into the page
+    if (!answer.ok) problem = fresh.querySelector(".fault")?.textContent ?? "This could not be saved."; // before its parts move into the page
     fresh.querySelector(".history")?.toggleAttribute("open", document.querySelector(".history")?.open ?? false);
     follow(document.querySelector("#centre"), fresh);
-    follow(notice, page.querySelector("#notice"));
-    settle();
+    if (!next) follow(notice, page.querySelector("#notice"));
     if (fields.get("action") === "phone" && answer.ok) document.querySelector("#code")?.focus();
-    if (!answer.ok) say(fault ?? "This could not be saved.");
   } catch {
-    underWay -= 1;
-    settle();
-    say("This could not be saved. Is there a connection?");
+    problem = "This could not be saved. Is there a connection?";
   }
+  underWay -= 1;
+  if (!underWay) finish();
+}
+
+// The last answer shows all of them. Who turned elsewhere meanwhile goes there now, or stays and reads what was refused.
+function finish() {
+  settle();
+  if (problem) say(problem);
+  else if (next) location.assign(next);
+  problem = next = "";
 }
 
 function queue(form, fields) {
+  underWay += 1;
   waiting = waiting.then(() => save(form, fields));
 }
 
+// Choices go one after the other: leaving now would lose those that have not gone yet.
+function turn(event, address) {
+  if (!underWay) return;
+  event.preventDefault();
+  next = address;
+  say("Saving…");
+}
+
+addEventListener("click", (event) => {
+  const link = event.target.closest("#centre a");
+  if (link && !(event.ctrlKey || event.metaKey || event.shiftKey)) turn(event, link.href);
+});
+
 addEventListener("submit", (event) => {
-  const form = event.target.closest("[data-saves]");
-  if (!form) return;
+  const form = event.target;
+  if (form.matches(".find")) turn(event, `${form.action}?${new URLSearchParams(new FormData(form))}`);
+  if (!form.matches("[data-saves]")) return;
   event.preventDefault();
   queue(form, new FormData(form));
 });

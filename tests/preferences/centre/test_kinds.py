@@ -64,6 +64,12 @@ class TestMany:
         assert "No kind of message is called “&lt;b&gt;nothing”." in body
         assert f'href="{link}#words-title"' in body
 
+    def test_whoever_must_press_a_button_to_save_is_told_before_they_turn(self, link: str) -> None:
+        """Beside the field to find one, and beside the button."""
+        told = re.findall(r'<p class="save">[^\n]*Save before you turn to others\.</p>', Client().get(link).content.decode())
+
+        assert len(told) == 2
+
     def test_a_change_leads_back_to_the_part_it_was_made_in(self, link: str, words: Words) -> None:
         query = f"?find=kind+{PART:03}"
         there = Client().get(link + query).content.decode()
@@ -115,4 +121,5 @@ def test_of_few_there_is_nothing_to_turn_or_find(link: str) -> None:
     assert len(shown(body)) == PART
     assert 'name="find"' not in body
     assert "Kinds of messages" not in body
+    assert "Save before" not in body
     assert forms(body) == {link}
