@@ -20,6 +20,7 @@ from notifications.digests.bundles import draft_of
 from notifications.digests.reading import Bundle, Due, bundles_of
 from notifications.digests.sources import SOURCE
 from notifications.errors import DraftsRejected
+from notifications.models import HoldKind
 from notifications.services.notification import NotificationService
 from preferences.services import CategoryInfo, PreferencesService
 
@@ -29,6 +30,8 @@ log = structlog.get_logger(__name__)
 CHUNK = 100
 #: One that cannot be sent, or not yet, is tried again after this, so that it does not hold up the others.
 SET_ASIDE_SECONDS = 600
+#: The same while something is taken out of it, which takes a campaign's cancel seconds to minutes.
+TAKING_BACK_SECONDS = 60
 
 _DUE = """
     SELECT id, recipient_id, category_id, is_test, channels, closes_at FROM notifications_digest
@@ -51,6 +54,8 @@ _SET_ASIDE = """
      WHERE id = ANY($1::uuid[]) AND state = 'open'
 """
 _NONE: Key = bytes(16)
+#: For how long one waits with an item whose source is held.
+_WAITS = {HoldKind.HELD: SET_ASIDE_SECONDS, HoldKind.CANCELLED: TAKING_BACK_SECONDS}
 
 
 def close_due() -> Iterator[None]:
@@ -89,11 +94,11 @@ def _close_alone(id: UUID) -> None:
         at = where(error)
         log.error("digests.set_aside", digest=str(id), error=type(error).__name__, at=at)  # noqa: TRY400 - its text may quote content
         with transaction.atomic(), direct_cursor() as cursor:
-            _set_aside(cursor, [id])
+            _set_aside(cursor, [id], SET_ASIDE_SECONDS)
 
 
-def _set_aside(cursor: CursorWrapper, digests: Collection[UUID]) -> None:
-    cursor.execute(_SET_ASIDE, [KeyArray.of([id.bytes for id in digests]), float(SET_ASIDE_SECONDS)])
+def _set_aside(cursor: CursorWrapper, digests: Collection[UUID], seconds: int) -> None:
+    cursor.execute(_SET_ASIDE, [KeyArray.of([id.bytes for id in digests]), float(seconds)])
 
 
 def _read(cursor: CursorWrapper) -> list[Due]:
@@ -108,9 +113,10 @@ def _close(cursor: CursorWrapper, due: Sequence[Due]) -> None:
         return
     categories = PreferencesService().categories_by_id({one.category_id for one in due})
     bundles = bundles_of(cursor, due)
-    if waiting := {id for id, bundle in bundles.items() if bundle.is_held}:
-        _set_aside(cursor, waiting)
-        due = [one for one in due if one.id not in waiting]
+    for kind, seconds in _WAITS.items():
+        if waiting := {id for id, bundle in bundles.items() if bundle.waits is kind}:
+            _set_aside(cursor, waiting, seconds)
+            due = [one for one in due if one.id not in waiting]
     told = [one for one in due if one.id in bundles]
     sent: dict[UUID, Key] = {}
     for (category_id, is_test), group in _alike(told).items():

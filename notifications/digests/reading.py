@@ -1,6 +1,6 @@
 """What was gathered, read without holding all of it: counted page by page, and kept are the newest that are shown."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -12,6 +12,7 @@ from core import ids
 from core.ids import Key
 from notifications.choices import Priority
 from notifications.digests.sources import pages
+from notifications.models import HoldKind
 from notifications.services import tracking_sql as sql
 from notifications.services.claims import Claim
 from notifications.services.holds import holds
@@ -54,62 +55,60 @@ class Due(NamedTuple):
 
 class Bundle(NamedTuple):
     """What is left of a digest's items: how many, since when, and the newest MAX_ITEMS of them, oldest first.
-    `is_held`: one is of a paused campaign. All wait then, as an item goes with this digest only."""
+    `waits`: one is of a source with such a hold. All wait then: an item goes with this digest only, and what is of a
+    cancelled campaign is taken out by that, which counts it."""
 
     total: int
     since: datetime
     newest: Sequence[Claim]
-    is_held: bool
+    waits: HoldKind | None
 
 
 class _Tally(msgspec.Struct):
     count: int = 0
     oldest: Key = b""
     newest: list[Key] = []
-    is_held: bool = False
+    waits: HoldKind | None = None
+
+    def take(self, key: Key, kind: str | None) -> None:
+        """Count one more; `kind` is the hold of its source. A pause may last longer than what is being taken out."""
+        self.count, self.oldest = self.count + 1, key
+        if kind is not None and self.waits is not HoldKind.HELD:
+            self.waits = HoldKind(kind)
+        if len(self.newest) < MAX_ITEMS:
+            self.newest.append(key)
 
 
-def bundles_of(
-    cursor: CursorWrapper, due: Sequence[Due], cancelled: Collection[str] | None = None
-) -> dict[UUID, Bundle]:
+def bundles_of(cursor: CursorWrapper, due: Sequence[Due]) -> dict[UUID, Bundle]:
     """Of those of which anything is left: without the cancelled, the expired and the erased, and without what the
-    person knows already by a step that was not gathered. `cancelled`: sources of which all counts as cancelled, None
-    for those that are being taken out now."""
+    person knows already by a step that was not gathered."""
     recipients = by_id(cursor, sql.RECIPIENTS, {one.recipient_id.bytes for one in due})
     by_digest = {one.id.bytes: one for one in due if one.recipient_id.bytes in recipients}
     tallies = {digest: _Tally() for digest in by_digest}
-    cancelled, held = holds.cancelled() if cancelled is None else cancelled, holds.held()
+    kinds = holds.kinds()
     for page in pages(cursor, by_digest):
         states = of_record(cursor, _STATE, [key for _, key in page])
-        left = [
-            (digest, key)
-            for digest, key in page
-            if (state := states.get(key)) is not None and _is_left(state, cancelled)
-        ]
+        left = [(digest, key) for digest, key in page if (state := states.get(key)) is not None and _is_left(state)]
         needless = _needless(cursor, left, states, by_digest)
         for digest, key in left:
             if key not in needless:
-                tally = tallies[digest]
-                tally.count, tally.oldest = tally.count + 1, key
-                tally.is_held = tally.is_held or states[key][1] in held
-                if len(tally.newest) < MAX_ITEMS:
-                    tally.newest.append(key)
+                tallies[digest].take(key, kinds.get(states[key][1]))
     shown = of_record(cursor, sql.NOTIFICATIONS, [key for tally in tallies.values() for key in tally.newest])
     return {
         by_digest[digest].id: Bundle(
             tally.count,
             ids.made_at(tally.oldest),
             [_claim(key, by_digest[digest], shown, recipients) for key in reversed(tally.newest)],
-            tally.is_held,
+            tally.waits,
         )
         for digest, tally in tallies.items()
         if tally.count
     }
 
 
-def _is_left(state: Row, cancelled: Collection[str]) -> bool:
-    _, source, is_over, has_words, _ = state
-    return has_words and not (is_over or source in cancelled)
+def _is_left(state: Row) -> bool:
+    _, _, is_over, has_words, _ = state
+    return has_words and not is_over
 
 
 def _needless(

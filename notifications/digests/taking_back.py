@@ -188,8 +188,7 @@ def _write_anew(cursor: CursorWrapper, digests: Collection[Key], ways: _Ways) ->
     sent: dict[Key, Due] = {}
     for id, recipient, category, is_test, channels, closes_at, notification in cursor.fetchall():
         sent[notification] = Due(ids.uuid(id), ids.uuid(recipient), category, is_test, tuple(channels), closes_at)
-    # What another cancelled source has in it stays until that is taken out itself: then it is told and counted, too.
-    bundles = bundles_of(cursor, list(sent.values()), cancelled=())
+    bundles = bundles_of(cursor, list(sent.values()))
     left = [(key, due, bundles[due.id]) for key, due in sent.items() if due.id in bundles]
     if left:
         said = _said([(due, bundle, set(ways[key])) for key, due, bundle in left])

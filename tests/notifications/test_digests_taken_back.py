@@ -60,10 +60,14 @@ def say(title: str, source: str = "test", **fields: Any) -> UUID:
     return UUID(bytes=NotificationService().send([Draft(**draft)], source=source)[0].id.bytes)
 
 
-def close() -> Notification:
+def come_due() -> None:
     """Due since before this test began: to PostgreSQL, in its one transaction, no time has passed."""
     Digest.objects.filter(state="open").update(closes_at=timezone.now() - timedelta(seconds=20))
     closing.close_some()
+
+
+def close() -> Notification:
+    come_due()
     return Notification.objects.filter(source="digest:comments").latest("id")
 
 
@@ -145,6 +149,32 @@ class TestCancelled:
         assert [ends(id) for id in (digest.pk, *items)] == [cancelled] * 3
         digest.refresh_from_db()
         assert digest.cancelled_at is not None
+
+    @pytest.mark.parametrize("others", [[], ["a", "b"]])
+    def test_one_that_comes_due_before_it_is_reached_waits_until_the_campaigns_items_are_out(self, provider, others):
+        """Closed without them, it would leave them behind: as waiting for it, for ever."""
+        item = say("sale", SALE)
+        for title in others:
+            say(title)
+        hold(SALE, HoldKind.CANCELLED)
+        holds.forget()
+        come_due()
+        assert ends(item) == {("email", "digested"): 1, ("push", "digested"): 1}
+        waiting = Digest.objects.get()
+        assert waiting.state == "open"
+        assert waiting.closes_at <= timezone.now() + timedelta(seconds=closing.TAKING_BACK_SECONDS)
+
+        assert cancel() == 2
+        come_due()
+        work()
+
+        assert ends(item) == {("email", "cancelled"): 1, ("push", "cancelled"): 1}
+        assert Counter(told(item)) == {("skipped", SkipReason.DIGESTED): 2, ("withdrawn", SkipReason.CANCELLED): 2}
+        assert Notification.objects.get(pk=item).cancelled_at is not None
+        assert Digest.objects.get().state == ("sent" if others else "empty")
+        assert subjects(provider) == (["2 new: comments"] if others else [])
+        now = timezone.now()
+        assert proof.verify(now - timedelta(minutes=2), now + timedelta(minutes=1)) == []
 
     def test_of_two_campaigns_that_are_cancelled_at_once_each_takes_out_its_own(self, provider):
         items = [say("sale", SALE), say("other", OTHER)]
