@@ -66,7 +66,9 @@ class TestMany:
 
     def test_whoever_must_press_a_button_to_save_is_told_before_they_turn(self, link: str) -> None:
         """Beside the field to find one, and beside the button."""
-        told = re.findall(r'<p class="save">[^\n]*Save before you turn to others\.</p>', Client().get(link).content.decode())
+        told = re.findall(
+            r'<p class="save">[^\n]*Save before you turn to others\.</p>', Client().get(link).content.decode()
+        )
 
         assert len(told) == 2
 
