@@ -20,6 +20,12 @@ document.addEventListener("DOMContentLoaded", () => {
   if (menu) menu.dataset.simplebarAriaLabel = "Pages";
 });
 
+// A form that asks before its changes are lost takes every field in it for its own. One that belongs to another form (its
+// attribute `form`), such as one that only finds something, is none of them.
+addEventListener("input", (event) => {
+  if (event.target.form && event.target.form !== event.target.closest("form")) event.stopPropagation();
+}, true);
+
 // What moves: data-live names the part of this page to fetch again while somebody looks at it, until it names none.
 const EVERY_MS = 2000;
 setTimeout(async function again() {
