@@ -31,6 +31,9 @@ _ENABLED = {"": None, "on": True, "off": False}
 _WORD_OF = {enabled: word for word, enabled in _ENABLED.items()}
 #: The hidden copy of a category's cell, as a page that is sent back has it.
 _SHOWN_CELL = re.compile(r"initial-word-(\d{1,9})-[a-z_]+")
+#: And that of the first row, which each page of somebody who is known has. A page without it was made by a version that
+#: had no hidden copies: what was changed on it cannot be told.
+_EVERY_PAGE = f"initial-word-all-{Channel.EMAIL.value}"
 _QUIET = ("quiet_start", "quiet_end", "quiet_never")
 _EVERY, _MARKETING = "Every category", "All marketing"
 
@@ -55,6 +58,7 @@ class WordsForm(forms.Form):
     def __init__(self, data: Any = None, *, recipient: Recipient | None = None, part: Part | None = None) -> None:
         super().__init__(data)
         self.kinds = kinds(part or Part(), "slug")
+        self.is_of_another_time = self.is_bound and recipient is not None and _EVERY_PAGE not in self.data
         self.categories = self._sent() if self.is_bound else self.kinds.rows
         self.said = subjects.words_of(recipient.pk) if recipient is not None else {}
         self.rhythms = said_by(recipient) if recipient is not None else {}
@@ -67,6 +71,8 @@ class WordsForm(forms.Form):
                 self.fields[self._name(category, channel)] = self._field(category, channel)
             if category is None or may_be_gathered(category):
                 self.fields[self._rhythm_name(category)] = self._rhythm(category)
+        for field in self.fields.values():
+            field.show_hidden_initial = not self.is_of_another_time
 
     def _sent(self) -> list[Category]:
         """Those that the page had, whatever stands in its part by now."""
@@ -147,9 +153,7 @@ class WordsForm(forms.Form):
 def _select(label: str, choices: list[tuple[str, str]], initial: str) -> forms.ChoiceField:
     """A cell of the grid, whose label is for who cannot see where it stands."""
     widget = UnfoldAdminSelectWidget(attrs={"aria-label": label})
-    return forms.ChoiceField(
-        choices=choices, required=False, label=label, initial=initial, widget=widget, show_hidden_initial=True
-    )
+    return forms.ChoiceField(choices=choices, required=False, label=label, initial=initial, widget=widget)
 
 
 class MinuteWidget(UnfoldAdminTextInputWidget):
@@ -195,9 +199,9 @@ class RecipientForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         known = None if self.instance._state.adding else self.instance
-        for field in self.fields.values():
-            field.show_hidden_initial = known is not None
         self.words = WordsForm(self.data if self.is_bound else None, recipient=known, part=self.part)
+        for field in self.fields.values():  # refused once, a page of another time must not have copies the next time
+            field.show_hidden_initial = known is not None and not self.words.is_of_another_time
 
     def given(self) -> dict[str, Any]:
         """What the service is to write: of somebody new everything, else what was changed. Quiet hours are one."""
@@ -213,6 +217,8 @@ class RecipientForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if self.words.is_of_another_time:
+            raise ValidationError("This page is of another time, so nothing was saved. Open it again.", code="old_page")
         for name in self._meta.fields or ():
             if name not in VALIDATORS or name not in cleaned or name in self.errors:
                 continue

@@ -230,6 +230,26 @@ class TestRecipient:
         assert (person.name, person.timezone, person.email) == ("Ada L", "Europe/Oslo", "new@example.com")
         assert (person.quiet_start, person.quiet_end) == (time(22), time(7))
 
+    def test_a_page_that_cannot_tell_what_was_changed_is_refused_however_often_it_is_sent(self):
+        # Given a page of a version that kept no copies of what it showed
+        person = factories.recipient("ada", devices=0, name="Ada", timezone="Europe/Oslo")
+        orders = factories.category("orders")
+        client = signed_in(may="everything")
+        fields = sent(client, page(person), name="Ada L", timezone="UTC", **{f"word-{orders.pk}-email": "off"})
+        old = {name: value for name, value in fields.items() if not name.startswith("initial-")}
+
+        # When it is sent, and again as it comes back
+        for _ in range(2):
+            answer = client.post(page(person), old)
+            assert answer.status_code == 200
+            assert "This page is of another time, so nothing was saved." in answer.content.decode()
+            old = untouched(answer.content.decode())
+
+        # Then nothing is written
+        person.refresh_from_db()
+        assert (person.name, person.timezone) == ("Ada", "Europe/Oslo")
+        assert not Preference.objects.exists()
+
     def test_what_is_not_possible_any_more_and_was_not_touched_is_no_fault(self):
         # Given a page that shows a word and a rhythm
         person = factories.recipient("ada", devices=0)
