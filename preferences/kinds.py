@@ -28,8 +28,8 @@ class Part:
     def read(cls, given: Mapping[str, str]) -> Self:
         """From an address; what says nothing here is left aside."""
         find, number = given.get("find", "").replace("\0", "").strip()[:MAX_FIND], given.get("part", "")
-        is_number = number.isascii() and number.isdigit() and 1 <= int(number[:5]) <= MAX_NUMBER
-        return cls(find, int(number) if is_number else 1)
+        is_number = number.isascii() and number.isdecimal() and len(number) <= len(str(MAX_NUMBER))
+        return cls(find, max(1, int(number)) if is_number else 1)
 
     @property
     def query(self) -> dict[str, str]:

@@ -105,7 +105,17 @@ class TestMany:
 
     @pytest.mark.parametrize(
         ("given", "number"),
-        [("0", 1), ("-1", 1), ("x", 1), ("²", 1), ("9" * 5000, 1), ("9999", 3), ("2", 2)],
+        [
+            ("0", 1),
+            ("-1", 1),
+            ("x", 1),
+            ("²", 1),
+            ("9" * 5000, 1),
+            ("0" * 4 + "2" * 5000, 1),
+            ("00002", 1),
+            ("9999", 3),
+            ("2", 2),
+        ],
     )
     def test_whatever_an_address_says_there_is_a_part(self, link: str, given: str, number: int) -> None:
         assert kinds(Part.read({"part": given}), "name").part.number == number
