@@ -179,10 +179,14 @@ def _matching(asked: _Query) -> QuerySet[Recipient]:
 
 
 def _having(asked: LookupBody) -> QuerySet[Recipient]:
-    """Who has this address; raises Invalid where none is asked for, or a number is none."""
+    """Who has this address; raises Invalid where none is asked for, or a number is none. Blanks are no address: those
+    who have none are not whom they mean."""
     rows = Recipient.objects.all()
     if asked.email is None and asked.phone is None:
         raise Invalid([FieldProblem("", "required", "Give an email address, a phone number, or both.")])
+    for name, given in (("email", asked.email), ("phone", asked.phone)):
+        if given is not None and not given.strip():
+            raise Invalid([FieldProblem(f"/{name}", "required", "This is blank.")])
     if asked.email is not None:
         rows = rows.filter(email__iexact=asked.email.strip())
     if asked.phone is not None:

@@ -203,6 +203,8 @@ def _normalised(channel: Channel, address: str) -> str:
         found: str = VALIDATORS[_KIND[channel]](address)
     except ValidationProblem as problem:
         raise Invalid([FieldProblem("/address", problem.code, problem.message)]) from None
+    if not found:
+        raise Invalid([FieldProblem("/address", "required", "This is blank.")])
     return found
 
 

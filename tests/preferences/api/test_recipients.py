@@ -173,7 +173,15 @@ class TestLookup:
 
     @pytest.mark.parametrize(
         ("asked", "pointer"),
-        [({}, ""), ({"phone": "x"}, "/phone"), ({"email": ""}, "/email"), ({"external_id": "shop-1"}, "/external_id")],
+        [
+            ({}, ""),
+            ({"phone": "x"}, "/phone"),
+            ({"email": ""}, "/email"),
+            ({"email": " "}, "/email"),
+            ({"phone": "\t"}, "/phone"),
+            ({"email": "ada@example.com", "phone": " "}, "/phone"),
+            ({"external_id": "shop-1"}, "/external_id"),
+        ],
     )
     def test_what_is_no_address_is_pointed_at(self, api: Api, asked: dict[str, str], pointer: str) -> None:
         assert list(codes(api.post("recipients/lookup/", asked))) == [pointer]

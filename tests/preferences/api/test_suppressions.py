@@ -96,11 +96,18 @@ def test_an_address_is_looked_up_in_a_body_and_never_in_a_url(api: Api) -> None:
         ({"channel": "push", "address": "x"}, "/channel"),
         ({"channel": "email", "address": "a\r\nb@example.com"}, "/address"),
         ({"channel": "sms", "address": "call me"}, "/address"),
+        ({"channel": "email", "address": " "}, "/address"),
+        ({"channel": "sms", "address": "\t"}, "/address"),
         ({"channel": "sms", "address": NUMBER, "reason": "manual"}, "/reason"),
     ],
 )
 def test_an_odd_address_is_422_with_its_pointer(api: Api, sent: dict[str, Any], pointer: str) -> None:
     assert pointer in codes(api.post("suppressions/lookup/", sent))
+
+
+def test_a_blank_is_no_address_to_suppress(api: Api) -> None:
+    assert codes(api.post("suppressions/", body(address=" "))) == {"/address": "required"}
+    assert not Suppression.objects.exists()
 
 
 def test_lifting_asks_for_the_address_and_leaves_other_reasons(api: Api) -> None:
