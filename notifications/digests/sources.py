@@ -1,4 +1,5 @@
-"""Whose items digests carry that are on their way. Asked only where a source is held or being cancelled."""
+"""What digests carry, page by page. Of those that are on their way it is asked only where a source is held or being
+cancelled, or where a cancel left its wish."""
 
 from collections.abc import Collection, Iterator
 

@@ -9,29 +9,30 @@ Its locks are those of every transaction that changes digests or stops what is o
 4. notifications.
 
 So whoever waits for one of these holds nothing that another with the same digests wants first. One transaction goes
-through this once: two pages of a source in one would come back to the digests. A worker records its batch once per kind
-of outcome, to which there is no order; should it come to a deadlock all the same, both sides begin anew.
+through this once: two pages of a source in one would come back to the digests. Workers lock the digests first, too,
+when one comes back to them (`coming_back`). But they record their batch once per kind of outcome, to which there is no
+order of deliveries, and take over a lost worker's before they know what it is; should it come to a deadlock by that,
+both sides begin anew: a cancel by `deadlocks.repeated`, a worker as with any word that the database refused.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
+import msgspec
 from django.db.backends.utils import CursorWrapper
 
 from core import ids
 from core.ids import Key
 from core.postgresql.direct import KeyArray
-from notifications.choices import Status
 from notifications.digests.bundles import draft_of
 from notifications.digests.reading import Bundle, Due, bundles_of
-from notifications.digests.sources import digests_of, pages
+from notifications.digests.ways import Way, ways_of
 from notifications.drafts import Draft
 from notifications.errors import DraftsRejected
 from notifications.services import tracking_sql as sql
 from notifications.services.admission import Admission, Admitted
-from notifications.services.claims import Back
-from notifications.services.tracking_sql import brothers_range, of_record, within
+from notifications.services.tracking_sql import brothers_range, within
 from preferences.services import CategoryInfo, PreferencesService
 
 #: Locked first, as closing does: whoever comes second finds one closed, or the item gone.
@@ -47,7 +48,7 @@ _LESS = """
       FROM (SELECT id, count(*) AS items FROM unnest($1::uuid[]) AS id GROUP BY id) n WHERE d.id = n.id
 """
 #: Parameters: notifications, the range of their deliveries; here and in the next.
-_WAITING = """
+WAITING = """
     SELECT id, notification_id, channel FROM notifications_delivery
      WHERE notification_id = ANY($1::uuid[]) AND id BETWEEN $2 AND $3
        AND status = 'skipped' AND skip_reason = 'digested'
@@ -58,19 +59,8 @@ _ON_THEIR_WAY = """
      WHERE notification_id = ANY($1::uuid[]) AND id BETWEEN $2 AND $3 AND status IN ('queued', 'sending', 'dead')
      ORDER BY id FOR UPDATE
 """
-#: What of these has left, or is leaving. Locked, so that of two that come back at once the second sees the first.
-_GONE = """
-    SELECT notification_id, channel FROM notifications_delivery
-     WHERE notification_id = ANY($1::uuid[]) AND id BETWEEN $2 AND $3
-       AND status IN ('sending', 'sent', 'delivered', 'bounced') AND NOT id = ANY($4::uuid[])
-     ORDER BY id FOR UPDATE
-"""
-_CANCELLED = """
-    SELECT id FROM notifications_notification
-     WHERE id = ANY($1::uuid[]) AND id BETWEEN $2 AND $3 AND cancelled_at IS NOT NULL
-"""
 #: Parameters: `within`.
-_CANCEL_WAITING = """
+CANCEL_WAITING = """
     UPDATE notifications_delivery SET skip_reason = 'cancelled'
      WHERE id = ANY($1::uuid[]) AND id BETWEEN $2 AND $3
 """
@@ -87,81 +77,86 @@ _SAY = """
            AS i(id, data, metadata, content, version, expires_at)
      WHERE n.id = i.id AND n.id = ANY($1::uuid[]) AND n.id BETWEEN $7 AND $8
 """
-#: Of what a digest goes out as: the channels by which it may yet, and whether a worker has one in hand.
-_Ways = Mapping[Key, Mapping[str, bool]]
+#: What is in a worker's hands says nothing of these once it comes back, and then they are taken out as well.
+_WISH = "UPDATE notifications_digest SET has_wish = TRUE WHERE id = ANY($1::uuid[]) AND NOT has_wish"
+
+
+#: By what an item is, its digest, and what that is sent as when it is closed.
+_Held = Mapping[Key, tuple[Key, Key | None]]
+#: By what a digest is sent as, and by channel.
+_Ways = Mapping[Key, Mapping[str, Way]]
+
+
+class _Found(msgspec.Struct):
+    """`items` and `doubtful` as in Taken; `closed` are items of which their digest has to be silent, `in_hand` digests
+    that a worker has with some of them."""
+
+    items: list[tuple[Key, Key, str]] = []
+    doubtful: set[Key] = set()
+    closed: set[Key] = set()
+    in_hand: set[Key] = set()
 
 
 class Taken(NamedTuple):
     """`unfinished`: the (delivery, notification, channel, status) that may go out yet, locked. `items`: the (delivery,
     notification, channel) that waited in a digest, and do not any more. `empty`: what digests go out as of which
     nothing is left by that. `is_wished`: a closed digest says nothing of them should it come back from a worker, who
-    may have it in hand with them; what leaves so is none of `items`."""
+    may have it in hand with them; what leaves so is none of `items`. `doubtful`: deliveries of `items` of which nobody
+    knows whether they went with an earlier attempt."""
 
     unfinished: Sequence[tuple[Key, Key, str, str]]
     items: Sequence[tuple[Key, Key, str]] = ()
     empty: Sequence[Key] = ()
     is_wished: bool = False
+    doubtful: Collection[Key] = ()
 
 
 def take_out(cursor: CursorWrapper, notifications: Collection[Key]) -> Taken:
     """Take these out of the digests in which they wait. One that is closed already is written anew without them, on the
-    channels by which it has not left. What a worker has in hand leaves with them."""
+    channels by which it may go yet. What a worker has in hand leaves with them, and on a channel by which one has left,
+    to another device, they stay."""
     cursor.execute(_ITEMS, [KeyArray.of(notifications)])
-    held = {item: (digest, sent) for item, digest, sent in cursor.fetchall()}
-    unfinished, ways = _on_their_way(cursor, notifications, {sent for _, sent in held.values() if sent is not None})
+    held: _Held = {item: (digest, sent) for item, digest, sent in cursor.fetchall()}
+    sent_as = {sent for _, sent in held.values() if sent is not None}
+    unfinished = _on_their_way(cursor, notifications, sent_as)
     if not held:
         return Taken(unfinished)
-    cursor.execute(_WAITING, _brothers(held))
-    items: list[tuple[Key, Key, str]] = []
-    closed: set[Key] = set()
-    for delivery, item, channel in cursor.fetchall():
-        sent = held[item][1]
-        is_in_hand = None if sent is None else ways.get(sent, {}).get(channel)
-        if is_in_hand is not None:
-            closed.add(item)
-        if sent is None or is_in_hand is False:
-            items.append((delivery, item, channel))
-    if items:
-        cursor.execute(_CANCEL_WAITING, within([delivery for delivery, _, _ in items]))
-    if gathering := [item for item in {item for _, item, _ in items} if held[item][1] is None]:
+    ways = ways_of(cursor, sent_as)
+    found = _weighed(cursor, held, ways)
+    if found.items:
+        cursor.execute(CANCEL_WAITING, within([delivery for delivery, _, _ in found.items]))
+    if gathering := [item for item in {item for _, item, _ in found.items} if held[item][1] is None]:
         cursor.execute(_DROP_ITEMS, [KeyArray.of(gathering)])
         cursor.execute(_LESS, [KeyArray.of([held[item][0] for item in gathering])])
-    if not closed:
-        return Taken(unfinished, items)
-    cursor.execute(sql.CANCEL_NOTIFICATIONS, within(closed))
-    empty = _write_anew(cursor, {held[item][0] for item in closed}, ways)
-    return Taken(unfinished, items, empty, is_wished=True)
+    if not found.closed:
+        return Taken(unfinished, found.items)
+    cursor.execute(sql.CANCEL_NOTIFICATIONS, within(found.closed))
+    if found.in_hand:
+        cursor.execute(_WISH, [KeyArray.of(found.in_hand)])
+    empty = _write_anew(cursor, {held[item][0] for item in found.closed}, ways)
+    return Taken(unfinished, found.items, empty, True, found.doubtful)
 
 
-def take_out_late(cursor: CursorWrapper, back: Collection[Back]) -> list[tuple[Key, Key, str, bool]]:
-    """Of deliveries that came back, those of digests: the (delivery, notification, channel, may have left) of what was
-    cancelled while they were in a worker's hands. They say nothing of it any more, so it is taken out of them at last;
-    on a channel by which a digest has left, to another device, it stays. Costs a look at the items of these digests."""
-    digests = digests_of(cursor, {one.notification for one in back})
-    cancelled: dict[Key, Key] = {}
-    for page in pages(cursor, digests):
-        found = of_record(cursor, _CANCELLED, [item for _, item in page])
-        cancelled.update((item, digests[digest]) for digest, item in page if item in found)
-    if not cancelled:
-        return []
-    cursor.execute(_GONE, [*_brothers(cancelled.values()), KeyArray.of([one.delivery for one in back])])
-    gone = set(cursor.fetchall())
-    came: dict[tuple[Key, str], bool] = {}
-    for one in back:
-        if (one.notification, one.channel) not in gone:
-            came[one.notification, one.channel] = one.may_have_left or came.get((one.notification, one.channel), False)
-    cursor.execute(_WAITING, _brothers(cancelled))
-    late = [
-        (delivery, item, channel, came[cancelled[item], channel])
-        for delivery, item, channel in cursor.fetchall()
-        if (cancelled[item], channel) in came
-    ]
-    if late:
-        cursor.execute(_CANCEL_WAITING, within([row[0] for row in late]))
-    return late
+def _weighed(cursor: CursorWrapper, held: _Held, ways: _Ways) -> _Found:
+    """What of these items is taken out, and which digests have to say less."""
+    cursor.execute(WAITING, brothers(held))
+    found = _Found()
+    for delivery, item, channel in cursor.fetchall():
+        digest, sent = held[item]
+        if sent is None:
+            found.items.append((delivery, item, channel))
+        elif (way := ways.get(sent, {}).get(channel)) is not None and way.is_open:
+            found.closed.add(item)
+            if way.is_free:
+                found.items.append((delivery, item, channel))
+                if way.may_have_left:
+                    found.doubtful.add(delivery)
+            elif not way.has_left:
+                found.in_hand.add(digest)
+    return found
 
 
-def _brothers(notifications: Iterable[Key]) -> list[KeyArray | UUID]:
+def brothers(notifications: Iterable[Key]) -> list[KeyArray | UUID]:
     """The parameters that name the deliveries of these."""
     named = set(notifications)
     return [KeyArray.of(named), *brothers_range(named)]
@@ -169,17 +164,11 @@ def _brothers(notifications: Iterable[Key]) -> list[KeyArray | UUID]:
 
 def _on_their_way(
     cursor: CursorWrapper, notifications: Collection[Key], sent: Collection[Key]
-) -> tuple[list[tuple[Key, Key, str, str]], _Ways]:
-    """What of these may go out yet, locked; and the same of what their digests are `sent` as, by channel."""
-    cursor.execute(_ON_THEIR_WAY, _brothers([*notifications, *sent]))
-    rows: list[tuple[Key, Key, str, str]] = cursor.fetchall()
-    ways: dict[Key, dict[str, bool]] = {}
-    for _, notification, channel, status in rows:
-        if notification in sent:
-            found = ways.setdefault(notification, {})
-            found[channel] = found.get(channel, False) or status == Status.SENDING
+) -> list[tuple[Key, Key, str, str]]:
+    """What of these may go out yet, locked together with what their digests are `sent` as."""
+    cursor.execute(_ON_THEIR_WAY, brothers([*notifications, *sent]))
     wanted = set(notifications)
-    return [row for row in rows if row[1] in wanted], ways
+    return [row for row in cursor.fetchall() if row[1] in wanted]
 
 
 def _write_anew(cursor: CursorWrapper, digests: Collection[Key], ways: _Ways) -> list[Key]:
@@ -191,7 +180,8 @@ def _write_anew(cursor: CursorWrapper, digests: Collection[Key], ways: _Ways) ->
     bundles = bundles_of(cursor, list(sent.values()))
     left = [(key, due, bundles[due.id]) for key, due in sent.items() if due.id in bundles]
     if left:
-        said = _said([(due, bundle, set(ways[key])) for key, due, bundle in left])
+        open_ = {key: {channel for channel, way in ways[key].items() if way.is_open} for key, _, _ in left}
+        said = _said([(due, bundle, open_[key]) for key, due, bundle in left])
         _say(cursor, [key for key, _, _ in left], said)
     return [key for key, due in sent.items() if due.id not in bundles]
 

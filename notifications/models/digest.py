@@ -22,8 +22,8 @@ class Digest(models.Model):
     """What is gathered for one person, of one category and key. One is open at a time: a partial unique index.
 
     `latest_at` is set for a sliding window, whose `closes_at` moves with each item up to there. `channels` are those on
-    which its items were held back. `notification_id` is what it was sent as. Foreign keys carry no constraint, as those
-    of the record.
+    which its items were held back. `notification_id` is what it was sent as. `has_wish`: a worker has that in hand with
+    an item that was cancelled since. Foreign keys carry no constraint, as those of the record.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -39,6 +39,7 @@ class Digest(models.Model):
     latest_at = models.DateTimeField(null=True)
     closed_at = models.DateTimeField(null=True)
     notification_id = models.UUIDField(null=True)
+    has_wish = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         ordering: ClassVar = ["closes_at"]

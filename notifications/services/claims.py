@@ -137,13 +137,11 @@ class Result(msgspec.Struct, frozen=True):
 
 
 class Back(NamedTuple):
-    """A delivery that came back from a worker unsent, to be tried again, or is given up. `may_have_left`: nobody knows
-    whether the provider took it."""
+    """A delivery that came back from a worker unsent, to be tried again, or is given up."""
 
     delivery: Key
     notification: Key
     channel: str
-    may_have_left: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from core.ids import Key
 from core.postgresql.direct import KeyArray
 from notifications import bulk, latency
 from notifications.bulk import EMPTY, KEY, small_field, text_field
-from notifications.choices import DECLINED, EventType, FailureCode, Status
+from notifications.choices import DECLINED, EventType, Status
 from notifications.digests.sources import SOURCE as DIGEST
 from notifications.models.dead_letter import DeadCause
 from notifications.models.outbox import MAX_DELIVERIES
@@ -159,20 +159,13 @@ def record_group(cursor: CursorWrapper, type: EventType, group: Sequence[Result]
 def digests_back(moved: Iterable[Result]) -> list[Back]:
     """What of these is of digests and has not left: it is to be tried again, or was given up and may be replayed."""
     return [
-        Back(
-            r.claim.id,
-            r.claim.notification_id,
-            r.claim.channel,
-            bool(r.claim.doubts) or (r.type is not EventType.HELD and r.code in _UNKNOWN),
-        )
+        Back(r.claim.id, r.claim.notification_id, r.claim.channel)
         for r in moved
         if r.type in _COMES_BACK and r.claim.source.startswith(DIGEST)
     ]
 
 
 _COMES_BACK = frozenset({EventType.DEFERRED, EventType.HELD, EventType.DEAD})
-#: Nobody knows whether the provider took it.
-_UNKNOWN = frozenset({FailureCode.TIMEOUT.value, FailureCode.INTERNAL.value})
 _UNSENT = {EventType.FAILED: Status.FAILED, EventType.DEAD: Status.DEAD, EventType.DEFERRED: Status.QUEUED}
 
 

@@ -6,8 +6,7 @@ database's.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +21,8 @@ from core.ids import Key
 from core.postgresql.direct import KeyArray, direct_cursor
 from notifications import bulk, registry
 from notifications.choices import BY_CLICK, EventType, SkipReason
-from notifications.digests.taking_back import Taken, take_out, take_out_late
+from notifications.digests import coming_back
+from notifications.digests.taking_back import Taken, take_out
 from notifications.errors import AlreadyLeft
 from notifications.models import DeadLetter, Notification
 from notifications.models.dead_letter import DeadCause
@@ -80,7 +80,8 @@ class DeliveryTracker:
         _tell(cursor, ((row[0], EventType.RECLAIMED, row[4] - row[5], NOBODY) for row in rows))
         touched = [(row[0], row[1], channel, "", "") for row in rows]
         self._observe_by_notification(cursor, EventType.RECLAIMED, touched)
-        self._come_back(cursor, [Back(row[0], row[1], channel, may_have_left=True) for row in rows])
+        wished = coming_back.locked(cursor, {row[1] for row in rows})
+        self._come_back(cursor, wished, [Back(row[0], row[1], channel) for row in rows])
         if spent := [row[0] for row in rows if row[4] - row[5] > settings.MAX_ATTEMPTS]:
             cursor.execute(sql.RECLAIMS, [KeyArray.of(spent), sql.since(spent)])
             killers = {id for id, times in cursor.fetchall() if times >= POISON_RECLAIMS}
@@ -123,6 +124,7 @@ class DeliveryTracker:
         if not results:
             return
         with transaction.atomic(), direct_cursor() as cursor:
+            wished = coming_back.locked(cursor, {one.notification for one in digests_back(results)})
             moved = [r for (type, *_), group in groups(results).items() for r in record_group(cursor, type, group)]
             news = [r for r in moved if not r.is_known]
             bulk.copy_rows(cursor, _EVENTS, EVENT_COLUMNS, result_rows(news))
@@ -131,7 +133,7 @@ class DeliveryTracker:
                 _observe(outcome_counts(news, cursor.fetchone()[0]))
                 listening.tell_results(news)
                 turns.after_results(cursor, news)
-            self._come_back(cursor, digests_back(moved))
+            self._come_back(cursor, wished, digests_back(moved))
 
     def receipts(self, receipts: Sequence[ProviderReceipt]) -> ReceiptCounts:
         """Apply what providers and people report later: delivered, bounced, complained, opened, clicked.
@@ -190,6 +192,8 @@ class DeliveryTracker:
         if not deliveries:
             return 0
         with transaction.atomic(), direct_cursor() as cursor:
+            owners = of_record(cursor, sql.OWNERS, deliveries)
+            wished = coming_back.locked(cursor, {row[1] for row in owners.values()})
             cursor.execute(sql.BURY, sql.within(deliveries))
             rows = cursor.fetchall()
             if not rows:
@@ -199,7 +203,7 @@ class DeliveryTracker:
             bulk.copy_rows(cursor, "notifications_deadletter", DEAD_LETTER_COLUMNS, letters)
             touched = [(row[0], row[1], row[2], "", cause.value) for row in rows]
             self._observe_by_notification(cursor, EventType.DEAD, touched)
-            self._come_back(cursor, [Back(row[0], row[1], row[2], may_have_left=True) for row in rows])
+            self._come_back(cursor, wished, [Back(row[0], row[1], row[2]) for row in rows])
         log.error("worker.buried", deliveries=len(rows), cause=cause.value)
         return len(rows)
 
@@ -279,23 +283,24 @@ class DeliveryTracker:
             cursor.execute(sql.UNFINISHED, [KeyArray.of(taken.empty)])
             rows = [*rows, *self._cancel_queued(cursor, cursor.fetchall())]
         self._tell_cancelled(cursor, EventType.SKIPPED, rows)
-        self._tell_cancelled(cursor, EventType.WITHDRAWN, taken.items)
+        self._tell_cancelled(cursor, EventType.WITHDRAWN, taken.items, taken.doubtful)
 
-    def _come_back(self, cursor: CursorWrapper, back: Sequence[Back]) -> None:
+    def _come_back(self, cursor: CursorWrapper, wished: Mapping[Key, Key], back: Sequence[Back]) -> None:
         """What was cancelled while its digest was in a worker's hands ends as cancelled now."""
-        if back and (late := take_out_late(cursor, back)):
-            doubts = {row[0]: MAYBE_GONE for row in late if row[3]}
-            self._tell_cancelled(cursor, EventType.WITHDRAWN, [row[:3] for row in late], doubts)
+        if wished and (late := coming_back.take_out_late(cursor, wished, back)):
+            doubtful = {one.delivery for one in late if one.may_have_left}
+            self._tell_cancelled(cursor, EventType.WITHDRAWN, [row[:3] for row in late], doubtful)
 
     def _tell_cancelled(
         self,
         cursor: CursorWrapper,
         type: EventType,
         rows: Sequence[tuple[Key, Key, str]],
-        details: Mapping[Key, str] = MappingProxyType({}),
+        doubtful: Collection[Key] = (),
     ) -> None:
         reason = SkipReason.CANCELLED.value
-        _tell(cursor, ((row[0], type, 0, Why(code=reason, detail=details.get(row[0], ""))) for row in rows))
+        known, doubted = Why(code=reason), Why(code=reason, detail=MAYBE_GONE)
+        _tell(cursor, ((row[0], type, 0, doubted if row[0] in doubtful else known) for row in rows))
         touched = [(id, notification, channel, "", reason) for id, notification, channel in rows]
         self._observe_by_notification(cursor, type, touched)
 

@@ -1,5 +1,6 @@
 """What is cancelled, erased and sent at the same moment waits for each other, and never in a circle."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -11,15 +12,19 @@ from django.db.models import Q
 from django.utils import timezone
 
 from core.ids import key
+from notifications.choices import EventType
 from notifications.digests import closing, upkeep
 from notifications.drafts import Draft
 from notifications.errors import AlreadyLeft
 from notifications.models import Delivery, Digest, DigestItem, Notification
+from notifications.services.claims import Claim, Result
 from notifications.services.holds import holds
 from notifications.services.notification import NotificationService
 from notifications.services.tracking import DeliveryTracker
+from preferences.models import Recipient
 from preferences.services import PreferencesService
 from preferences.services.recipients import erase
+from preferences.services.service import reach_cache
 from tests import factories
 from tests.lockstep import Lockstep
 from tests.notifications.fakes import FakeProvider, use_provider
@@ -39,6 +44,10 @@ def people(settings: Any) -> Iterator[list[str]]:
     holds.forget()
     yield names
     holds.forget()
+
+
+def gathers(*channels: str) -> None:
+    factories.category("comments", digest_mode="fixed", channels=list(channels))
 
 
 def say(names: list[str], source: str, category: str = "comments") -> list[UUID]:
@@ -154,3 +163,62 @@ def test_a_campaign_and_a_worker_with_what_is_of_it_and_what_carries_it(people: 
     at_once(claim, cancel_all)
 
     assert not Delivery.objects.filter(notification__source=SALE, status="queued").exists()
+
+
+def claimed(channel: str) -> list[Claim]:
+    """Each delivery of the digests on this channel, in the hands of a worker."""
+    waiting = Delivery.objects.filter(notification__source="digest:comments", channel=channel).order_by("id")
+    return DeliveryTracker().claim([key(one.pk) for one in waiting], channel=channel, priority=waiting[0].priority)
+
+
+def record(claims: list[Claim]) -> None:
+    """They could not be sent, and are to be tried again."""
+    results = [Result(claim, EventType.DEFERRED, "fake", "unavailable", retry_in=0.0) for claim in claims]
+    DeliveryTracker().record(results)
+
+
+def of_campaign() -> Counter[tuple[str, str]]:
+    return Counter(Delivery.objects.filter(notification__source=SALE).values_list("channel", "skip_reason"))
+
+
+def test_workers_of_two_channels_that_bring_the_same_digests_back(people: list[str]) -> None:
+    gathers("email", "push")
+    for name in people:
+        factories.device(Recipient.objects.get(external_id=name))
+    reach_cache.drop(people)
+    say(people, SALE), say(people, "test")
+    close()
+    emails, pushes = claimed("email"), claimed("push")
+    cancel_all()
+
+    at_once(lambda: record(emails), lambda: record(pushes))
+
+    assert of_campaign() == {("email", "cancelled"): 4, ("push", "cancelled"): 4}
+    assert not Digest.objects.filter(has_wish=True).exists()
+
+
+def test_workers_of_two_devices_that_bring_the_same_digest_back(people: list[str]) -> None:
+    """Each alone has to leave the item to the other; together they take it out."""
+    gathers("push")
+    for token in ("her-one", "her-other"):
+        factories.device(Recipient.objects.get(external_id=people[0]), token=token)
+    reach_cache.drop(people)
+    say(people[:1], SALE), say(people[:1], "test")
+    close()
+    one, other = claimed("push")
+    cancel_all()
+
+    at_once(lambda: record([one]), lambda: record([other]))
+
+    assert of_campaign() == {("push", "cancelled"): 2}
+
+
+def test_a_worker_that_brings_digests_back_and_a_campaign_in_them(people: list[str]) -> None:
+    say(people, SALE), say(people[::-1], OTHER), say(people, "test")
+    close()
+    claims = claimed("email")
+    cancel_all()
+
+    at_once(lambda: record(claims[::-1]), lambda: cancel_all(OTHER))
+
+    assert not Delivery.objects.filter(skip_reason="digested").exclude(notification__source="test").exists()

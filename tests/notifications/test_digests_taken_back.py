@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import connection
 from django.db.models import Sum
 from django.utils import timezone
 
@@ -405,6 +406,46 @@ class TestComingBack:
         assert ends(item) == {("email", "cancelled"): 1}
         assert details(item) == MAYBE_GONE
 
+    @pytest.mark.parametrize("type", [EventType.DEFERRED, EventType.DEAD])
+    @pytest.mark.parametrize(("code", "detail"), [("timeout", MAYBE_GONE), ("unavailable", "")])
+    def test_so_when_the_cancel_comes_after_it(self, type, code, detail):
+        say("a")
+        item = say("sale", SALE)
+        close()
+        self.record(self.claimed(), type, code)
+
+        assert cancel() == 1
+
+        assert ends(item) == {("email", "cancelled"): 1}
+        assert details(item) == detail
+
+    def test_so_with_an_attempt_long_before(self, provider):
+        say("a")
+        item = say("sale", SALE)
+        close()
+        self.record(self.claimed(), code="timeout")
+        self.record(self.claimed(), EventType.HELD, HoldReason.UNAVAILABLE)
+
+        assert cancel() == 1
+
+        assert details(item) == MAYBE_GONE
+
+    def test_so_with_another_device_that_came_back_before(self):
+        gathers(channels=["push"])
+        factories.device(Recipient.objects.get(external_id="ann"), token="her-other")
+        reach_cache.drop(["ann"])
+        say("a")
+        item = say("sale", SALE)
+        close()
+        first, second = self.claimed("push")
+        cancel()
+
+        self.record([first], code="timeout")
+        self.record([second])
+
+        assert ends(item) == {("push", "cancelled"): 2}
+        assert details(item) == MAYBE_GONE
+
     def test_so_with_a_worker_that_was_lost(self, provider):
         say("a")
         item = say("sale", SALE)
@@ -448,6 +489,26 @@ class TestComingBack:
 
         assert ends(item) == {("push", "digested"): 2}
 
+    @pytest.mark.parametrize("type", [EventType.DEFERRED, EventType.DEAD])
+    def test_so_when_the_cancel_comes_last_and_its_words_are_written_anew_all_the_same(self, type):
+        gathers(channels=["push"])
+        factories.device(Recipient.objects.get(external_id="ann"), token="her-other")
+        reach_cache.drop(["ann"])
+        say("a")
+        item, single = say("sale", SALE), say("mistake")
+        digest = close()
+        first, second = self.claimed("push")
+        self.record([first], EventType.SENT, "")
+        self.record([second], type)
+
+        assert cancel() == 0
+        with pytest.raises(AlreadyLeft):
+            NotificationService().cancel(single)
+
+        assert [ends(one) for one in (item, single)] == [{("push", "digested"): 2}] * 2
+        digest.refresh_from_db()
+        assert digest.content["push"]["title"] == "a"
+
     def test_all_devices_that_came_back_take_it_out(self):
         gathers(channels=["push"])
         factories.device(Recipient.objects.get(external_id="ann"), token="her-other")
@@ -475,6 +536,54 @@ class TestComingBack:
             self.record(claims)
 
         assert Delivery.objects.filter(skip_reason=SkipReason.CANCELLED).count() == 30
+
+    @pytest.mark.parametrize("type", [EventType.DEFERRED, EventType.HELD])
+    def test_where_nothing_was_cancelled_no_item_is_looked_at(self, type):
+        say("a"), say("b")
+        close()
+        claims = self.claimed()
+
+        asked: list[str] = []
+
+        def note(execute: Any, sql: str, *rest: Any) -> Any:
+            asked.append(sql)
+            return execute(sql, *rest)
+
+        with connection.execute_wrapper(note):
+            self.record(claims, type)
+
+        assert len([one for one in asked if "notifications_digest" in one]) == 1
+        assert not any("digestitem" in one or "digest_items" in one for one in asked)
+
+    def test_a_wish_is_looked_for_until_it_is_fulfilled(self):
+        say("a")
+        item = say("sale", SALE)
+        close()
+        claims = self.claimed()
+        assert not Digest.objects.get().has_wish
+        cancel()
+        assert Digest.objects.get().has_wish
+
+        self.record(claims)
+
+        assert ends(item) == {("email", "cancelled"): 1}
+        assert not Digest.objects.get().has_wish
+
+    def test_so_by_each_channel(self):
+        gathers(channels=["email", "push"])
+        say("a")
+        item = say("sale", SALE)
+        close()
+        emails, pushes = self.claimed(), self.claimed("push")
+        cancel()
+
+        self.record(emails)
+        assert ends(item) == {("email", "cancelled"): 1, ("push", "digested"): 1}
+        assert Digest.objects.get().has_wish
+        self.record(pushes)
+
+        assert ends(item) == {("email", "cancelled"): 1, ("push", "cancelled"): 1}
+        assert not Digest.objects.get().has_wish
 
 
 class TestPaused:
