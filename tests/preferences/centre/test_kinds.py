@@ -84,6 +84,15 @@ class TestMany:
         assert shown(page.content.decode()) == [f"Kind {PART:03}"]
         assert "Saved." in page.content.decode()
 
+    def test_how_often_says_whose_it_is(self, link: str) -> None:
+        factories.category("codes", is_required=True, name="Codes")
+        some, none = (Client().get(link, {"find": found}).content.decode() for found in ("kind 007", "codes"))
+
+        assert "Of the kinds shown above these can be gathered" in some
+        assert 'name="rhythm"' in some
+        assert "None of the kinds shown above can be gathered" in none
+        assert 'name="rhythm"' not in none
+
     def test_a_refusal_stays_in_its_part(self, link: str) -> None:
         refused = Client().post(f"{link}?part=3", {"action": "words", "shown": ["nonsense"]})
 
@@ -134,4 +143,6 @@ def test_of_few_there_is_nothing_to_turn_or_find(link: str) -> None:
     assert 'name="find"' not in body
     assert "Kinds of messages" not in body
     assert "Save before" not in body
+    assert 'name="rhythm"' in body
+    assert "kinds shown above" not in body
     assert forms(body) == {link}
