@@ -150,6 +150,13 @@ class RecipientAdmin(BigTableAdmin):
         form.part = Part.read(request.GET)  # a class of this request alone
         return form
 
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Who turns to other kinds of messages comes back to the list as they narrowed it."""
+        context["list_filters"] = request.GET.get("_changelist_filters", "")
+        return super().render_change_form(request, context, *args, **kwargs)  # type: ignore[no-any-return]  # untyped base
+
     @admin.display(description="Devices")
     def devices(self, recipient: Any) -> int:
         return recipient.live_devices or 0

@@ -1,7 +1,10 @@
 """The admin of recipients: searches by index, writes through the service."""
 
+import html
+import re
 from datetime import time
 from typing import ClassVar
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import pytest
@@ -180,6 +183,20 @@ class TestRecipient:
         assert [word.category for word in Preference.objects.all()] == [last]
         save(client, f"{page(person)}?find=kind {PART}", **{cell: ""})
         assert not Preference.objects.exists()
+
+    def test_who_turns_to_other_categories_keeps_how_they_narrowed_the_list(self):
+        person = factories.recipient("ada", devices=0)
+        Category.objects.bulk_create(Category(slug=f"kind-{n:03}", name=f"Kind {n}") for n in range(3 * PART))
+        client = signed_in(may="everything")
+        kept = urlencode({"_changelist_filters": urlencode({"q": "ada & co"})})
+
+        body = client.get(f"{page(person)}?part=2&find=kind&{kept}").content.decode()
+
+        turns = [html.unescape(link) for link in re.findall(r'href="(\?[^"]*)#preferences"', body)]
+        assert turns == [f"?find=kind&part=1&{kept}", f"?find=kind&part=3&{kept}", f"?{kept}"]
+        found = re.search(r'<form id="find-kinds".*?</form>', body)
+        assert found
+        assert untouched(found[0]) == {"_changelist_filters": "q=ada+%26+co"}
 
     def test_what_a_page_had_is_saved_where_it_stands_elsewhere_by_now(self):
         person = factories.recipient("ada", devices=0)
