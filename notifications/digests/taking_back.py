@@ -179,23 +179,28 @@ def _write_anew(cursor: CursorWrapper, digests: Collection[Key], ways: _Ways) ->
         sent[notification] = Due(ids.uuid(id), ids.uuid(recipient), category, is_test, tuple(channels), closes_at)
     bundles = bundles_of(cursor, list(sent.values()))
     left = [(key, due, bundles[due.id]) for key, due in sent.items() if due.id in bundles]
+    said: dict[Key, Admitted] = {}
     if left:
         open_ = {key: {channel for channel, way in ways[key].items() if way.is_open} for key, _, _ in left}
-        said = _said([(due, bundle, open_[key]) for key, due, bundle in left])
-        _say(cursor, [key for key, _, _ in left], said)
-    return [key for key, due in sent.items() if due.id not in bundles]
+        answers = _said([(due, bundle, open_[key]) for key, due, bundle in left])
+        said = {key: answer for (key, _, _), answer in zip(left, answers, strict=True) if answer is not None}
+        _say(cursor, said)
+    return [key for key in sent if key not in said]
 
 
-def _said(left: Sequence[tuple[Due, Bundle, set[str]]]) -> list[Admitted]:
-    """Each as closing would word it, but on every channel by which it goes already. What has to be looked up is so
-    once for all, as locks are held."""
+def _said(left: Sequence[tuple[Due, Bundle, set[str]]]) -> list[Admitted | None]:
+    """Each as closing would word it, but on every channel by which it goes already; None where the one item left has
+    expired since this transaction began. What has to be looked up is so once for all, as locks are held."""
     service = PreferencesService()
     categories = service.categories_by_id({due.category_id for due, _, _ in left})
     drafts = [_worded(due, bundle, categories[due.category_id], ways) for due, bundle, ways in left]
     known = service.categories({draft.category for draft in drafts})
     admission = Admission(known, service.reach([draft.recipient for draft in drafts]), drafts)
-    said: list[Admitted] = []
+    said: list[Admitted | None] = []
     for (due, bundle, _), draft in zip(left, drafts, strict=True):
+        if draft.expires_at is not None and draft.expires_at <= admission.now:
+            said.append(None)
+            continue
         answer = admission.admit(draft)
         if isinstance(answer, list):
             answer = admission.admit(draft_of(due, bundle, categories[due.category_id], plain=True))
@@ -210,18 +215,20 @@ def _worded(due: Due, bundle: Bundle, category: CategoryInfo, ways: set[str]) ->
     return draft if ways <= set(draft.channels or ()) else draft_of(due, bundle, category, plain=True)
 
 
-def _say(cursor: CursorWrapper, notifications: Sequence[Key], said: Sequence[Admitted]) -> None:
-    versions = [one.terms.template.version_id if one.terms.template else None for one in said]
+def _say(cursor: CursorWrapper, said: Mapping[Key, Admitted]) -> None:
+    if not said:
+        return
+    answers = said.values()
     cursor.execute(
         _SAY,
         [
-            KeyArray.of(notifications),
-            [one.data.decode() for one in said],
-            [one.metadata.decode() for one in said],
-            [None if one.content is None else one.content.decode() for one in said],
-            versions,
-            [one.draft.expires_at for one in said],
-            ids.uuid(min(notifications)),
-            ids.uuid(max(notifications)),
+            KeyArray.of(said),
+            [one.data.decode() for one in answers],
+            [one.metadata.decode() for one in answers],
+            [None if one.content is None else one.content.decode() for one in answers],
+            [one.terms.template.version_id if one.terms.template else None for one in answers],
+            [one.draft.expires_at for one in answers],
+            ids.uuid(min(said)),
+            ids.uuid(max(said)),
         ],
     )

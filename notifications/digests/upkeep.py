@@ -31,15 +31,17 @@ def leave_now(*, recipient_id: UUID, category_ids: frozenset[int] | None, **_: o
 
 
 def forget(*, recipient_id: UUID, **_: object) -> None:
-    """Receiver of `recipient_erased`. The digests are locked in everybody's order, and before their notifications."""
+    """Receiver of `recipient_erased`. The digests are locked in everybody's order, and before their notifications. Only
+    then are the items looked for: a statement that waits for what adds one does not see it."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "WITH held AS MATERIALIZED (SELECT id FROM notifications_digest WHERE recipient_id = %s"
-            ' ORDER BY category_id, key COLLATE "C", id FOR UPDATE),'
-            " gone AS (DELETE FROM notifications_digest WHERE id IN (SELECT id FROM held) RETURNING id)"
-            " DELETE FROM notifications_digestitem USING gone WHERE digest_id = gone.id",
+            "SELECT id FROM notifications_digest WHERE recipient_id = %s"
+            ' ORDER BY category_id, key COLLATE "C", id FOR UPDATE',
             [recipient_id],
         )
+        if theirs := [id for (id,) in cursor.fetchall()]:
+            cursor.execute("DELETE FROM notifications_digestitem WHERE digest_id = ANY(%s)", [theirs])
+            cursor.execute("DELETE FROM notifications_digest WHERE id = ANY(%s)", [theirs])
 
 
 def purge() -> None:

@@ -1,13 +1,16 @@
 """What is cancelled, erased and sent at the same moment waits for each other, and never in a circle."""
 
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from queue import Queue
 from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -26,7 +29,7 @@ from preferences.services import PreferencesService
 from preferences.services.recipients import erase
 from preferences.services.service import reach_cache
 from tests import factories
-from tests.lockstep import Lockstep
+from tests.lockstep import PATIENCE, Lockstep
 from tests.notifications.fakes import FakeProvider, use_provider
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -75,6 +78,17 @@ def at_once(*functions: Any) -> None:
     both = Lockstep()
     assert both.run(*functions) == []
     assert both.deadlocks == 0
+
+
+def until_it_waits(pid: int) -> None:
+    """Until this process of PostgreSQL's waits for a lock."""
+    with connection.cursor() as cursor:
+        for _ in range(int(PATIENCE / 0.01)):
+            cursor.execute("SELECT pg_blocking_pids(%s) <> '{}'", [pid])
+            if cursor.fetchone()[0]:
+                return
+            time.sleep(0.01)
+    raise AssertionError("it did not wait")
 
 
 @pytest.mark.parametrize("is_closed", [False, True])
@@ -142,6 +156,31 @@ def test_a_campaign_and_the_erasure_of_somebody_it_went_to(people: list[str], is
 
     at_once(lambda: erase(people[-1]), cancel_all)
 
+    assert Digest.objects.count() == len(people) - 1
+    assert not DigestItem.objects.exclude(digest__in=Digest.objects.all()).exists()
+
+
+def test_the_erasure_of_somebody_and_what_is_accepted_for_them(people: list[str]) -> None:
+    say(people, "test")
+    pids: Queue[int] = Queue()
+
+    def forget() -> None:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_backend_pid()")
+                pids.put(cursor.fetchone()[0])
+            erase(people[-1])
+        finally:
+            connection.close()
+
+    erasing = threading.Thread(target=forget)
+    with transaction.atomic():
+        say(people[-1:], "test")
+        erasing.start()
+        until_it_waits(pids.get(timeout=PATIENCE))
+    erasing.join(PATIENCE)
+
+    assert not erasing.is_alive()
     assert Digest.objects.count() == len(people) - 1
     assert not DigestItem.objects.exclude(digest__in=Digest.objects.all()).exists()
 

@@ -151,6 +151,18 @@ class TestCancelled:
         digest.refresh_from_db()
         assert digest.cancelled_at is not None
 
+    def test_what_is_left_alone_and_expires_while_the_cancel_waits_is_nothing(self, provider):
+        """By the clock of the transaction, which stands still, it has not."""
+        alone, item = say("alone", expires_at=timezone.now() + timedelta(hours=1)), say("sale", SALE)
+        digest = close()
+        Notification.objects.filter(pk=alone).update(expires_at=timezone.now())
+
+        assert NotificationService().cancel(item) == 2
+        work()
+
+        assert provider.calls == []
+        assert ends(digest.pk) == {("email", "cancelled"): 1, ("push", "cancelled"): 1}
+
     @pytest.mark.parametrize("others", [[], ["a", "b"]])
     def test_one_that_comes_due_before_it_is_reached_waits_until_the_campaigns_items_are_out(self, provider, others):
         """Closed without them, it would leave them behind: as waiting for it, for ever."""
