@@ -19,6 +19,7 @@ from preferences.digesting.rules import read_word, spelled
 from preferences.digesting.words import said_by
 from preferences.errors import ValidationProblem
 from preferences.kinds import PART, Part, kinds
+from preferences.merging import merged
 from preferences.models import Category, Recipient, Suppression
 from preferences.services import DigestChange, PreferenceChange, marketing, subjects
 from preferences.services.addresses import LIFTABLE, ONLY_START, SUPPRESSIBLE
@@ -224,12 +225,25 @@ class RecipientForm(forms.ModelForm):
                 continue
             try:
                 cleaned[name] = VALIDATORS[name](cleaned[name])
+                if name == "attributes":
+                    self._merge_attributes(cleaned)
             except ValidationProblem as problem:
                 self.add_error(name, ValidationError(problem.message, code=problem.code))
         self._check_quiet_hours(cleaned)
         if not self.words.is_valid():
             raise ValidationError("A preference has a value that cannot be taken. A required category cannot be off.")
         return cleaned
+
+    def _merge_attributes(self, cleaned: dict[str, Any]) -> None:
+        """A service may have written other entries meanwhile. Holds the recipient until they are saved, so that none is
+        lost in between; who was erased is for the service to tell."""
+        if self.instance._state.adding or "attributes" not in self.changed_data:
+            return
+        held = Recipient.objects.select_for_update(no_key=True).filter(pk=self.instance.pk)
+        now = held.values_list("attributes", flat=True).first() or {}
+        copy = self.fields["attributes"].to_python(self.data.get(self.add_initial_prefix("attributes")))
+        shown = copy if isinstance(copy, dict) else {}
+        cleaned["attributes"] = VALIDATORS["attributes"](merged(now, shown, cleaned["attributes"]))
 
     def _check_quiet_hours(self, cleaned: dict[str, Any]) -> None:
         if not {"quiet_start", "quiet_end"} <= cleaned.keys():

@@ -1,6 +1,7 @@
 """The admin of recipients: searches by index, writes through the service."""
 
 import html
+import json
 import re
 from datetime import time
 from typing import ClassVar
@@ -266,6 +267,33 @@ class TestRecipient:
         person.refresh_from_db()
         assert (person.name, person.timezone) == ("Ada", "Europe/Oslo")
         assert not Preference.objects.exists()
+
+    def test_entries_of_the_attributes_that_a_service_changed_meanwhile_stay(self):
+        # Given a page that an operator has open
+        shown = {"note": "old", "plan": "free", "gone": 1, "left": 1}
+        person = factories.recipient("ada", devices=0, attributes=shown)
+        client = signed_in(may="everything")
+        wanted = {"note": "new", "plan": "free", "left": 1, "added": True}
+        form = sent(client, page(person), attributes=json.dumps(wanted))
+        # When a service changes others, and the operator saves
+        theirs = {"note": "old", "plan": "paid", "gone": 1, "new": [1]}
+        PreferencesService().change(RecipientInput(external_id="ada", attributes=theirs))
+        assert client.post(page(person), form).status_code == 302
+        # Then each has what they changed
+        person.refresh_from_db()
+        assert person.attributes == {"note": "new", "plan": "paid", "new": [1], "added": True}
+
+    def test_attributes_that_are_too_many_together_are_told_at_the_field(self):
+        person = factories.recipient("ada", devices=0)
+        client = signed_in(may="everything")
+        form = sent(client, page(person), attributes=json.dumps({"ours": "x" * 10_000}))
+        PreferencesService().change(RecipientInput(external_id="ada", attributes={"theirs": "x" * 10_000}))
+
+        answer = client.post(page(person), form)
+
+        assert list(answer.context["adminform"].form.errors) == ["attributes"]
+        person.refresh_from_db()
+        assert list(person.attributes) == ["theirs"]
 
     def test_what_is_not_possible_any_more_and_was_not_touched_is_no_fault(self):
         # Given a page that shows a word and a rhythm
