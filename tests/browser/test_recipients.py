@@ -31,6 +31,36 @@ def asked(page: Any, live_server: Any) -> list[str]:
     return questions
 
 
+#: Whether the cell with the focus, or its beginning, lies under the column of names that stays.
+COVERED = """() => {
+    const cell = document.activeElement.getBoundingClientRect();
+    const names = document.activeElement.closest("tr").querySelector("th").getBoundingClientRect();
+    return cell.left < names.right - 1;
+}"""
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_a_cell_that_is_reached_by_keyboard_is_not_under_the_names(page: Any, live_server: Any, width: int) -> None:
+    # Given a grid as wide as a telephone, or as a desk at 400 %, with a long name
+    factories.category("long", name="Comments under posts " * 3 + "x" * 20, digest_mode="fixed")
+    person = factories.recipient("ada", devices=0)
+    page.set_viewport_size({"width": width, "height": 844})
+    sign_in(page, live_server.url)
+    page.goto(f"{live_server.url}{address(person)}")
+
+    # When somebody goes through a row forth and back
+    cells = page.locator(".cr-words tbody tr").last.locator("select")
+    cells.first.focus()
+    covered = []
+    for key in ["Tab"] * 4 + ["Shift+Tab"] * 4:
+        page.keyboard.press(key)
+        covered.append(page.evaluate(COVERED))
+
+    # Then they see each cell that they are in, and its name beside it
+    assert covered == [False] * 8
+    assert page.locator(".cr-words tbody th").last.bounding_box()["width"] < width / 2
+
+
 def find(page: Any, words: str) -> None:
     box = page.get_by_role("searchbox", name="Find a category")
     box.click()

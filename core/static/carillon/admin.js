@@ -26,6 +26,11 @@ addEventListener("input", (event) => {
   if (event.target.form && event.target.form !== event.target.closest("form")) event.stopPropagation();
 }, true);
 
+// A browser leaves a field be of which it shows a part, even where most of it lies under a column that stays in place.
+addEventListener("focusin", ({ target }) => {
+  if (target.matches(".cr-scroll td :focus-visible")) target.scrollIntoView({ block: "nearest", inline: "nearest" });
+});
+
 // What moves: data-live names the part of this page to fetch again while somebody looks at it, until it names none.
 const EVERY_MS = 2000;
 setTimeout(async function again() {
