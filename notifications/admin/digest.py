@@ -12,7 +12,6 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from core import ids
 from core.admin import BigTableAdmin, Question, ReadOnlyMixin, page_action
 from notifications.admin import looks
 from notifications.choices import Channel
@@ -102,10 +101,8 @@ class DigestAdmin(ReadOnlyMixin, BigTableAdmin):
     @admin.display(description="Gathered")
     def gathered(self, row: Digest) -> SafeString:
         rows = DigestItem.objects.filter(digest=row).order_by("notification_id")
-        items = rows.values_list("notification_id", flat=True)[:MAX_SHOWN]
-        links = format_html_join(
-            "", "<li>{} {}</li>", ((_link(item), looks.moment(ids.made_at(item))) for item in items)
-        )
+        items = rows.values_list("notification_id", "at")[:MAX_SHOWN]
+        links = format_html_join("", "<li>{} {}</li>", ((_link(item), looks.moment(at)) for item, at in items))
         if not links:
             return format_html("{}", "Nothing")
         more = row.count - MAX_SHOWN

@@ -10,6 +10,7 @@ from django.db import transaction
 
 from core import ids
 from core.ids import Key
+from core.postgresql.deadlocks import repeated
 from preferences.digesting import words
 from preferences.errors import ValidationProblem
 from preferences.models import DeviceToken
@@ -90,6 +91,9 @@ class PreferencesService:
 
     def erase(self, external_id: str) -> bool:
         """Delete a recipient and have every app scrub what it keeps about them; whether there was one."""
+        return repeated(lambda: self._erase(external_id))
+
+    def _erase(self, external_id: str) -> bool:
         with transaction.atomic():
             erased = recipients.erase(external_id)
             self._drop([external_id])

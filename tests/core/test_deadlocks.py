@@ -9,6 +9,8 @@ from psycopg.errors import DeadlockDetected, QueryCanceled, SerializationFailure
 
 from core.postgresql.deadlocks import TIMES, repeated
 from preferences.models import Recipient
+from preferences.services import PreferencesService
+from preferences.signals import recipient_erased
 from tests import factories
 from tests.lockstep import Lockstep
 
@@ -59,3 +61,21 @@ class TestRepeated:
     def test_inside_a_callers_transaction_it_is_theirs_to_repeat(self) -> None:
         with transaction.atomic(), pytest.raises(OperationalError):
             repeated(failing(1, DeadlockDetected))
+
+    def test_an_erasure_is(self) -> None:
+        """It locks as a cancel does, but what it scrubs a worker may have, who has no order."""
+        person, again = factories.recipient("ann"), failing(1, DeadlockDetected)
+        told: list[object] = []
+
+        def victim(*, recipient_id: object, **_: object) -> None:
+            told.append(recipient_id)
+            again()
+
+        recipient_erased.connect(victim)
+        try:
+            assert PreferencesService().erase("ann")
+        finally:
+            recipient_erased.disconnect(victim)
+
+        assert told == [person.pk] * 2
+        assert not Recipient.objects.exists()

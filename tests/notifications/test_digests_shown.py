@@ -9,7 +9,7 @@ from django.utils import timezone
 from notifications import explain
 from notifications.digests import closing
 from notifications.drafts import Draft
-from notifications.models import Digest, Notification
+from notifications.models import Digest, DigestItem, Notification
 from preferences.models import Category
 from tests import factories
 from tests.admin import page, signed_in
@@ -120,6 +120,17 @@ def test_the_page_of_an_open_digest_asks_and_sends_it_now() -> None:
     assert closing.close_some() == 1
     assert now not in client.get(page(digest)).content.decode(), "it has left"
     assert "only an open digest" in client.post(now, {"confirmed": "1"}, follow=True).content.decode()
+
+
+def test_the_page_of_a_digest_says_when_each_message_joined_it() -> None:
+    """The id of a campaign's message tells when the campaign began."""
+    Api().post("notifications/", BODY)
+    joined = timezone.now() + timedelta(days=40)
+    DigestItem.objects.update(at=joined)
+
+    shown = signed_in(may="view").get(page(Digest.objects.get())).content.decode()
+
+    assert joined.isoformat() in shown
 
 
 def test_nobody_without_the_permission_sends_a_digest_now() -> None:
