@@ -20,6 +20,7 @@ from notifications.digests import closing, upkeep
 from notifications.drafts import Draft
 from notifications.errors import AlreadyLeft
 from notifications.models import Delivery, Digest, DigestItem, Notification
+from notifications.models.dead_letter import DeadCause
 from notifications.services.claims import Claim, Result
 from notifications.services.holds import holds
 from notifications.services.notification import NotificationService
@@ -252,12 +253,19 @@ def test_workers_of_two_devices_that_bring_the_same_digest_back(people: list[str
     assert of_campaign() == {("push", "cancelled"): 2}
 
 
-def test_a_worker_that_brings_digests_back_and_a_campaign_in_them(people: list[str]) -> None:
+def bury(claims: list[Claim]) -> None:
+    DeliveryTracker().bury([one.id for one in claims], cause=DeadCause.POISON, detail="")
+
+
+@pytest.mark.parametrize("back", [record, bury])
+def test_a_worker_that_brings_digests_back_and_a_campaign_in_them(
+    people: list[str], back: Callable[[list[Claim]], None]
+) -> None:
     say(people, SALE), say(people[::-1], OTHER), say(people, "test")
     close()
     claims = claimed("email")
     cancel_all()
 
-    at_once(lambda: record(claims[::-1]), lambda: cancel_all(OTHER))
+    at_once(lambda: back(claims[::-1]), lambda: cancel_all(OTHER))
 
     assert not Delivery.objects.filter(skip_reason="digested").exclude(notification__source="test").exists()
