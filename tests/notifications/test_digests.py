@@ -515,7 +515,7 @@ class TestAtOnce:
 
         together(lambda: tell(names), lambda: tell(names[::-1]))
 
-        assert [type(one) for one in ended] == [errors.DeadlockDetected]
+        assert {type(one) for one in ended} == {errors.DeadlockDetected}  # begun anew, they may meet once more
         assert set(Digest.objects.values_list("count", flat=True)) == {2}
         assert DigestItem.objects.count() == 4
 
