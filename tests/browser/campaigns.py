@@ -45,6 +45,7 @@ def sign_in(page: Any, server: str, name: str, *groups: str) -> None:
     page.fill("[name=username]", name)
     page.fill("[name=password]", "secret-for-tests")
     page.click("[type=submit]")
+    page.locator("[name=password]").wait_for(state="detached")  # or the next address would cut it off
 
 
 def address_of(server: str, campaign: Campaign, page: str = "change") -> str:

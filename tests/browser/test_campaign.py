@@ -87,6 +87,7 @@ def test_it_goes_from_hand_to_hand_to_its_end(catalog, page: Any, live_server, s
     page.goto(address)
     expect(page.get_by_role("button", name="Open for editing")).to_have_count(0)
     press(page, "Approve")
+    expect(page.get_by_text("Approved. It goes out when somebody presses Send.")).to_be_visible()
     sign_in(page, live_server.url, "mary", "operators")
     page.goto(address)
     follow(page, "Send…")
