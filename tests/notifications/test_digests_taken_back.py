@@ -56,6 +56,12 @@ def gathers(**fields: Any) -> None:
     factories.category("comments", digest_mode="fixed", **{"channels": ["email", "push"], **fields})
 
 
+def pushes_to_two_devices() -> None:
+    gathers(channels=["push"])
+    factories.device(Recipient.objects.get(external_id="ann"), token="her-other")
+    reach_cache.drop(["ann"])
+
+
 def say(title: str, source: str = "test", **fields: Any) -> UUID:
     draft = {"recipient": "ann", "category": "comments", "content": {"title": title, "body": title}, **fields}
     return UUID(bytes=NotificationService().send([Draft(**draft)], source=source)[0].id.bytes)
@@ -443,9 +449,7 @@ class TestComingBack:
         assert details(item) == MAYBE_GONE
 
     def test_so_with_another_device_that_came_back_before(self):
-        gathers(channels=["push"])
-        factories.device(Recipient.objects.get(external_id="ann"), token="her-other")
-        reach_cache.drop(["ann"])
+        pushes_to_two_devices()
         say("a")
         item = say("sale", SALE)
         close()
@@ -486,9 +490,7 @@ class TestComingBack:
         assert ends(item) == {("email", "cancelled"): 1}
 
     def test_what_has_reached_another_device_stays(self):
-        gathers(channels=["push"])
-        factories.device(Recipient.objects.get(external_id="ann"), token="her-other")
-        reach_cache.drop(["ann"])
+        pushes_to_two_devices()
         say("a")
         item = say("sale", SALE)
         close()
@@ -503,9 +505,7 @@ class TestComingBack:
 
     @pytest.mark.parametrize("type", [EventType.DEFERRED, EventType.DEAD])
     def test_so_when_the_cancel_comes_last_and_its_words_are_written_anew_all_the_same(self, type):
-        gathers(channels=["push"])
-        factories.device(Recipient.objects.get(external_id="ann"), token="her-other")
-        reach_cache.drop(["ann"])
+        pushes_to_two_devices()
         say("a")
         item, single = say("sale", SALE), say("mistake")
         digest = close()
@@ -522,9 +522,7 @@ class TestComingBack:
         assert digest.content["push"]["title"] == "a"
 
     def test_all_devices_that_came_back_take_it_out(self):
-        gathers(channels=["push"])
-        factories.device(Recipient.objects.get(external_id="ann"), token="her-other")
-        reach_cache.drop(["ann"])
+        pushes_to_two_devices()
         say("a")
         item = say("sale", SALE)
         close()

@@ -23,7 +23,8 @@ document.addEventListener("DOMContentLoaded", () => {
 // A form that asks before its changes are lost takes every field in it for its own. One that belongs to another form (its
 // attribute `form`), such as one that only finds something, is none of them.
 addEventListener("input", (event) => {
-  if (event.target.form && event.target.form !== event.target.closest("form")) event.stopPropagation();
+  const asking = event.target.closest(".warn-unsaved-form");
+  if (asking && event.target.form && event.target.form !== asking) event.stopPropagation();
 }, true);
 
 // A browser leaves a field be of which it shows a part, even where most of it lies under a column that stays in place.
